@@ -1,0 +1,1 @@
+"""finetune-tui: fine-tune language models in the terminal."""

@@ -1,0 +1,26 @@
+"""What can go wrong through no fault of the program's."""
+
+from __future__ import annotations
+
+
+class UserError(Exception):
+    """Something that was asked for can't be done.
+
+    Shown as one line with the cause and one with the remedy, in the terminal as ``error:`` and ``hint:``, in the app
+    beside the setting it is about. Anything else that is raised is a bug, and shows as one.
+
+    Args:
+        message: the cause, in plain words, naming the file, row or setting.
+        remedy: what to do about it.
+        setting: the key of the RunConfig setting it is about, if it is about one.
+    """
+
+    def __init__(self, message: str, remedy: str = "", setting: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.remedy = remedy
+        self.setting = setting
+
+
+class Cancelled(Exception):
+    """The work was asked to end before it was done. Raised by the progress callback of long work."""

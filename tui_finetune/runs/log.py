@@ -1,0 +1,100 @@
+"""The event log: the trainer appends, any number of watchers follow."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from tui_finetune.runs.events import Event, EventType, from_line, make_event, to_line
+from tui_finetune.system.files import PRIVATE_FILE
+
+PROGRESS_INTERVAL = 0.1
+"""Seconds between two progress events at least; the last one of a phase always gets through."""
+
+
+class EventLog:
+    """Appends events to a file; may be used from several threads.
+
+    Each event is one write to a descriptor opened for appending, so that a reader sees whole lines and a crash leaves
+    at most one torn line, at the end. A write that fails (disk full, directory gone) never disturbs the training: it is
+    counted in ``lost`` and the next one is tried.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.lost = 0
+        self._lock = threading.Lock()
+        self._progress_at = 0.0
+        self._progress_phase = ""
+        self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, PRIVATE_FILE)
+        self._torn = _ends_torn(path)
+
+    def write(self, type: EventType, **fields: Any) -> Event:  # noqa: A002 - the promised name of the field
+        """Append an event that happens now, and return it."""
+        event = make_event(type, **fields)
+        with self._lock:
+            self._append(to_line(event))
+        return event
+
+    def progress(self, phase: str, done: int, total: int | None, unit: str) -> None:
+        """Append a progress event, unless one of this phase was written a moment ago."""
+        now = time.monotonic()
+        with self._lock:
+            if phase == self._progress_phase and done != total and now - self._progress_at < PROGRESS_INTERVAL:
+                return
+            self._progress_at, self._progress_phase = now, phase
+            self._append(to_line(make_event("progress", phase=phase, done=done, total=total, unit=unit)))
+
+    def _append(self, line: bytes) -> None:
+        data = b"\n" + line if self._torn else line
+        try:
+            self._torn = os.write(self._descriptor, data) < len(data)
+        except OSError:
+            self.lost += 1
+
+    def close(self) -> None:
+        with self._lock:
+            if self._descriptor >= 0:
+                os.close(self._descriptor)
+                self._descriptor = -1
+
+
+def _ends_torn(path: Path) -> bool:
+    """Whether the last line was cut off, by a crash in the middle of a write."""
+    with path.open("rb") as file:
+        if file.seek(0, os.SEEK_END) == 0:
+            return False
+        file.seek(-1, os.SEEK_END)
+        return file.read(1) != b"\n"
+
+
+class Follower:
+    """Reads what has been appended to an event log since the last look."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._offset = 0
+        self._rest = b""
+
+    def poll(self, limit: int = 64 * 1024 * 1024) -> list[Event]:
+        """The events since the last call, oldest first.
+
+        A file that is not there yet gives nothing; a line that is not whole yet waits; a line that never got whole is
+        passed over. At most ``limit`` bytes are read at a time.
+        """
+        try:
+            with self.path.open("rb") as file:
+                file.seek(self._offset)
+                data = file.read(limit)
+        except OSError:
+            return []
+        self._offset += len(data)
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        return [event for line in lines if line and (event := from_line(line)) is not None]
+
+
+def read_events(path: Path) -> list[Event]:
+    """All events in a log."""
+    return Follower(path).poll(limit=-1)
