@@ -81,10 +81,10 @@ def canonical(values: Mapping[str, Any], where: str = "") -> dict[str, Any]:
             raise UserError(f"{where}: {error.message}" if where else error.message, error.remedy) from None
         if pair is None:
             continue
-        key, value = pair
-        if key in result and result[key] != value:
+        key, meant = pair
+        if key in result and result[key] != meant:
             raise UserError(f"{where + ': ' if where else ''}'{key}' is set twice, differently", "keep one of the two")
-        result[key] = value
+        result[key] = meant
     return result
 
 

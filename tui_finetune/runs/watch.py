@@ -1,0 +1,50 @@
+"""Watching a run: its state, kept up to date from its event log."""
+
+from __future__ import annotations
+
+import time
+
+from tui_finetune.runs.directory import RunDirectory
+from tui_finetune.runs.events import Event
+from tui_finetune.runs.log import Follower
+from tui_finetune.runs.state import RunState
+
+LIVE_CHECK_INTERVAL = 1.0
+
+
+class Watch:
+    """A run as somebody who watches it sees it, whoever trains it.
+
+    Attributes:
+        run: the run's directory.
+        state: what its events add up to so far.
+    """
+
+    def __init__(self, run: RunDirectory) -> None:
+        self.run = run
+        self.state = RunState()
+        self._follower = Follower(run.events_path)
+        self._live = True
+        self._checked = -LIVE_CHECK_INTERVAL
+
+    def poll(self) -> list[Event]:
+        """Take in what is new, and return it."""
+        events = self._follower.poll()
+        self.state.apply_all(events)
+        return events
+
+    @property
+    def is_live(self) -> bool:
+        """Whether a process trains it; looked up at most once a second."""
+        now = time.monotonic()
+        if now - self._checked >= LIVE_CHECK_INTERVAL:
+            self._checked = now
+            self._live = self.run.is_live
+        return self._live
+
+    @property
+    def status(self) -> str:
+        """The run's status, or 'interrupted' where it hasn't ended and nobody trains it any more."""
+        if not self.state.is_over and not self.is_live:
+            return "interrupted"
+        return self.state.status

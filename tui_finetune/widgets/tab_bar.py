@@ -1,0 +1,50 @@
+"""The line at the top: the program's screens, the current one marked."""
+
+from __future__ import annotations
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.containers import Horizontal
+from textual.events import Click
+from textual.widgets import Static
+
+TABS = (
+    ("model", "1", "Model"),
+    ("dataset", "2", "Dataset"),
+    ("settings", "3", "Settings"),
+    ("training", "4", "Training"),
+    ("chat", "5", "Chat"),
+    ("runs", "6", "Runs"),
+)
+"""Mode, key and title of each screen, in order."""
+
+
+class Tab(Static):
+    """One screen's name; a click goes there."""
+
+    def __init__(self, mode: str, key: str, title: str, *, current: bool) -> None:
+        super().__init__(
+            Text.assemble((key, "dim" if not current else ""), " ", title), classes="-current" if current else ""
+        )
+        self.mode = mode
+
+    def on_click(self, event: Click) -> None:
+        event.stop()
+        self.app.switch_mode(self.mode)
+
+
+class TabBar(Horizontal):
+    """The tabs, as a row. ``current`` is the mode of the screen it stands on."""
+
+    def __init__(self, current: str) -> None:
+        super().__init__()
+        self.current = current
+
+    def compose(self) -> ComposeResult:
+        for mode, key, title in TABS:
+            yield Tab(mode, key, title, current=mode == self.current)
+        yield Static("", id="run-light")
+
+    def show_run(self, words: str) -> None:
+        """Say at the right end what the run is doing; nothing where there is none."""
+        self.query_one("#run-light", Static).update(Text(words))
