@@ -18,7 +18,8 @@ from textual.worker import Worker, WorkerState
 
 from tui_finetune.commands import system_commands
 from tui_finetune.errors import UserError
-from tui_finetune.resolution import Resolved, resolve
+from tui_finetune.presets import KEPT
+from tui_finetune.resolution import Resolved, canonical, resolve
 from tui_finetune.runs.control import Action
 from tui_finetune.runs.directory import RunDirectory, new_run_path
 from tui_finetune.runs.watch import Watch
@@ -60,7 +61,7 @@ class FinetuneApp(App[int]):
         resolved: the configuration that this amounts to; None where something is wrong with it, which is in `problem`.
         plan: what is known of a run with it; `plan_pending` while it is being worked out.
         watch: the run that the Training screen shows.
-        training_here: whether this process trains it.
+        training_here: whether this process trains it; `trained_here` stays set once it has.
     """
 
     TITLE = "finetune-tui"
@@ -92,7 +93,7 @@ class FinetuneApp(App[int]):
         log_path: Path | None = None,
     ) -> None:
         super().__init__()
-        self.choices: dict[str, Any] = dict(choices or {})
+        self.choices: dict[str, Any] = canonical(choices or {})
         self.preset_name = preset or "default"
         self.resolved: Resolved | None = None
         self.problem: UserError | None = None
@@ -100,9 +101,11 @@ class FinetuneApp(App[int]):
         self.plan_pending = False
         self.watch: Watch | None = None
         self.training_here = False
+        self.trained_here = False
         self._first_run = run
         self._log_path = log_path
         self._stop_presses = 0
+        self._status_when_over: int | None = None
         self._filter = ControlCharacterFilter()
         self.register_theme(DARK)
         self.register_theme(LIGHT)
@@ -117,6 +120,7 @@ class FinetuneApp(App[int]):
         self.begin_capture_print(self)
         self._resolve()
         self.set_interval(1.0 if over_ssh() else 0.25, self._poll_run)
+        self.set_interval(0.1, self._leave_if_over)
         if self._first_run is not None:
             self.watch_run(self._first_run)
         # The plan needs heavy imports: the first frame goes out before.
@@ -150,9 +154,8 @@ class FinetuneApp(App[int]):
 
     def choose_preset(self, name: str) -> None:
         """Start from a preset. What was chosen one by one in the form is let go, the model and the data stay."""
-        kept = {"model_name_or_path", "dataset_name", "dataset_config", "dataset_train_split", "output_dir"}
         self.preset_name = name
-        self.choices = {key: value for key, value in self.choices.items() if key in kept}
+        self.choices = {key: value for key, value in self.choices.items() if key in KEPT}
         self._changed()
 
     def _resolve(self) -> None:
@@ -239,7 +242,7 @@ class FinetuneApp(App[int]):
         self._train(run, None)
 
     def _train(self, run: RunDirectory, resolved: Resolved | None) -> None:
-        self.training_here = True
+        self.training_here = self.trained_here = True
         self._stop_presses = 0
 
         def work() -> None:
@@ -414,8 +417,7 @@ class FinetuneApp(App[int]):
                 self.action_detach()
             elif answer == "stop":
                 self.request("stop")
-                self.quit_when_over = True
-                self.set_interval(0.1, self._quit_if_over)
+                self.leave_when_over(0)
 
         self.push_screen(
             Confirm(
@@ -430,12 +432,13 @@ class FinetuneApp(App[int]):
             answered,
         )
 
-    quit_when_over = False
+    def leave_when_over(self, status: int) -> None:
+        """Leave with that exit status as soon as the run has ended. May be called from a signal handler."""
+        self._status_when_over = status
 
-    def _quit_if_over(self) -> None:
-        if self.quit_when_over and not self.training_here:
-            self.quit_when_over = False
-            self.exit(0)
+    def _leave_if_over(self) -> None:
+        if self._status_when_over is not None and not self.training_here:
+            self.exit(self._status_when_over)
 
     def action_detach(self) -> None:
         """Give the shell its prompt back; the run goes on."""

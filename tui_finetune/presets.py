@@ -26,6 +26,9 @@ class Preset:
     weaknesses: tuple[tuple[str, str], ...] = ()
 
 
+KEPT = frozenset({"model_name_or_path", "dataset_name", "dataset_config", "dataset_train_split", "output_dir"})
+"""What was chosen for these stays when another preset is chosen in the form."""
+
 PRESETS = {
     preset.name: preset
     for preset in (

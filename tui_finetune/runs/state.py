@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tui_finetune.runs.events import ENDED, Event
+from tui_finetune.runs.pace import Pace
 
 MAX_RESOURCES = 600
 """Readings of the device that are kept, newest last."""
@@ -28,6 +29,7 @@ class RunState:
     Attributes:
         status, reason: the newest status event's.
         phase, phase_label: what is being done.
+        preparation: phases and labels before the first step of this start, oldest first.
         progress: how far each phase is, by the phase's name. 'training' counts steps.
         steps, losses: training loss over steps, in two lists of one length.
         eval_steps, eval_losses: evaluation loss over steps, likewise.
@@ -37,13 +39,14 @@ class RunState:
         samples, notices: those events, oldest first.
         resources: the newest readings of the device.
         started, ended, updated: Unix seconds of the first event, of the ending status if there is one, of the newest.
-        trained_seconds: time spent in the training of this start, by the events' own clock.
+        pace: how fast it goes, by the events' own clock.
     """
 
     status: str = "starting"
     reason: str = ""
     phase: str = ""
     phase_label: str = ""
+    preparation: list[tuple[str, str]] = field(default_factory=list)
     progress: dict[str, Progress] = field(default_factory=dict)
     steps: list[int] = field(default_factory=list)
     losses: list[float] = field(default_factory=list)
@@ -61,6 +64,7 @@ class RunState:
     updated: float | None = None
     starts: int = 0
     details: dict[str, Any] = field(default_factory=dict)
+    pace: Pace = field(default_factory=Pace)
 
     @property
     def is_over(self) -> bool:
@@ -90,6 +94,7 @@ class RunState:
             self.updated = moment
             if self.started is None:
                 self.started = moment
+        self.pace.apply(event)
         handler = getattr(self, f"_on_{event['type']}", None)
         if handler is not None:
             handler(event)
@@ -101,6 +106,7 @@ class RunState:
         if self.status == "starting":
             self.starts += 1
             self.progress = {}
+            self.preparation = []
             self.phase = self.phase_label = ""
             if isinstance(step := event.get("resumed_from"), int):
                 self._forget_after(step)
@@ -125,6 +131,8 @@ class RunState:
     def _on_phase(self, event: Event) -> None:
         self.phase = str(event.get("phase", ""))
         self.phase_label = str(event.get("label") or "")
+        if "training" not in self.progress and self.phase != "training":
+            self.preparation.append((self.phase, self.phase_label))
         if self.phase != "training":
             self.progress.pop(self.phase, None)
 

@@ -1,0 +1,92 @@
+"""What all tests of the app stand on: an empty home, no network, no clock-driven drawing, one known machine.
+
+Fixtures that hold for every test here without being asked for: `home` (state, home, hub cache and working directory in
+the test's temporary directory), `still` (no animation, no blinking cursor), `plan_off` (nothing is worked out in the
+background; a test that names the fixture `real_plan` gets the real thing), and `known_machine` (device facts).
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tui_finetune.models import devices
+
+# Read once, when huggingface_hub and textual are first imported: set before any test module imports them.
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["HF_HOME"] = tempfile.mkdtemp(prefix="finetune-tui-hub-")
+os.environ["TEXTUAL_ANIMATIONS"] = "none"
+os.environ["TEXTUAL_SMOOTH_SCROLL"] = "0"
+for _name in ("SSH_CONNECTION", "SSH_TTY", "SSH_CLIENT", "NO_COLOR", "HF_TOKEN", "HF_ENDPOINT", "HF_HUB_CACHE"):
+    os.environ.pop(_name, None)
+
+SIZES = [(80, 24), (120, 36)]
+"""The sizes at which each screen has a snapshot."""
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A machine on which nothing was done yet; returns the working directory."""
+    for name in ("state", "home", "hub", "work"):
+        (tmp_path / name).mkdir()
+    monkeypatch.setenv("FINETUNE_TUI_STATE", str(tmp_path / "state"))
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home" / ".cache"))
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hub"))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.chdir(tmp_path / "work")
+    return tmp_path / "work"
+
+
+@pytest.fixture(autouse=True)
+def still(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing moves by itself, so that a picture is the same each time."""
+    from textual.widgets import Input, TextArea
+
+    monkeypatch.setattr("textual.constants.TEXTUAL_ANIMATIONS", "none")
+    monkeypatch.setattr(Input.cursor_blink, "_default", False)
+    monkeypatch.setattr(TextArea.cursor_blink, "_default", False)
+
+
+@pytest.fixture
+def real_plan() -> None:
+    """Named by a test that wants the plan worked out as for a user."""
+
+
+@pytest.fixture(autouse=True)
+def plan_off(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The plan is not worked out: it needs seconds of imports and says what this machine can do."""
+    if "real_plan" in request.fixturenames:
+        return
+
+    def known_at_once(app: Any) -> None:
+        app.plan, app.plan_pending = None, False
+        app._show_plan_everywhere()
+
+    monkeypatch.setattr("tui_finetune.app.FinetuneApp._work_out_plan", known_at_once)
+
+
+@pytest.fixture(autouse=True)
+def known_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same modest CPU machine everywhere: 16 GB, two cores."""
+    facts = devices.DeviceFacts(
+        name="CPU", kind="cpu", total=16 * 10**9, free=12 * 10**9, count=2, bf16_good=False
+    )
+    monkeypatch.setattr(devices, "cpu_facts", lambda: facts)
+    monkeypatch.setattr(devices, "device_facts", lambda: facts)
+
+
+@pytest.fixture
+def shown() -> Callable[[Any], str]:
+    """The text on the screen of a running app, line by line, as a person reads it."""
+
+    def text(app: Any) -> str:
+        strips = app.screen._compositor.render_strips()
+        return "\n".join(strip.text.rstrip() for strip in strips)
+
+    return text

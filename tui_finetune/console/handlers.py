@@ -1,0 +1,143 @@
+"""What each command does. Heavy modules are imported where they are needed."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from argparse import Namespace
+from pathlib import Path
+
+from tui_finetune.console.output import write_line
+from tui_finetune.errors import UserError
+from tui_finetune.resolution import Resolved, read_yaml, resolve
+from tui_finetune.runs import registry
+from tui_finetune.runs.directory import RunDirectory, new_run_path
+
+
+def resolved_from(arguments: Namespace, **more: object) -> Resolved:
+    """The configuration that a command's arguments amount to."""
+    from tui_finetune.cli import given_settings
+    from tui_finetune.models.catalog import model_settings
+
+    flags = {**given_settings(arguments), **more}
+    path = getattr(arguments, "config_file", None)
+    file = read_yaml(Path(path)) if path else None
+    first = resolve(flags, file, preset_name=arguments.preset, where=path or "")
+    suits = model_settings(first.config.model_name_or_path)
+    return resolve(flags, file, preset_name=arguments.preset, model_settings=suits, where=path or "")
+
+
+def train(arguments: Namespace) -> int:
+    resolved = resolved_from(arguments)
+    path = new_run_path(resolved.config)
+    if RunDirectory(path).exists:
+        RunDirectory(path).create()  # Refused here, before the seconds that the imports take.
+    if arguments.dry_run:
+        from tui_finetune.console.estimate import dry_run
+
+        return dry_run(resolved, path)
+    from tui_finetune.training.precheck import precheck
+
+    precheck(resolved.config)
+    run = RunDirectory(path)
+    run.create()
+    return _train(run, resolved, json_output=arguments.json)
+
+
+def resume(arguments: Namespace) -> int:
+    run = registry.find_run(arguments.run)
+    run.read_config()
+    return _train(run, None, json_output=arguments.json)
+
+
+def _train(run: RunDirectory, resolved: Resolved | None, *, json_output: bool) -> int:
+    from tui_finetune.console.displays import choose_display
+    from tui_finetune.system.output import keep_terminal
+
+    duplicates = keep_terminal()
+    display = choose_display(json=json_output)
+    display.say(f"{'Training' if resolved else 'Going on with'} {run.name} in {run.path}")
+    from tui_finetune.console.training import train as train_session
+    from tui_finetune.training.session import TrainingSession
+
+    session = TrainingSession(resolved, run) if resolved else TrainingSession.resume(run)
+    try:
+        return train_session(session, display, duplicates)
+    finally:
+        display.close()
+
+
+def attach(arguments: Namespace) -> int:
+    from tui_finetune.console.open_app import open_app
+
+    return open_app(run=registry.find_run(arguments.run))
+
+
+def stop(arguments: Namespace) -> int:
+    run = registry.find_run(arguments.run)
+    if not run.is_live:
+        raise UserError(f"{run.name} is not going", "`finetune-tui runs` shows the status of every run")
+    run.request("stop", reason="finetune-tui stop")
+    write_line(f"asked {run.name} to save and end")
+    while run.is_live:
+        time.sleep(0.1)
+    from tui_finetune.console.displays import ending_lines
+    from tui_finetune.runs.watch import Watch
+
+    watch = Watch(run)
+    watch.poll()
+    for line in ending_lines(watch):
+        write_line(line)
+    return 0
+
+
+def runs(arguments: Namespace) -> int:
+    from tui_finetune.console.tables import runs_table
+
+    summaries = [registry.summarise(run) for run in registry.known_runs()]
+    if arguments.json:
+        write_line(json.dumps([summary.to_json() for summary in summaries], indent=1))
+    elif not summaries:
+        write_line("no runs yet; `finetune-tui train` makes one")
+    else:
+        for line in runs_table(summaries, time.time()):
+            write_line(line)
+    return 0
+
+
+def chat(arguments: Namespace) -> int:
+    from tui_finetune.console.chat import chat as chat_in_terminal
+
+    given = {
+        name: value
+        for name in ("temperature", "top_p", "top_k", "max_new_tokens", "seed")
+        if (value := getattr(arguments, name)) is not None
+    }
+    return chat_in_terminal(arguments.model, arguments.prompt, given)
+
+
+def preview(arguments: Namespace) -> int:
+    from tui_finetune.console.preview import show_preview
+
+    return show_preview(resolved_from(arguments, dataset_name=arguments.dataset), as_json=arguments.json)
+
+
+def estimate(arguments: Namespace) -> int:
+    from tui_finetune.console.estimate import show_estimate
+
+    return show_estimate(resolved_from(arguments), as_json=arguments.json)
+
+
+def doctor(arguments: Namespace) -> int:
+    from tui_finetune.console.doctor import examine
+
+    findings = examine(os.environ, sys.stdout)
+    if arguments.json:
+        write_line(json.dumps([finding.to_json() for finding in findings], indent=1))
+    else:
+        for finding in findings:
+            for line in finding.lines():
+                write_line(line)
+    return 0 if all(finding.good for finding in findings) else 1

@@ -1,0 +1,121 @@
+"""`finetune-tui train` and `resume`: the run in a worker thread, signals and display in the main thread."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import threading
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from tui_finetune.console.displays import Display, ending_lines
+from tui_finetune.console.output import write_error, write_line
+from tui_finetune.runs.directory import RunDirectory
+from tui_finetune.runs.watch import Watch
+from tui_finetune.system.background import let_go_of_terminal
+from tui_finetune.system.output import output_to
+
+if TYPE_CHECKING:
+    from tui_finetune.training.session import Outcome, TrainingSession
+
+TICK_SECONDS = 0.1
+
+
+class Stopper:
+    """Turns signals into requests: the first saves and ends the run, the third ends the process at once."""
+
+    def __init__(self, run: RunDirectory, duplicates: list[int]) -> None:
+        self.run = run
+        self.signals: list[int] = []
+        self.hung_up = False
+        self._duplicates = duplicates
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._stop)
+        signal.signal(signal.SIGHUP, self._hang_up)
+
+    def _stop(self, number: int, _: FrameType | None) -> None:
+        self.signals.append(number)
+        if len(self.signals) == 1:
+            self.run.request("stop", reason=signal.Signals(number).name)
+        elif self.signals.count(signal.SIGINT) >= 3:
+            # Only what is committed counts, so ending in the middle of a save harms nothing that was saved.
+            os._exit(128 + number)
+
+    def _hang_up(self, *_: object) -> None:
+        self.hung_up = True
+        let_go_of_terminal(self._duplicates)
+
+
+def train(session: TrainingSession, display: Display, duplicates: list[int]) -> int:
+    """Run a session to its end and return the exit status.
+
+    Args:
+        session: what to train.
+        display: where it is shown.
+        duplicates: descriptors that lead to the terminal, for when it goes away.
+    """
+    run = session.directory
+    stopper = Stopper(run, duplicates)
+    watch = Watch(run)
+    outcomes: list[Outcome] = []
+    failures: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            outcomes.append(session.run())
+        except BaseException as error:
+            failures.append(error)
+
+    told = 0
+    with output_to(run.log_path):
+        # A daemon, so that a third ctrl+c ends the process whatever the thread does.
+        thread = threading.Thread(target=work, name="training", daemon=True)
+        thread.start()
+        while thread.is_alive():
+            thread.join(TICK_SECONDS)
+            if not stopper.hung_up:
+                display.show(watch.poll(), watch.state)
+                told = _tell_signals(stopper, display, told)
+        display.show(watch.poll(), watch.state)
+        display.close()
+    if failures:
+        raise failures[0]
+    return _end(outcomes[0], watch, stopper, display, session)
+
+
+def _tell_signals(stopper: Stopper, display: Display, told: int) -> int:
+    count = len(stopper.signals)
+    if count > told:
+        words = {1: "stopping: finishing the step and saving", 2: "saving; once more ends at once, without saving"}
+        display.say(words.get(count, words[2]))
+    return count
+
+
+def _end(outcome: Outcome, watch: Watch, stopper: Stopper, display: Display, session: TrainingSession) -> int:
+    if outcome.error is not None:
+        write_error(outcome.error)
+        if not outcome.began and not session.go_on:
+            discard(session.directory)
+            return 2
+        return 1 if outcome.began else 2
+    from tui_finetune.console.displays import JsonDisplay
+
+    if not isinstance(display, JsonDisplay):
+        for line in ending_lines(watch):
+            write_line(line)
+    return 128 + stopper.signals[0] if stopper.signals else 0
+
+
+def discard(run: RunDirectory) -> None:
+    """Remove the directory of a run that never took a step: there is nothing in it, and its name is free again."""
+    if any(run.checkpoints_dir.iterdir()) or run.is_live:
+        return
+    for path in (run.config_path, run.events_path, run.log_path, run.lock_path):
+        path.unlink(missing_ok=True)
+    for folder in (run.control_dir, run.checkpoints_dir):
+        shutil.rmtree(folder, ignore_errors=True)
+    try:
+        run.path.rmdir()
+    except OSError:
+        return

@@ -1,0 +1,246 @@
+"""What a data set is, before anything is trained on it: format, examples, lengths, problems."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from tui_finetune.config import RunConfig
+from tui_finetune.data.formats import Format, recognise
+from tui_finetune.data.problems import Problem, Tally
+from tui_finetune.data.progress import Report, Ticker
+from tui_finetune.data.segments import Example, plain_text
+from tui_finetune.data.sources import Source, open_dataset
+from tui_finetune.errors import UserError
+
+EXAMPLES = 5
+MAX_ROWS = 10_000
+MAX_CHARACTERS = 16_000_000
+"""Numbers of a larger data set are estimated from so many rows, or as many as have so many characters."""
+
+SAMPLE_BLOCKS = 100
+USUAL_MAX_LENGTH = 1024
+
+
+@dataclass(frozen=True)
+class Lengths:
+    """Tokens of the documents, and how many documents have more than max_length."""
+
+    mean: float
+    p50: int
+    p95: int
+    max: int
+    over_max_length: int
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What a data set is.
+
+    Attributes:
+        name: as it was asked for.
+        files: the files it is read from; none for the hub.
+        columns: the names of its columns.
+        format, reason, mapping: how rows become documents, and why.
+        rows: all of them, also those without text.
+        examples: the first five documents.
+        lengths, tokens, trained_tokens: None without a tokenizer. Estimates where `sampled` is not None.
+        duplicates: rows whose text another row has already.
+        problems: what is odd, each with its place.
+        sampled: how many rows the numbers are from, where not from all.
+        documents: rows with text; an estimate where sampled.
+        token_lengths: tokens of each document that was looked at, in order; for the histogram.
+        max_length: tokens of a training row, as assumed for over_max_length.
+    """
+
+    name: str
+    files: list[str]
+    columns: list[str]
+    format: str
+    reason: str
+    mapping: dict[str, str]
+    rows: int
+    examples: list[Example]
+    lengths: Lengths | None
+    tokens: int | None
+    trained_tokens: int | None
+    duplicates: int
+    problems: list[Problem]
+    sampled: int | None = None
+    documents: int = 0
+    token_lengths: list[int] = field(default_factory=list)
+    max_length: int = USUAL_MAX_LENGTH
+
+    def to_json(self) -> dict[str, Any]:
+        """The object that `preview --json` prints."""
+        return {
+            "format": self.format,
+            "reason": self.reason,
+            "rows": self.rows,
+            "mapping": self.mapping,
+            "examples": [[asdict(segment) for segment in example] for example in self.examples],
+            "lengths": None if self.lengths is None else asdict(self.lengths),
+            "tokens": self.tokens,
+            "trained_tokens": self.trained_tokens,
+            "duplicates": self.duplicates,
+            "problems": [problem.to_json() for problem in self.problems],
+        }
+
+
+def preview(
+    config: RunConfig, tokenizer: Any = None, report: Report | None = None, max_rows: int = MAX_ROWS,
+    max_length: int | None = None,
+) -> Preview:  # fmt: skip
+    """Open a data set and look at it.
+
+    Args:
+        config: names the data set.
+        tokenizer: of transformers; without one nothing is said about tokens.
+        report: told how far it is.
+        max_rows: look at no more rows than this, spread over the data set.
+        max_length: tokens of a training row; the configuration's if left out, or 1024.
+
+    Raises:
+        UserError: the data set can't be read, or not be understood.
+    """
+    source = open_dataset(config, report)
+    shape = recognise(source, config)
+    limit = max_length or config.max_length or USUAL_MAX_LENGTH
+    total = len(source.rows)
+    look = _Look(source, shape, config, tokenizer, report)
+    look.through(max_rows)
+    if not look.documents:
+        raise UserError(
+            f"{source.name}: no row has text in '{shape.columns[0]}'",
+            "choose another column with dataset_text_field, or other data",
+            setting="dataset_text_field",
+        )
+    scale = total / look.seen
+    documents = round(look.documents * scale)
+    problems = source.problems + look.tally.problems()
+    if look.seen < total:
+        problems.append(
+            Problem(
+                source.name, None, f"numbers are estimated from {look.seen:,} of {total:,} rows",
+                "training takes all of them",
+            )
+        )  # fmt: skip
+    problems += _too_few(source, documents, config)
+    has_tokens = tokenizer is not None
+    return Preview(
+        name=source.name, files=source.files, columns=list(source.rows.column_names), format=shape.name,
+        reason=shape.reason, mapping=shape.mapping, rows=total, examples=look.examples,
+        lengths=_lengths(look.lengths, limit, scale) if has_tokens else None,
+        tokens=round(sum(look.lengths) * scale) if has_tokens else None,
+        trained_tokens=round(look.trained * scale) if has_tokens else None,
+        duplicates=look.duplicates, problems=problems, sampled=look.seen if look.seen < total else None,
+        documents=documents, token_lengths=look.lengths, max_length=limit,
+    )  # fmt: skip
+
+
+def _too_few(source: Source, documents: int, config: RunConfig) -> list[Problem]:
+    from tui_finetune.data.preparation import divide
+
+    try:
+        divide(min(documents, 1_000_000), config)
+    except UserError as error:
+        return [Problem(source.name, None, error.message, error.remedy)]
+    return []
+
+
+def _lengths(lengths: list[int], limit: int, scale: float) -> Lengths:
+    import numpy as np
+
+    p50, p95 = np.percentile(lengths, [50, 95], method="higher")
+    over = sum(1 for length in lengths if length > limit)
+    return Lengths(round(sum(lengths) / len(lengths), 1), int(p50), int(p95), max(lengths), round(over * scale))
+
+
+class _Look:
+    """One look at some rows of a data set."""
+
+    def __init__(self, source: Source, shape: Format, config: RunConfig, tokenizer: Any, report: Report | None) -> None:
+        self.source, self.shape, self.config, self.tokenizer, self.report = source, shape, config, tokenizer, report
+        self.tally = Tally()
+        self.examples: list[Example] = []
+        self.lengths: list[int] = []
+        self.seen = self.documents = self.trained = self.duplicates = 0
+
+    def through(self, max_rows: int) -> None:
+        """Look at no more than so many rows, in as many characters as are allowed."""
+        from tui_finetune.data.rows_writer import leave_out
+        from tui_finetune.data.tokenization import Encoder, batched
+
+        plain = not self.config.packing and not self.config.train_on_eos
+        encoder = Encoder(self.tokenizer, train_on_eos=self.config.train_on_eos) if self.tokenizer is not None else None
+        tick = Ticker(self.report, min(len(self.source.rows), max_rows), "rows")
+        texts: set[int] = set()
+
+        def documents() -> Iterator[tuple[int, Example]]:
+            characters = 0
+            for row, values in self._rows(max_rows):
+                self.seen += 1
+                example = self.shape.example(values, keep_blank=plain)
+                if example is None:
+                    leave_out(self.tally, self.source, row, "no text")
+                    continue
+                text = plain_text(example)
+                self.documents += 1
+                self.duplicates += hash(text) in texts
+                texts.add(hash(text))
+                if len(self.examples) < EXAMPLES:
+                    self.examples.append(example)
+                yield row, example
+                characters += len(text)
+                if characters > MAX_CHARACTERS:
+                    return
+
+        for batch in batched(documents()):
+            if encoder is not None:
+                for tokens in encoder.encode([example for _, example in batch]):
+                    self.lengths.append(len(tokens.ids))
+                    self.trained += int(tokens.trained.sum())
+            tick(self.seen)
+
+    def _rows(self, max_rows: int) -> Iterator[tuple[int, dict[str, Any]]]:
+        """Numbered rows: all, or blocks spread evenly over the data set, the first rows among them."""
+        rows = self.source.rows.select_columns(self.shape.columns).with_format("arrow")
+        total = len(rows)
+        blocks = min(SAMPLE_BLOCKS, max_rows) if total > max_rows else math.ceil(total / 500)
+        size = max_rows // blocks if total > max_rows else 500
+        for block in range(blocks):
+            start = block * total // blocks if total > max_rows else block * size
+            yield from enumerate(rows[start : start + size].to_pylist(), start)
+
+
+def estimate_rows(data: Preview, config: RunConfig) -> int:
+    """How many rows of tokens there will be to train on.
+
+    Exact where every row was looked at with a tokenizer, but for documents too short to learn from.
+
+    Raises:
+        UserError: there are too few documents to keep some aside.
+    """
+    from tui_finetune.data.packing import best_fit
+    from tui_finetune.data.preparation import divide
+
+    if not data.token_lengths:
+        share = config.validation_split
+        return max(data.documents - math.ceil(share if share >= 1 else share * data.documents), 1)
+    limit = data.max_length
+    if data.sampled is None:
+        chosen, share = [data.token_lengths[number] for number in divide(data.documents, config)[0]], 1.0
+    else:
+        aside = config.validation_split
+        kept = data.documents - (aside if aside >= 1 else aside * data.documents)
+        chosen, share = data.token_lengths, max(kept, 1) / len(data.token_lengths)
+    if config.excess_length_strategy == "drop":
+        chosen = [length for length in chosen if length <= limit]
+    pieces = [min(length, limit) for length in chosen]
+    if config.excess_length_strategy == "split":
+        pieces += [min(length - start, limit) for length in chosen for start in range(limit, length, limit)]
+    if not config.packing:
+        return max(round(len(pieces) * share), 1)
+    return max(round(len(best_fit([piece for piece in pieces if piece > 1], limit)) * share), 1)

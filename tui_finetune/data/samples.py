@@ -1,0 +1,39 @@
+"""The sample data sets that come along: one `NAME.jsonl` each, and `summaries.yaml` with a line about each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A sample data set: its name, file, one line on what is in it, and how many rows it has."""
+
+    name: str
+    path: Path
+    summary: str
+    rows: int
+
+
+def samples_dir() -> Path:
+    return Path(__file__).parent.parent / "samples"
+
+
+def sample_path(name: str) -> Path | None:
+    """The file of a sample; None where there is none of that name."""
+    path = samples_dir() / f"{name}.jsonl"
+    return path if "/" not in name and path.is_file() else None
+
+
+def list_samples() -> list[Sample]:
+    """All samples, by name."""
+    summaries_path = samples_dir() / "summaries.yaml"
+    summaries = yaml.safe_load(summaries_path.read_text("utf-8")) if summaries_path.is_file() else {}
+    found = []
+    for path in sorted(samples_dir().glob("*.jsonl")):
+        rows = path.read_bytes().count(b"\n")
+        found.append(Sample(path.stem, path, str(summaries.get(path.stem, "")), rows))
+    return found

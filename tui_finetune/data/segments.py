@@ -1,0 +1,22 @@
+"""The one form that every row of every format becomes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A piece of a document, and whether the model is trained to write it."""
+
+    text: str
+    trained: bool
+
+
+Example = list[Segment]
+"""A document: its segments in order. Their texts joined are what the model reads."""
+
+
+def plain_text(example: Example) -> str:
+    """The document as one text."""
+    return example[0].text if len(example) == 1 else "".join(segment.text for segment in example)

@@ -1,0 +1,130 @@
+"""Documents as tokens, each with whether it is trained on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from tui_finetune.data.segments import Example, plain_text
+
+Ids = npt.NDArray[np.int32]
+Mask = npt.NDArray[np.bool_]
+
+BATCH_DOCUMENTS = 512
+BATCH_CHARACTERS = 512 * 1024
+
+
+class Tokens(NamedTuple):
+    """A document as tokens: ``ids``, and ``trained``, of the same length, true for those that are trained on."""
+
+    ids: Ids
+    trained: Mask
+
+    def cut(self, start: int, end: int) -> Tokens:
+        """The tokens from one position to another."""
+        return Tokens(self.ids[start:end], self.trained[start:end])
+
+
+class Encoder:
+    """Turns documents into tokens with a fast tokenizer, many at a time."""
+
+    def __init__(self, tokenizer: Any, *, train_on_eos: bool) -> None:
+        """
+        Args:
+            tokenizer: of transformers.
+            train_on_eos: end each document with the end-of-text token, trained on; unless the tokenizer, or the text
+                itself, has put it there already. Otherwise no token is added, and padding tokens in the text, which
+                often are end-of-text tokens, are not trained on.
+        """
+        self.tokenizer = tokenizer
+        self.train_on_eos = train_on_eos
+        self.eos_id: int | None = tokenizer.eos_token_id
+        self.pad_id: int | None = tokenizer.pad_token_id
+
+    def encode(self, examples: list[Example]) -> list[Tokens]:
+        """The tokens of each document, whole, however long."""
+        masked = any(not segment.trained for example in examples for segment in example)
+        encoded = self.tokenizer(
+            [plain_text(example) for example in examples], add_special_tokens=True, padding=False, truncation=False,
+            return_attention_mask=False, return_token_type_ids=False, return_offsets_mapping=masked, verbose=False,
+        )  # fmt: skip
+        result = []
+        for number, example in enumerate(examples):
+            ids = np.array(encoded["input_ids"][number], np.int32)
+            trained = np.ones(len(ids), np.bool_)
+            if masked:
+                trained = _trained_tokens(example, np.array(encoded["offset_mapping"][number], np.int64))
+            result.append(self._end(ids, trained))
+        return result
+
+    def truncated(self, example: Example, max_length: int) -> Tokens:
+        """A document cut by the tokenizer itself, which keeps the tokens that it adds."""
+        encoded = self.tokenizer(plain_text(example), truncation=True, max_length=max_length, verbose=False)
+        ids = np.array(encoded["input_ids"], np.int32)
+        return self._end(ids, np.ones(len(ids), np.bool_))
+
+    def _end(self, ids: Ids, trained: Mask) -> Tokens:
+        if not self.train_on_eos:
+            return Tokens(ids, trained if self.pad_id is None else trained & (ids != self.pad_id))
+        if self.eos_id is None or not len(ids):
+            return Tokens(ids, trained)
+        if ids[-1] != self.eos_id:
+            ids = np.append(ids, np.int32(self.eos_id))
+            # Trained on where the text before it is.
+            return Tokens(ids, np.append(trained, trained[-1]))
+        trained[-1] = True
+        return Tokens(ids, trained)
+
+
+def _trained_tokens(example: Example, offsets: npt.NDArray[np.int64]) -> Mask:
+    """Which tokens are trained on: those whose last character is in a trained segment.
+
+    Args:
+        example: the document.
+        offsets: begin and end of each token in the document's text, in characters; (n, 2).
+    """
+    if not len(offsets):
+        return np.zeros(0, np.bool_)
+    ends = np.cumsum([len(segment.text) for segment in example])
+    last = np.maximum(offsets[:, 1] - 1, 0)
+    segments = np.minimum(np.searchsorted(ends, last, side="right"), len(example) - 1)
+    trained: Mask = np.array([segment.trained for segment in example])[segments]
+    # Tokens without characters are added by the tokenizer; they belong to no segment.
+    return trained & (offsets[:, 1] > offsets[:, 0])
+
+
+def batched(documents: Iterable[tuple[int, Example]]) -> Iterator[list[tuple[int, Example]]]:
+    """Documents in batches that take a fraction of a second each."""
+    batch: list[tuple[int, Example]] = []
+    characters = 0
+    for number, example in documents:
+        batch.append((number, example))
+        characters += sum(len(segment.text) for segment in example)
+        if len(batch) >= BATCH_DOCUMENTS or characters >= BATCH_CHARACTERS:
+            yield batch
+            batch, characters = [], 0
+    if batch:
+        yield batch
+
+
+def tokenizer_fingerprint(tokenizer: Any) -> str:
+    """A name for all of a tokenizer that its output depends on."""
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    if backend is not None:
+        content = json.loads(backend.to_str())
+        # These are changed by calls, and set anew by each call.
+        content.pop("truncation", None)
+        content.pop("padding", None)
+    else:
+        content = tokenizer.get_vocab()
+    settings = [
+        type(tokenizer).__name__, tokenizer.special_tokens_map, tokenizer.padding_side, tokenizer.truncation_side,
+        tokenizer.model_input_names,
+    ]  # fmt: skip
+    text = json.dumps([content, settings], sort_keys=True, default=str)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]

@@ -1,0 +1,211 @@
+"""What models there are: the starter, folders, the hub's cache and the hub. Quick, and without torch."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from tui_finetune.config import STARTER, settings
+from tui_finetune.errors import UserError
+from tui_finetune.models.facts import ModelFacts, facts_from, read_json
+from tui_finetune.models.hub import NAME, REQUEST_SECONDS, cached_folder, cached_models, fetch, hub_error
+from tui_finetune.resolution import MODEL_SETTINGS_FILE, canonical, read_yaml
+
+__all__ = ["ModelEntry", "ModelFacts", "list_models", "model_facts", "model_settings", "resolve_model", "search_hub"]
+
+SETTING = "model_name_or_path"
+ModelSource = Literal["starter", "local", "cache", "hub"]
+
+
+@dataclass(frozen=True)
+class ModelEntry:
+    """One model that can be chosen.
+
+    ``name`` is what model_name_or_path takes; ``path`` is its folder where it is on this machine.
+    """
+
+    source: ModelSource
+    name: str
+    path: Path | None
+    summary: str
+
+
+def starter_path() -> Path:
+    """The folder of the model that comes with the program."""
+    return Path(__file__).parent / "starter"
+
+
+def _is_path(name: str) -> bool:
+    """Whether a name can only be meant as a path."""
+    return name.startswith(("/", "./", "../", "~", ".\\")) or name in {".", ".."} or "\\" in name or name.count("/") > 1
+
+
+def resolve_model(name: str) -> str:
+    """What from_pretrained is given for a name: a folder's path, or the name of a model on the hub.
+
+    Raises:
+        UserError: it is neither.
+    """
+    if name == STARTER:
+        return str(starter_path())
+    path = Path(name).expanduser()
+    if path.is_dir():
+        return str(path)
+    if path.exists():
+        raise UserError(
+            f"{name} is a file, not the folder of a model", "name the folder that it is in", setting=SETTING
+        )
+    if _is_path(name):
+        raise UserError(f"there is no folder {name}", "check the path, or use 'starter'", setting=SETTING)
+    if not NAME.match(name):
+        raise UserError(
+            f"'{name}' can't be the name of a model",
+            "name a local folder, a model on the hub as 'Qwen/Qwen3-0.6B', or 'starter'",
+            setting=SETTING,
+        )
+    return name
+
+
+def local_folder(name: str) -> Path | None:
+    """The folder of a model that is on this machine, in the hub's cache too; None where it is not.
+
+    Raises:
+        UserError: the name is no name of a model.
+    """
+    resolved = resolve_model(name)
+    return Path(resolved) if Path(resolved).is_dir() else cached_folder(resolved)
+
+
+def _short(number: int | None) -> str:
+    if number is None:
+        return ""
+    for size, letter in ((10**9, "B"), (10**6, "M"), (10**3, "k")):
+        if number >= size:
+            return f"{number / size:.3g}{letter}"
+    return str(number)
+
+
+def _summary(facts: ModelFacts) -> str:
+    parts = [facts.model_type or "", _short(facts.parameters)]
+    if facts.context_length:
+        parts.append(f"{facts.context_length} tokens")
+    if not facts.is_causal_lm:
+        parts.append("not a causal language model")
+    return " · ".join(part for part in parts if part)
+
+
+def _entry(source: ModelSource, name: str, folder: Path) -> ModelEntry:
+    return ModelEntry(source, name, folder, _summary(facts_from(name, read_json(folder / "config.json"), folder)))
+
+
+def _folders(base: Path) -> Iterator[tuple[str, Path]]:
+    """Folders of models beside the user, and the final models of the runs."""
+    for parent in (base, base / "models"):
+        try:
+            entries = sorted(entry.path for entry in os.scandir(parent) if entry.is_dir())
+        except OSError:
+            continue
+        for path in map(Path, entries):
+            if (path / "config.json").is_file():
+                shown = path.relative_to(base)
+                # Two words with a slash could be a hub name as well; the folder wins, but ./ makes it plain.
+                yield f"./{shown}", path
+    try:
+        runs = sorted(entry.path for entry in os.scandir(base / "runs") if entry.is_dir())
+    except OSError:
+        return
+    for path in map(Path, runs):
+        if (path / "final" / "config.json").is_file():
+            yield f"./{(path / 'final').relative_to(base)}", path / "final"
+
+
+def list_models(base: Path) -> list[ModelEntry]:
+    """All models on this machine: the starter, folders in ``base``, its models/ and its runs, and the hub's cache."""
+    starter = starter_path()
+    entries: list[ModelEntry] = []
+    if (starter / "config.json").is_file():
+        facts = facts_from(STARTER, read_json(starter / "config.json"), starter)
+        entries.append(ModelEntry("starter", STARTER, starter, f"comes along, no network · {_summary(facts)}"))
+    entries += [_entry("local", name, folder) for name, folder in _folders(base)]
+    entries += [_entry("cache", name, folder) for name, folder in cached_models()]
+    return entries
+
+
+def search_hub(query: str, limit: int = 20) -> list[ModelEntry]:
+    """Models on the hub that write text, the most downloaded first.
+
+    Raises:
+        UserError: the hub can't be reached.
+    """
+    from huggingface_hub import HfApi
+    from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_status
+
+    api = HfApi()
+    # HfApi.list_models takes no time limit, so the request behind it is made here.
+    try:
+        response = get_session().get(
+            f"{api.endpoint}/api/models",
+            params={"search": query, "filter": "text-generation", "sort": "downloads", "limit": limit},
+            headers=build_hf_headers(),
+            timeout=REQUEST_SECONDS,
+        )
+        hf_raise_for_status(response)
+        found = response.json()
+    except Exception as error:
+        raise hub_error(error, query, setting=SETTING) from error
+    return [
+        ModelEntry("hub", item["id"], cached_folder(item["id"]), f"{_short(item.get('downloads'))} downloads".strip())
+        for item in found
+        if isinstance(item, Mapping) and isinstance(item.get("id"), str)
+    ][:limit]
+
+
+def model_facts(name: str, *, network: bool = False) -> ModelFacts | None:
+    """What is known about a model.
+
+    Args:
+        name: 'starter', a folder, or a name on the hub.
+        network: fetch the small files of a hub model that is not on this machine.
+
+    Returns:
+        None where it is not on this machine and the network is not to be used.
+
+    Raises:
+        UserError: there is no such model, or the hub can't be reached.
+    """
+    folder = local_folder(name)
+    if folder is None and network:
+        folder = fetch(name, weights=False)
+    if folder is None:
+        return None
+    return facts_from(name, read_json(folder / "config.json"), folder)
+
+
+_SUITING = {"Text to tokens", "Length of training", "Learning", "Evaluation and saving"}
+"""The groups of settings that a model may speak for: a model that was downloaded can't choose files or the network."""
+
+
+def model_settings(name: str) -> dict[str, Any]:
+    """The settings that a model's folder says suit it, {} where it says nothing.
+
+    Only the starter and local folders are asked: a hub model's would count from the second run on.
+
+    Raises:
+        UserError: the file can't be read, or sets what a model has no say in.
+    """
+    try:
+        resolved = Path(resolve_model(name))
+    except UserError:
+        return {}  # said in full when the model is loaded
+    path = resolved / MODEL_SETTINGS_FILE
+    if not path.is_file():
+        return {}
+    values = canonical(read_yaml(path), str(path))
+    known = settings()
+    for key in values:
+        if known[key].group not in _SUITING:
+            raise UserError(f"{path}: a model can't set '{key}'", "take the line out of the file")
+    return values

@@ -1,0 +1,118 @@
+"""The device that models run on, and the number format that suits it. torch is imported inside."""
+
+from __future__ import annotations
+
+import os
+import platform
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import psutil
+
+Kind = Literal["cuda", "mps", "cpu"]
+Precision = Literal["fp32", "bf16", "fp16"]
+
+AMPERE = 8
+"""The first CUDA compute capability whose tensor cores compute bf16."""
+
+
+@dataclass(frozen=True)
+class DeviceFacts:
+    """What a device is.
+
+    Attributes:
+        kind: 'cuda' (also AMD's, through ROCm), 'mps' or 'cpu'.
+        total, free: bytes of its memory, the machine's own on a CPU. Of ``free``, what this process keeps but doesn't
+            use counts as free.
+        count: how many of them there are.
+        bf16_good: computing in bf16 is faster there, and not merely possible.
+    """
+
+    name: str
+    kind: Kind
+    total: int
+    free: int
+    count: int
+    bf16_good: bool
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def best_device() -> str:
+    """The device that training and generation use, as torch names it: 'cuda', 'mps' or 'cpu'."""
+    import torch
+
+    if torch.cuda.is_available():
+        return "cuda"
+    if torch.backends.mps.is_available():
+        return "mps"
+    return "cpu"
+
+
+def _cpu_name() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text(errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine() or "CPU"
+
+
+def usable_cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def cpu_facts() -> DeviceFacts:
+    """The machine itself, without torch.
+
+    bf16 is emulated on most CPUs, and slower there than fp32.
+    """
+    memory = psutil.virtual_memory()
+    return DeviceFacts(_cpu_name(), "cpu", memory.total, memory.available, usable_cores(), bf16_good=False)
+
+
+def device_facts() -> DeviceFacts:
+    """The device that training will use."""
+    import torch
+
+    kind = best_device()
+    if kind == "cuda":
+        free, total = torch.cuda.mem_get_info()
+        free += torch.cuda.memory_reserved() - torch.cuda.memory_allocated()
+        return DeviceFacts(
+            name=torch.cuda.get_device_name(),
+            kind="cuda",
+            total=total,
+            free=free,
+            count=torch.cuda.device_count(),
+            bf16_good=torch.cuda.get_device_capability()[0] >= AMPERE and torch.cuda.is_bf16_supported(),
+        )
+    if kind == "mps":
+        total = int(torch.mps.recommended_max_memory())
+        used = int(torch.mps.driver_allocated_memory())
+        return DeviceFacts(f"{_cpu_name()} (GPU)", "mps", total, max(0, total - used), 1, bf16_good=False)
+    return cpu_facts()
+
+
+def resolve_precision(precision: str, facts: DeviceFacts) -> tuple[Precision, tuple[str, str] | None]:
+    """The number format that is used, and a notice (message, remedy) where it is not the one asked for.
+
+    Args:
+        precision: the setting: 'auto', 'fp32', 'bf16' or 'fp16'.
+        facts: the device.
+    """
+    if precision == "auto":
+        return ("bf16" if facts.bf16_good else "fp32"), None
+    if precision == "fp16" and facts.kind != "cuda":
+        return "fp32", ("fp16 needs a GPU: computing in fp32 here", "set precision: auto")
+    if precision == "bf16" and not facts.bf16_good:
+        if facts.kind == "mps":
+            return "fp32", (f"{facts.name} is not good at bf16: computing in fp32", "set precision: auto")
+        return "bf16", (f"bf16 is slower than fp32 on {facts.name}", "set precision: auto")
+    if precision == "bf16":
+        return "bf16", None
+    return ("fp16" if precision == "fp16" else "fp32"), None

@@ -1,0 +1,202 @@
+"""What is known about a model from the small files in its folder. Quick, and without torch."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tui_finetune.errors import UserError
+from tui_finetune.models.weights import INDEX_FILE, SINGLE_FILE, count_parameters, read_weights, weight_files
+
+MAX_JSON_BYTES = 64_000_000
+MAX_CARD_BYTES = 1_000_000
+
+# The names that families of models have for the same thing.
+CONTEXT = (
+    "max_position_embeddings", "n_positions", "n_ctx", "max_seq_len", "max_sequence_length", "seq_length",
+    "max_context_length",
+)  # fmt: skip
+HIDDEN = ("hidden_size", "n_embd", "d_model", "dim", "model_dim")
+LAYERS = ("num_hidden_layers", "n_layer", "num_layers", "n_layers")
+HEADS = ("num_attention_heads", "n_head", "num_heads", "n_heads")
+FEED_FORWARD = ("intermediate_size", "n_inner", "ffn_dim", "ffn_hidden_size", "hidden_dim")
+
+# Models that fill in blanks, or whose causal variant doesn't predict the next token: they load as language models and
+# learn nothing of use.
+NOT_CAUSAL = frozenset({
+    "albert", "bert", "big_bird", "camembert", "canine", "convbert", "data2vec-text", "deberta", "deberta-v2",
+    "distilbert", "electra", "ernie", "esm", "flaubert", "funnel", "ibert", "layoutlm", "longformer", "luke",
+    "megatron-bert", "mobilebert", "modernbert", "mpnet", "mra", "nezha", "nystromformer", "qdqbert", "rembert",
+    "roberta", "roberta-prelayernorm", "roc_bert", "roformer", "splinter", "squeezebert", "tapas", "xlm",
+    "xlm-roberta", "xlm-roberta-xl", "xlnet", "xmod", "yoso",
+})  # fmt: skip
+_CAUSAL_ENDINGS = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration", "DoubleHeadsModel", "Model")
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """What a model is. None where its files don't tell.
+
+    Attributes:
+        parameters: tied weights counted once.
+        context_length: tokens that it can see at once.
+        dtype: the number format of the weights in the files, as 'F32' or 'BF16'.
+        bytes: size of the weights on disk.
+        chat_template: whether it knows how to hold a conversation.
+        licence: as its model card gives it.
+        is_causal_lm: whether it writes text from left to right, and so can be trained here.
+        needs_code: whether it brings program code of its own, which is never run.
+        quantized: whether its weights are stored in a format that can't be trained.
+    """
+
+    name: str
+    architecture: str | None = None
+    model_type: str | None = None
+    parameters: int | None = None
+    context_length: int | None = None
+    vocab_size: int | None = None
+    hidden_size: int | None = None
+    intermediate_size: int | None = None
+    layers: int | None = None
+    heads: int | None = None
+    kv_heads: int | None = None
+    dtype: str | None = None
+    bytes: int | None = None
+    chat_template: bool = False
+    licence: str | None = None
+    is_causal_lm: bool = True
+    needs_code: bool = False
+    quantized: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a JSON file, {} where there is none."""
+    try:
+        if path.stat().st_size > MAX_JSON_BYTES:
+            return {}
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def first_number(config: Mapping[str, Any], names: tuple[str, ...]) -> int | None:
+    """The first of these keys that has a positive number, also in the part about text of a model of several kinds."""
+    for part in (config, config.get("text_config")):
+        if isinstance(part, Mapping):
+            for name in names:
+                value = part.get(name)
+                if isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0:
+                    return int(value)
+    return None
+
+
+def is_causal(config: Mapping[str, Any]) -> bool:
+    """Whether a model's config.json says that it predicts the next token."""
+    if config.get("is_encoder_decoder"):
+        return False
+    if config.get("model_type") in NOT_CAUSAL:
+        return bool(config.get("is_decoder"))
+    architectures = config.get("architectures") or []
+    return not architectures or any(str(name).endswith(_CAUSAL_ENDINGS) for name in architectures)
+
+
+def computed_parameters(config: Mapping[str, Any]) -> int | None:
+    """The number of parameters that follows from the shapes, for a plain decoder.
+
+    Embeddings (once more for an output layer of its own), and for each layer the four attention projections, with
+    fewer keys and values where heads share them, and a feed-forward of two matrices, or three where it is gated.
+    """
+    hidden, layers = first_number(config, HIDDEN), first_number(config, LAYERS)
+    vocabulary = first_number(config, ("vocab_size",))
+    if hidden is None or layers is None or vocabulary is None:
+        return None
+    heads = first_number(config, HEADS) or 1
+    kv_heads = first_number(config, ("num_key_value_heads",)) or heads
+    head = first_number(config, ("head_dim",)) or hidden // heads
+    attention = 2 * hidden * heads * head + 2 * hidden * kv_heads * head
+    gated = config.get("hidden_act") in {"silu", "swish"} or str(config.get("model_type")).startswith("gemma")
+    feed_forward = (3 if gated else 2) * hidden * (first_number(config, FEED_FORWARD) or 4 * hidden)
+    experts = first_number(config, ("num_local_experts", "num_experts")) or 1
+    learned_positions = (config.get("n_positions") or 0) * hidden
+    embeddings = vocabulary * hidden * (1 if config.get("tie_word_embeddings", True) else 2)
+    return embeddings + learned_positions + layers * (attention + experts * feed_forward + 2 * hidden) + hidden
+
+
+def _licence(folder: Path) -> str | None:
+    """The licence in the front matter of the model card."""
+    try:
+        with (folder / "README.md").open("rb") as file:
+            text = file.read(MAX_CARD_BYTES).decode("utf-8", "replace").lstrip("\ufeff")
+    except OSError:
+        return None
+    lines = text.splitlines()
+    if not lines or lines[0].strip() != "---":
+        return None
+    end = next((number for number, line in enumerate(lines[1:], 1) if line.strip() == "---"), None)
+    if end is None:
+        return None
+    try:
+        content = yaml.safe_load("\n".join(lines[1:end]))
+    except (yaml.YAMLError, RecursionError, ValueError):
+        return None
+    if not isinstance(content, dict):
+        return None
+    value = content.get("license")
+    if value == "other" and content.get("license_name"):
+        value = content["license_name"]
+    if isinstance(value, list):
+        value = ", ".join(str(item) for item in value)
+    return str(value) if value else None
+
+
+def has_chat_template(folder: Path) -> bool:
+    return any((folder / name).is_file() for name in ("chat_template.jinja", "chat_template.json")) or bool(
+        read_json(folder / "tokenizer_config.json").get("chat_template")
+    )
+
+
+def facts_from(name: str, config: Mapping[str, Any], folder: Path | None = None) -> ModelFacts:
+    """The facts in a config.json, and in the other files of its folder where there is one."""
+    parameters = dtype = size = None
+    tied = bool(config.get("tie_word_embeddings", True))
+    if folder is not None and any((folder / file).is_file() for file in (SINGLE_FILE, INDEX_FILE)):
+        try:
+            tensors = read_weights(folder)
+            parameters = count_parameters(tensors, tied=tied)
+            counts: Counter[str] = Counter()
+            for tensor in tensors:
+                counts[tensor.dtype] += tensor.size
+            dtype = counts.most_common(1)[0][0] if counts else None
+            size = sum(path.stat().st_size for path in weight_files(folder))
+        except (UserError, OSError):
+            pass  # a file that is not whole is said when it is loaded; here it is only not counted
+    return ModelFacts(
+        name=name,
+        architecture=next((str(item) for item in config.get("architectures") or []), None),
+        model_type=config.get("model_type"),
+        parameters=parameters if parameters is not None else computed_parameters(config),
+        context_length=first_number(config, CONTEXT),
+        vocab_size=first_number(config, ("vocab_size",)),
+        hidden_size=first_number(config, HIDDEN),
+        intermediate_size=first_number(config, FEED_FORWARD),
+        layers=first_number(config, LAYERS),
+        heads=first_number(config, HEADS),
+        kv_heads=first_number(config, ("num_key_value_heads",)),
+        dtype=dtype or (str(found) if (found := config.get("dtype") or config.get("torch_dtype")) else None),
+        bytes=size,
+        chat_template=folder is not None and has_chat_template(folder),
+        licence=_licence(folder) if folder is not None else None,
+        is_causal_lm=is_causal(config),
+        needs_code="AutoModelForCausalLM" in (config.get("auto_map") or {}),
+        quantized=bool(config.get("quantization_config")),
+    )

@@ -1,0 +1,1 @@
+"""The two worlds that the starter's texts are about."""

@@ -1,0 +1,67 @@
+"""How fast a run goes, told from the times in its own events, so that every watcher says the same."""
+
+from __future__ import annotations
+
+from collections import deque
+from statistics import median
+
+from tui_finetune.runs.events import Event
+
+LONGEST_GAP = 600.0
+"""Seconds between two events beyond which the clock was set, or nobody was training."""
+
+REMEMBERED_STEPS = 100
+
+
+class Pace:
+    """Seconds per step and seconds of work, built up from events by `apply`.
+
+    The clock of a machine may be set in mid-run: gaps that run backwards or are very long count for nothing, and the time
+    of a step is the median of the newest ones, which a single wrong gap doesn't move. Evaluating, saving and pauses are
+    no part of a step.
+
+    Attributes:
+        active_seconds: time in which the run was going, over all its starts.
+    """
+
+    def __init__(self) -> None:
+        self.active_seconds = 0.0
+        self._last: float | None = None
+        self._mark: tuple[float, int] | None = None
+        self._step_seconds: deque[float] = deque(maxlen=REMEMBERED_STEPS)
+
+    def apply(self, event: Event) -> None:
+        """Take in one event."""
+        moment = event.get("time")
+        if not isinstance(moment, (int, float)):
+            return
+        kind = event["type"]
+        if kind == "status" and event.get("status") == "starting":
+            self._last = self._mark = None
+            self._step_seconds.clear()
+        if self._last is not None and 0 < moment - self._last <= LONGEST_GAP:
+            self.active_seconds += moment - self._last
+        self._last = moment
+        if kind == "progress" and event.get("phase") == "training":
+            self._step_done(float(moment), event.get("done"))
+        elif kind in {"phase", "status", "checkpoint"}:
+            self._mark = None
+
+    def _step_done(self, moment: float, done: object) -> None:
+        if not isinstance(done, int):
+            return
+        if self._mark is not None:
+            began, step = self._mark
+            if done > step and moment > began:
+                self._step_seconds.append((moment - began) / (done - step))
+        self._mark = (moment, done)
+
+    @property
+    def seconds_per_step(self) -> float | None:
+        """The usual time of a step lately; None until two steps are known."""
+        return median(self._step_seconds) if self._step_seconds else None
+
+    def seconds_left(self, step: int, total: int | None) -> float | None:
+        """Training time that is left, without the evaluations to come; None where it can't be told."""
+        pace = self.seconds_per_step
+        return None if pace is None or total is None else max(total - step, 0) * pace

@@ -1,0 +1,71 @@
+"""From a RunConfig to transformers' TrainingArguments."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from transformers import TrainingArguments
+
+from tui_finetune.config import RunConfig
+
+NEVER = 2**31 - 1
+"""A number of steps that no run reaches."""
+
+
+def training_arguments(
+    config: RunConfig, checkpoints_dir: Path, *, precision: str, evaluates: bool
+) -> TrainingArguments:
+    """The arguments for Trainer.
+
+    What the program does itself is turned off in Trainer: progress bars, deleting of old checkpoints (Trainer goes by
+    modification time) and loading the best model at the end (Trainer goes by absolute paths).
+
+    Args:
+        config: the resolved configuration.
+        checkpoints_dir: where Trainer writes checkpoint-N.
+        precision: 'fp32', 'bf16' or 'fp16', as it suits the device.
+        evaluates: whether there are rows to evaluate on.
+    """
+    import torch
+
+    on_cpu = not (torch.cuda.is_available() or torch.backends.mps.is_available())
+    save_steps = config.save_steps if config.save_strategy == "steps" else NEVER
+    return TrainingArguments(
+        output_dir=str(checkpoints_dir),
+        num_train_epochs=config.num_train_epochs,
+        max_steps=config.max_steps if config.max_steps > 0 else -1,
+        per_device_train_batch_size=config.per_device_train_batch_size,
+        per_device_eval_batch_size=config.per_device_eval_batch_size,
+        gradient_accumulation_steps=config.gradient_accumulation_steps,
+        learning_rate=config.learning_rate,
+        lr_scheduler_type=config.lr_scheduler_type,
+        warmup_steps=config.warmup_steps,
+        weight_decay=config.weight_decay,
+        max_grad_norm=config.max_grad_norm,
+        optim=config.optim,
+        seed=config.seed,
+        logging_strategy="steps",
+        logging_steps=config.logging_steps,
+        # False, or a run whose loss is not a number any more would log 0.0 and end well.
+        logging_nan_inf_filter=False,
+        eval_strategy=config.eval_strategy if evaluates else "no",
+        eval_steps=config.eval_steps or config.logging_steps,
+        metric_for_best_model="eval_loss" if evaluates and config.eval_strategy != "no" else None,
+        greater_is_better=False,
+        load_best_model_at_end=False,
+        # Trainer's 'no' would also forget which step was the best.
+        save_strategy="epoch" if config.save_strategy == "epoch" else "steps",
+        save_steps=save_steps,
+        save_total_limit=None,
+        restore_callback_states_from_checkpoint=True,
+        bf16=precision == "bf16",
+        fp16=precision == "fp16",
+        use_cpu=on_cpu,
+        report_to=[] if config.report_to == "none" else [config.report_to],
+        disable_tqdm=True,
+        remove_unused_columns=False,
+        label_names=["labels"],
+        dataloader_num_workers=0,
+        dataloader_pin_memory=torch.cuda.is_available(),
+        # gradient_checkpointing is set on the model, where its loading knows it.
+    )

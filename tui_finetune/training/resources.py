@@ -1,0 +1,73 @@
+"""Readings of the device and the machine, taken in a thread of their own while a run goes."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import psutil
+
+from tui_finetune.runs.log import EventLog
+
+INTERVAL_SECONDS = 3.0
+
+
+def _nvml_handle() -> Any:
+    """A handle on the first NVIDIA device, or None without the `gpu` extra."""
+    try:
+        import pynvml
+
+        pynvml.nvmlInit()
+        return pynvml.nvmlDeviceGetHandleByIndex(0)
+    except Exception:
+        # Any failure of the driver's library means the same: these readings can't be had.
+        return None
+
+
+def read_resources(process: psutil.Process, nvml: Any = None) -> dict[str, Any]:
+    """One reading. Bytes and percent; `cpu_percent` is of the whole machine, since the last reading."""
+    import torch
+
+    memory = psutil.virtual_memory()
+    reading: dict[str, Any] = {
+        "cpu_percent": psutil.cpu_percent(),
+        "ram_used": memory.total - memory.available,
+        "ram_total": memory.total,
+        "process_ram": process.memory_info().rss,
+    }
+    if torch.cuda.is_available() and torch.cuda.is_initialized():
+        free, total = torch.cuda.mem_get_info()
+        reading |= {
+            "gpu_name": torch.cuda.get_device_name(),
+            "gpu_memory_used": total - free,
+            "gpu_memory_total": total,
+        }
+    if nvml is not None:
+        import pynvml
+
+        with contextlib.suppress(pynvml.NVMLError):
+            reading["gpu_utilisation"] = pynvml.nvmlDeviceGetUtilizationRates(nvml).gpu
+            reading["gpu_temperature"] = pynvml.nvmlDeviceGetTemperature(nvml, pynvml.NVML_TEMPERATURE_GPU)
+    return reading
+
+
+@contextlib.contextmanager
+def watch_resources(log: EventLog) -> Iterator[None]:
+    """Write a `resources` event every few seconds while the context lasts."""
+    done = threading.Event()
+
+    def work() -> None:
+        process, nvml = psutil.Process(), _nvml_handle()
+        psutil.cpu_percent()
+        while not done.wait(INTERVAL_SECONDS):
+            log.write("resources", **read_resources(process, nvml))
+
+    thread = threading.Thread(target=work, name="resources", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()

@@ -1,0 +1,385 @@
+"""A training from the first look at the data to the final model. Reads from top to bottom in `TrainingSession._train`."""
+
+from __future__ import annotations
+
+import logging
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from tui_finetune.config import RunConfig
+from tui_finetune.errors import Cancelled, UserError
+from tui_finetune.presets import PRESETS
+from tui_finetune.resolution import Resolved
+from tui_finetune.runs import registry
+from tui_finetune.runs.control import take, waiting
+from tui_finetune.runs.directory import RunDirectory
+from tui_finetune.runs.events import PHASE_LABELS, Phase
+from tui_finetune.runs.lock import RunLock
+from tui_finetune.runs.log import EventLog
+from tui_finetune.training import checkpoints
+
+CANCEL_POLL_SECONDS = 0.2
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended.
+
+    Attributes:
+        status: the run's last status.
+        error: what was wrong, where it failed.
+        began: whether a first step was taken; before it a failure leaves nothing worth keeping.
+        details: the fields of the last status event, as `final_dir`, `checkpoint`, `eval_loss`.
+    """
+
+    status: Literal["finished", "stopped", "failed"]
+    error: UserError | None
+    began: bool
+    details: dict[str, Any]
+
+
+class TrainingSession:
+    """Trains one run, in whatever thread `run` is called; all it has to tell goes to the event log.
+
+    Args:
+        resolved: the configuration, with or without where its values come from.
+        run: its directory, made already.
+        go_on: go on from the newest checkpoint that is sound.
+    """
+
+    def __init__(self, resolved: Resolved | RunConfig, run: RunDirectory, *, go_on: bool = False) -> None:
+        self.resolved = resolved if isinstance(resolved, Resolved) else Resolved(resolved)
+        self.config = self.resolved.config.model_copy(update={"output_dir": str(run.path)})
+        self.directory = run
+        self.go_on = go_on
+        self.log: EventLog
+        self._began = False
+        self._cancel_checked = 0.0
+
+    @classmethod
+    def resume(cls, run: RunDirectory) -> TrainingSession:
+        """The session that goes on with a run; raises UserError where its configuration can't be read."""
+        # A run that was moved goes on where it is now.
+        return cls(run.read_config(), run, go_on=True)
+
+    def run(self) -> Outcome:
+        """Train to the end, or until a stop is asked for.
+
+        Raises:
+            UserError: only if the run is being trained already; every other failure becomes an Outcome.
+        """
+        with RunLock(self.directory.lock_path):
+            self.log = EventLog(self.directory.events_path)
+            try:
+                with _library_log(self.directory.log_path):
+                    return self._run()
+            finally:
+                self.log.close()
+
+    def _run(self) -> Outcome:
+        try:
+            take(self.directory.control_dir)  # Requests to an earlier start mean nothing to this one.
+            checkpoint = self._checkpoint_to_go_on_from()
+            self._tell_start(checkpoint)
+            details = self._train(checkpoint)
+        except Cancelled:
+            return self._end("stopped", None, {"reason": "stopped before the first step; there is nothing to save"})
+        except UserError as error:
+            return self._end("failed", error, {})
+        except Exception as error:
+            logging.getLogger(__name__).error("%s", traceback.format_exc())
+            return self._end("failed", _explain(error, self.directory), {})
+        status = "stopped" if details.pop("stopped") else "finished"
+        return self._end(status, None, details)
+
+    def _end(
+        self, status: Literal["finished", "stopped", "failed"], error: UserError | None, details: dict[str, Any]
+    ) -> Outcome:
+        if error is not None:
+            details = {**details, "reason": error.message, "remedy": error.remedy}
+        self.log.write("status", status=status, began=self._began, **details)
+        return Outcome(status, error, self._began, details)
+
+    # The phases
+
+    @contextmanager
+    def _phase(self, phase: Phase, label: str = "") -> Iterator[Callable[[int, int | None, str], None]]:
+        """Tell that a phase begins; gives the callback for its progress, which raises Cancelled on a stop."""
+        self.log.write("phase", phase=phase, label=label or PHASE_LABELS[phase])
+        self._raise_if_stopped(force=True)
+
+        def report(done: int, total: int | None, unit: str) -> None:
+            self.log.progress(phase, done, total, unit)
+            self._raise_if_stopped()
+
+        yield report
+
+    def _raise_if_stopped(self, *, force: bool = False) -> None:
+        now = time.monotonic()
+        if force or now - self._cancel_checked >= CANCEL_POLL_SECONDS:
+            self._cancel_checked = now
+            if waiting(self.directory.control_dir, "stop"):
+                take(self.directory.control_dir)
+                self.log.write("status", status="stopping")
+                raise Cancelled
+
+    def _checkpoint_to_go_on_from(self) -> Path | None:
+        if not self.go_on:
+            return None
+        folder = self.directory.checkpoints_dir
+        checkpoint, unsound = checkpoints.newest_sound(folder)
+        for bad, reason in unsound:
+            self.log.write(
+                "notice",
+                level="warning",
+                message=f"{bad.name} is damaged ({reason}) and is not used.",
+                remedy="going on from the one before" if checkpoint else "",
+            )
+        if checkpoint is None and unsound:
+            raise UserError(
+                f"every checkpoint of {self.directory.name} is damaged: {unsound[0][0].name}: {unsound[0][1]}",
+                "restore the run's directory from a copy, or start a new run",
+            )
+        return checkpoint
+
+    def _tell_start(self, checkpoint: Path | None) -> None:
+        started: dict[str, Any] = {"model": self.config.model_name_or_path, "dataset": self.config.dataset_name}
+        if self.go_on:
+            started["resumed_from"] = checkpoints.step_of(checkpoint) if checkpoint else 0
+        else:
+            self.directory.write_config(self.config)
+        self.log.write("status", status="starting", **started)
+        registry.note(self.directory)
+        for message, remedy in PRESETS[self.resolved.preset].weaknesses:
+            self.log.write("notice", level="info", message=message, remedy=remedy)
+        for bad in checkpoints.committed(self.directory.checkpoints_dir):
+            if checkpoint is not None and checkpoints.step_of(bad) > checkpoints.step_of(checkpoint):
+                # Damaged, and in the way of the checkpoint of this step that will be saved again.
+                bad.rename(bad.with_name(f"damaged-{bad.name}-{int(time.time())}"))
+        checkpoints.remove_uncommitted(self.directory.checkpoints_dir)
+
+    def _train(self, checkpoint: Path | None) -> dict[str, Any]:
+        """All of it: data, model, training, final model. Returns the details of the last status event."""
+        config = self.config
+        with self._phase("checking", "Getting ready"):
+            # The heavy imports: five seconds or so.
+            from transformers import AutoConfig
+
+            from tui_finetune.data.preparation import prepare
+            from tui_finetune.data.sources import open_dataset
+            from tui_finetune.models.devices import device_facts, resolve_precision
+            from tui_finetune.models.loading import (
+                check_trainable,
+                load_model,
+                load_tokenizer,
+                model_folder,
+                resolve_max_length,
+                tokenizer_notices,
+            )
+            from tui_finetune.training.final import check_final_dir
+            from tui_finetune.training.isolation import keeps_documents_apart
+
+            _quiet_libraries()
+            final_dir = Path(config.final_model_dir) if config.final_model_dir else self.directory.path / "final"
+            if not self.go_on:
+                check_final_dir(final_dir, self.directory.path)
+            _check_tracker(config.report_to)
+        with self._phase("loading_model", "Looking at the model") as report:
+            folder = model_folder(config.model_name_or_path, weights=False, report=report)
+            check_trainable(config.model_name_or_path, folder)
+            max_length = resolve_max_length(config, AutoConfig.from_pretrained(str(folder)))
+            tokenizer = load_tokenizer(config.model_name_or_path, report=report)
+        with self._phase("loading_data", f"Reading {config.dataset_name}") as report:
+            source = open_dataset(config, report)
+        with self._phase("preparing_data") as report:
+            data = prepare(source, config, tokenizer, max_length, report)
+        with self._phase("loading_model") as report:
+            model = load_model(
+                config.model_name_or_path,
+                tokenizer=tokenizer,
+                gradient_checkpointing=config.gradient_checkpointing,
+                report=report,
+            )
+        notices = [*tokenizer_notices(tokenizer), *data.notices]
+        if data.packed:
+            with self._phase("checking", "Checking that packed texts stay apart"):
+                apart = keeps_documents_apart(model, model.config.get_text_config().vocab_size)
+            if not apart:
+                notices.append(
+                    ("This model can't keep packed texts apart, so rows are padded instead.", "set packing: false")
+                )
+                with self._phase("preparing_data") as report:
+                    unpacked = config.model_copy(update={"packing": False})
+                    data = prepare(source, unpacked, tokenizer, max_length, report)
+        precision, notice = resolve_precision(config.precision, device_facts())
+        for message, remedy in [*notices, *([notice] if notice else [])]:
+            self.log.write("notice", level="warning", message=message, remedy=remedy)
+        return self._fit(model, tokenizer, data, precision, checkpoint, final_dir)
+
+    def _fit(
+        self, model: Any, tokenizer: Any, data: Any, precision: str, checkpoint: Path | None, final_dir: Path
+    ) -> dict[str, Any]:
+        from transformers import EarlyStoppingCallback
+
+        from tui_finetune.training.arguments import training_arguments
+        from tui_finetune.training.callback import RunCallback
+        from tui_finetune.training.fingerprint import check_fingerprint, data_fingerprint
+        from tui_finetune.training.resources import watch_resources
+        from tui_finetune.training.trainer import RunTrainer
+
+        config = self.config
+        facts = {"data": data_fingerprint(data.train), "model": config.model_name_or_path}
+        if checkpoint is not None:
+            check_fingerprint(facts, checkpoints.read_manifest(checkpoint))
+        evaluates = data.evaluation is not None and len(data.evaluation) > 0
+        arguments = training_arguments(config, self.directory.checkpoints_dir, precision=precision, evaluates=evaluates)
+        callback = RunCallback(self.directory, self.log, checkpoint, _first_words(tokenizer, data))
+        callbacks: list[Any] = [callback]
+        if arguments.metric_for_best_model and config.early_stopping_patience > 0:
+            callbacks.append(EarlyStoppingCallback(config.early_stopping_patience))
+        trainer = RunTrainer(
+            model=model,
+            args=arguments,
+            train_dataset=data.train,
+            eval_dataset=data.evaluation if evaluates else None,
+            data_collator=data.collator,
+            processing_class=tokenizer,
+            callbacks=callbacks,
+            event_log=self.log,
+            facts=facts,
+            keep_newest=config.save_total_limit,
+        )
+        from transformers.trainer_callback import PrinterCallback
+
+        trainer.remove_callback(PrinterCallback)
+        callback.trainer = trainer
+        self._began = True
+        began = time.monotonic()
+        with watch_resources(self.log):
+            result = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        details: dict[str, Any] = {
+            "stopped": callback.stopping,
+            "step": trainer.state.global_step,
+            "total_steps": trainer.state.max_steps,
+            "train_runtime": round(time.monotonic() - began, 2),
+        }
+        if trainer.state.global_step > (checkpoints.step_of(checkpoint) if checkpoint else 0):
+            details["train_loss"] = result.training_loss
+        details["early_stopped"] = not callback.stopping and trainer.state.global_step < trainer.state.max_steps
+        return self._finish(trainer, tokenizer, final_dir, details)
+
+    def _finish(self, trainer: Any, tokenizer: Any, final_dir: Path, details: dict[str, Any]) -> dict[str, Any]:
+        """Write the final folder: the best checkpoint's weights where one was evaluated, else the newest."""
+        from tui_finetune.models.loading import model_folder
+        from tui_finetune.training.final import CARD, PLOT, export, load_weights
+
+        self.log.write("phase", phase="finishing", label="Writing the final model")
+        state = trainer.state
+        folder = self.directory.checkpoints_dir
+        saved = {checkpoints.step_of(path): path for path in checkpoints.committed(folder)}
+        final_step, best = state.global_step, state.best_global_step
+        if best in saved and best != state.global_step:
+            checkpoints.verify(saved[best])
+            load_weights(trainer.model, saved[best])
+            final_step = best
+        if saved:
+            newest = max(saved)
+            details |= {"checkpoint": f"checkpoints/{saved[newest].name}", "checkpoint_step": newest}
+        details |= {"final_dir": str(final_dir), "final_step": final_step}
+        if state.best_metric is not None:
+            details |= {"eval_loss": state.best_metric, "best_step": best}
+        config = self.config
+        try:
+            export(
+                trainer.model,
+                tokenizer,
+                final_dir,
+                base_model=model_folder(config.model_name_or_path, weights=False),
+                run_name=self.directory.name,
+                config=config,
+                state=registry.load_state(self.directory),
+                facts=details,
+            )
+            details |= {"plot": str(final_dir / PLOT), "card": str(final_dir / CARD)}
+        except OSError as error:
+            raise UserError(
+                f"the final model could not be written: {error.strerror or error}",
+                f"the checkpoints are safe; free some space, then `finetune-tui resume {self.directory.name}`",
+            ) from error
+        return details
+
+
+def _first_words(tokenizer: Any, data: Any) -> str:
+    """What a sample begins with where nobody says: the first words of a row that is not trained on, if there is one."""
+    rows = data.evaluation if data.evaluation is not None and len(data.evaluation) else data.train
+    text = tokenizer.decode(rows[0]["input_ids"][:12], skip_special_tokens=True)
+    words = text.split()[:4]
+    return " ".join(words) or "The"
+
+
+def _check_tracker(name: str) -> None:
+    from importlib.util import find_spec
+
+    if name != "none" and find_spec(name) is None:
+        raise UserError(
+            f"report_to is {name}, but the package {name} is not installed",
+            f"pip install {name}, or set report_to: none",
+            setting="report_to",
+        )
+
+
+def _explain(error: Exception, run: RunDirectory) -> UserError:
+    """A failure in the middle of a run, in words."""
+    from tui_finetune.training.trainer import NonFiniteLoss, is_storage_error
+
+    if isinstance(error, NonFiniteLoss):
+        return UserError(
+            f"the loss is no longer a finite number after step {error.step}; the run was stopped there",
+            "halve learning_rate, or raise warmup_steps; the checkpoints saved before are good",
+        )
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return UserError(
+            "the device's memory is full",
+            "halve per_device_train_batch_size and double gradient_accumulation_steps; the result stays the same",
+        )
+    if isinstance(error, checkpoints.UnsoundCheckpoint) or is_storage_error(error):
+        return UserError(f"saving failed: {error}", f"free some space, then `finetune-tui resume {run.name}`")
+    return UserError(f"{type(error).__name__}: {error}", f"the details are in {run.log_path}")
+
+
+@contextmanager
+def _library_log(path: Path) -> Iterator[None]:
+    """Lead what libraries log and warn about into the run's train.log, and keep their progress bars quiet."""
+    handler = logging.FileHandler(path, encoding="utf-8", delay=False)
+    path.chmod(0o600)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    root = logging.getLogger()
+    level = root.level
+    root.addHandler(handler)
+    root.setLevel(min(level, logging.INFO) if level else logging.INFO)
+    logging.captureWarnings(True)
+    try:
+        yield
+    finally:
+        logging.captureWarnings(False)
+        root.removeHandler(handler)
+        root.setLevel(level)
+        handler.close()
+
+
+def _quiet_libraries() -> None:
+    """Turn off progress bars, and hand the logs of transformers and datasets to the root logger."""
+    import datasets
+    import huggingface_hub.utils as hub
+    import transformers.utils.logging as transformers_logging
+
+    datasets.disable_progress_bars()
+    hub.disable_progress_bars()
+    transformers_logging.disable_progress_bar()
+    transformers_logging.disable_default_handler()
+    transformers_logging.enable_propagation()

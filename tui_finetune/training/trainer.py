@@ -1,0 +1,151 @@
+"""Trainer, with checkpoints that are committed or not there, and losses that are logged exactly across a resume."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import Trainer
+
+from tui_finetune.runs.log import EventLog
+from tui_finetune.training import checkpoints
+
+LOG_STATE = "log_state.json"
+"""The sum of losses since the last logged one. Trainer forgets it, and would log another loss after a resume."""
+
+FREE_BYTES_MARGIN = 64 * 1024 * 1024
+
+
+class NonFiniteLoss(Exception):
+    """The loss is infinite or not a number; ``step`` is the last step before it."""
+
+    def __init__(self, step: int) -> None:
+        super().__init__(f"the loss is not a finite number after step {step}")
+        self.step = step
+
+
+class RunTrainer(Trainer):
+    """A Trainer that saves safely, counts tokens and refuses to go on without a finite loss.
+
+    Args:
+        event_log: where saving is told.
+        facts: what goes into each checkpoint's manifest.
+        keep_newest: how many of the newest checkpoints stay.
+    """
+
+    def __init__(self, *args: Any, event_log: EventLog, facts: dict[str, Any], keep_newest: int, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.event_log = event_log
+        self.facts = facts
+        self.keep_newest = keep_newest
+        self.checkpoints_dir = Path(self.args.output_dir)
+        self.last_checkpoint_bytes = 0
+        self.num_tokens = 0
+        self._tokens: torch.Tensor | None = None
+        self._bad: torch.Tensor | None = None
+
+    # Tokens and losses
+
+    def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> torch.Tensor:
+        mask = inputs.get("attention_mask")
+        tokens = mask.sum() if mask is not None else self._count_unpadded(inputs["input_ids"])
+        loss = super().training_step(model, inputs, num_items_in_batch)
+        # Kept on the device: reading them at every step would make it wait.
+        tokens = tokens.to(loss.device)
+        self._tokens = tokens if self._tokens is None else self._tokens + tokens
+        bad = ~torch.isfinite(loss)
+        self._bad = bad if self._bad is None else self._bad | bad
+        return loss
+
+    def _count_unpadded(self, input_ids: torch.Tensor) -> torch.Tensor:
+        pad = getattr(self.processing_class, "pad_token_id", None)
+        if pad is None or pad == getattr(self.processing_class, "eos_token_id", None):
+            return torch.tensor(input_ids.numel())
+        return (input_ids != pad).sum()
+
+    def tokens_seen(self) -> int:
+        """Tokens trained on so far in this run, padding left out. Waits for the device."""
+        if self._tokens is not None:
+            self.num_tokens += int(self._tokens.item())
+            self._tokens = None
+        return self.num_tokens
+
+    def check_finite(self) -> None:
+        """Raise NonFiniteLoss where a loss since the last look was not finite. Waits for the device."""
+        if self._bad is not None and bool(self._bad.item()):
+            raise NonFiniteLoss(self.state.global_step - 1)
+        self._bad = None
+
+    # Checkpoints
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        """Save and commit. A save that fails is told and leaves nothing; the training goes on."""
+        step = self.state.global_step
+        folder = self.checkpoints_dir / f"{checkpoints.PREFIX}{step}"
+        if (folder / checkpoints.MANIFEST).exists():
+            return
+        self.check_finite()
+        self.event_log.write("phase", phase="saving", label=f"Saving step {step}")
+        began = time.monotonic()
+        try:
+            self._check_space()
+            super()._save_checkpoint(model, trial)
+            # A pickle of the arguments that nothing here reads; it may hold a token.
+            (folder / "training_args.bin").unlink(missing_ok=True)
+            (folder / LOG_STATE).write_text(json.dumps(self._log_state()))
+            size = checkpoints.commit(folder, **self.facts)
+        except Exception as error:
+            # A full disk is an OSError, a RuntimeError from torch or a SafetensorError, as it comes.
+            shutil.rmtree(folder, ignore_errors=True)
+            if not is_storage_error(error):
+                raise
+            self.event_log.write(
+                "notice", level="error", message=f"Step {step} could not be saved: {error}",
+                remedy="free some space; the training goes on and the next save is tried",
+            )  # fmt: skip
+        else:
+            self.last_checkpoint_bytes = size
+            best = self.state.best_global_step
+            checkpoints.prune(self.checkpoints_dir, self.keep_newest, best)
+            self.event_log.write(
+                "checkpoint", step=step, path=f"checkpoints/{folder.name}", bytes=size, best=best == step,
+                seconds=round(time.monotonic() - began, 3),
+            )  # fmt: skip
+        self.event_log.write("phase", phase="training", label="")
+
+    def _check_space(self) -> None:
+        free = shutil.disk_usage(self.checkpoints_dir).free
+        needed = self.last_checkpoint_bytes + FREE_BYTES_MARGIN
+        if free < needed:
+            raise OSError(f"only {free / 1e9:.2f} GB are free, {needed / 1e9:.2f} GB are needed")
+
+    def _log_state(self) -> dict[str, Any]:
+        return {
+            "tr_loss": self._tr_loss.item(),
+            "last_logged_step": self._globalstep_last_logged,
+            "num_tokens": self.tokens_seen(),
+            "total_loss": self._total_loss_scalar,
+        }
+
+    def restore_log_state(self, checkpoint: Path) -> None:
+        """Go on adding up losses where the checkpoint was saved. To be called when the training begins."""
+        try:
+            state = json.loads((checkpoint / LOG_STATE).read_bytes())
+        except (OSError, ValueError):
+            return
+        self._tr_loss += state["tr_loss"]
+        self._globalstep_last_logged = state["last_logged_step"]
+        self.num_tokens = state["num_tokens"]
+        self.last_checkpoint_bytes = sum(p.stat().st_size for p in checkpoint.rglob("*") if p.is_file())
+
+
+def is_storage_error(error: BaseException) -> bool:
+    """Whether an error is one of the many that a full or failing disk gives while a model is saved."""
+    if isinstance(error, OSError):
+        return True
+    text = f"{type(error).__name__}: {error}"
+    return any(mark in text for mark in ("inline_container", "PytorchStreamWriter", "SafetensorError", "No space left"))
