@@ -1,52 +1,69 @@
-"""Tiny real models for tests: a Llama and a byte-level tokenizer, made in a moment and the same every time."""
+"""Tiny real models and data, made in a moment."""
 
 from __future__ import annotations
 
+import json
+import random
 from pathlib import Path
 from typing import Any
 
-VOCABULARY = 260
-CONTEXT = 128
+WORDS = "the old lamp kept its light while a ship came home over the dark sea and wind turned north again".split()
 
 
-def tiny_tokenizer(**special: Any) -> Any:
-    """A fast tokenizer with one token a byte, <s>, </s>, <unk>; no padding token unless asked for."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+def sentences(count: int, seed: int = 0, least: int = 6, most: int = 60) -> list[str]:
+    """Texts of words drawn at random, of ragged length."""
+    rng = random.Random(seed)
+    return [" ".join(rng.choice(WORDS) for _ in range(rng.randint(least, most))) + "." for _ in range(count)]
+
+
+def write_jsonl(path: Path, texts: list[str], column: str = "text") -> Path:
+    path.write_text("".join(json.dumps({column: text}) + "\n" for text in texts))
+    return path
+
+
+def make_tokenizer(folder: Path, *, pad: bool = False) -> Any:
+    """A byte-level BPE tokenizer of some 300 tokens with an end-of-text token, saved into the folder."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    vocabulary = {"<s>": 0, "</s>": 1, "<unk>": 2, **{letter: number + 3 for number, letter in enumerate(alphabet)}}
-    tokenizer = Tokenizer(models.BPE(vocabulary, [], unk_token="<unk>"))
+    tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
-    names = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>", **special}
-    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, **names)
+    special = ["<|endoftext|>"] + (["<|pad|>"] if pad else [])
+    trainer = trainers.BpeTrainer(
+        vocab_size=320, special_tokens=special, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False
+    )
+    tokenizer.train_from_iterator(sentences(200, seed=9), trainer)
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, eos_token=special[0], bos_token=special[0], pad_token="<|pad|>" if pad else None
+    )
+    fast.save_pretrained(folder)
+    return fast
 
 
-def tiny_config(**changes: Any) -> Any:
-    from transformers import LlamaConfig
-
-    values: dict[str, Any] = {
-        "vocab_size": VOCABULARY, "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2,
-        "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": CONTEXT,
-        "tie_word_embeddings": True, "bos_token_id": 0, "eos_token_id": 1,
-    }  # fmt: skip
-    return LlamaConfig(**{**values, **changes})
-
-
-def tiny_model(**changes: Any) -> Any:
-    """A Llama of 25,000 parameters with random weights, always the same; the global random numbers stay as they are."""
+def make_model(folder: Path, architecture: str = "llama", *, seed: int = 0, dropout: float = 0.1, pad: bool = False) -> Path:
+    """A model folder with random weights: 'llama' or 'gpt2', two layers of 32, with a context of 64 tokens."""
     import torch
-    from transformers import LlamaForCausalLM
+    from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
 
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        return LlamaForCausalLM(tiny_config(**changes)).eval()
-
-
-def save_tiny_model(folder: Path, *, tokenizer: Any = None, **changes: Any) -> Path:
-    """Write a tiny model and its tokenizer as save_pretrained does, and return the folder."""
-    model = tiny_model(**changes)
+    folder.mkdir(parents=True, exist_ok=True)
+    tokenizer = make_tokenizer(folder, pad=pad)
+    size = len(tokenizer)
+    state = torch.get_rng_state()
+    torch.manual_seed(seed)
+    if architecture == "gpt2":
+        config = GPT2Config(
+            vocab_size=size, n_positions=64, n_embd=32, n_layer=2, n_head=2, resid_pdrop=dropout, embd_pdrop=dropout,
+            attn_pdrop=dropout, bos_token_id=0, eos_token_id=0,
+        )  # fmt: skip
+        model = GPT2LMHeadModel(config)
+    else:
+        config = LlamaConfig(
+            vocab_size=size, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2,
+            num_key_value_heads=2, max_position_embeddings=64, attention_dropout=dropout, bos_token_id=0,
+            eos_token_id=0, tie_word_embeddings=True,
+        )  # fmt: skip
+        model = LlamaForCausalLM(config)
+    torch.set_rng_state(state)
     model.save_pretrained(folder)
-    (tokenizer or tiny_tokenizer()).save_pretrained(folder)
     return folder

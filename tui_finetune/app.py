@@ -16,10 +16,8 @@ from textual.screen import Screen
 from textual.widgets import Input, TextArea
 from textual.worker import Worker, WorkerState
 
-from tui_finetune.commands import system_commands
 from tui_finetune.errors import UserError
 from tui_finetune.presets import KEPT
-from tui_finetune.resolution import Resolved, canonical, resolve
 from tui_finetune.runs.control import Action
 from tui_finetune.runs.directory import RunDirectory, new_run_path
 from tui_finetune.runs.watch import Watch
@@ -31,12 +29,19 @@ from tui_finetune.widgets.plan_line import PlanLine
 from tui_finetune.widgets.tab_bar import TABS
 
 if TYPE_CHECKING:
+    from tui_finetune.resolution import Resolved
     from tui_finetune.training.plan import Plan
 
 STATUS_WORDS = {
     "starting": "starting", "running": "training", "paused": "paused", "stopping": "stopping", "finished": "finished",
     "stopped": "stopped", "failed": "failed", "interrupted": "interrupted",
 }  # fmt: skip
+
+
+def _canonical(choices: dict[str, Any]) -> dict[str, Any]:
+    from tui_finetune.resolution import canonical
+
+    return canonical(choices)
 
 
 def _screen(mode: str) -> Screen[Any]:
@@ -60,7 +65,8 @@ class FinetuneApp(App[int]):
         choices: what was chosen in the form and on the other screens, by key.
         resolved: the configuration that this amounts to; None where something is wrong with it, which is in `problem`.
         plan: what is known of a run with it; `plan_pending` while it is being worked out.
-        watch: the run that the Training screen shows.
+        watched: the run that the Training screen shows.
+        chat_target: whom the Chat screen shall talk to next; None for whom it talks to already.
         training_here: whether this process trains it; `trained_here` stays set once it has.
     """
 
@@ -93,13 +99,13 @@ class FinetuneApp(App[int]):
         log_path: Path | None = None,
     ) -> None:
         super().__init__()
-        self.choices: dict[str, Any] = canonical(choices or {})
+        self.choices: dict[str, Any] = _canonical(choices) if choices else {}
         self.preset_name = preset or "default"
-        self.resolved: Resolved | None = None
-        self.problem: UserError | None = None
+        self._outcome: tuple[Resolved | None, UserError | None] | None = None
         self.plan: Plan | None = None
         self.plan_pending = False
-        self.watch: Watch | None = None
+        self.watched: Watch | None = None
+        self.chat_target: str | None = None
         self.training_here = False
         self.trained_here = False
         self._first_run = run
@@ -118,13 +124,19 @@ class FinetuneApp(App[int]):
 
     def on_mount(self) -> None:
         self.begin_capture_print(self)
-        self._resolve()
         self.set_interval(1.0 if over_ssh() else 0.25, self._poll_run)
         self.set_interval(0.1, self._leave_if_over)
         if self._first_run is not None:
             self.watch_run(self._first_run)
-        # The plan needs heavy imports: the first frame goes out before.
-        self.call_after_refresh(self._work_out_plan)
+
+    def on_ready(self) -> None:
+        # Settings and the plan need imports that take their time: the first frame goes out before.
+        self.call_after_refresh(self._first_frame_drawn)
+
+    async def _first_frame_drawn(self) -> None:
+        if (screen := self.tab_screen) is not None and not self.is_settled:
+            await screen.complete()
+        self._changed()
 
     def on_print(self, event: events.Print) -> None:
         """What libraries print in this process goes where descriptor 2 leads: to a log."""
@@ -132,6 +144,8 @@ class FinetuneApp(App[int]):
             os.write(2, event.text.encode("utf-8", "replace"))
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        from tui_finetune.commands import system_commands
+
         yield from system_commands(self, screen)
 
     @property
@@ -158,22 +172,39 @@ class FinetuneApp(App[int]):
         self.choices = {key: value for key, value in self.choices.items() if key in KEPT}
         self._changed()
 
-    def _resolve(self) -> None:
-        from tui_finetune.models.catalog import model_settings
+    @property
+    def is_settled(self) -> bool:
+        """Whether what is chosen has been resolved; asking for `resolved` or `problem` does it, which takes imports."""
+        return self._outcome is not None
 
-        self.problem = None
-        try:
-            first = resolve(self.choices, preset_name=self.preset_name, flag_origin="form")
-            suits = model_settings(first.config.model_name_or_path)
-            self.resolved = resolve(
-                self.choices, preset_name=self.preset_name, model_settings=suits, flag_origin="form"
-            )
-        except UserError as error:
-            self.resolved, self.problem = None, error
+    @property
+    def resolved(self) -> Resolved | None:
+        return self._resolve()[0]
+
+    @property
+    def problem(self) -> UserError | None:
+        return self._resolve()[1]
+
+    def _resolve(self) -> tuple[Resolved | None, UserError | None]:
+        if self._outcome is None:
+            from tui_finetune.models.catalog import model_settings
+            from tui_finetune.resolution import resolve
+
+            try:
+                first = resolve(self.choices, preset_name=self.preset_name, flag_origin="form")
+                suits = model_settings(first.config.model_name_or_path)
+                self._outcome = (
+                    resolve(self.choices, preset_name=self.preset_name, model_settings=suits, flag_origin="form"),
+                    None,
+                )
+            except UserError as error:
+                self._outcome = None, error
+        return self._outcome
 
     def _changed(self) -> None:
+        self._outcome = None
         self._resolve()
-        if (screen := self.tab_screen) is not None:
+        if (screen := self.tab_screen) is not None and screen.is_mounted:
             screen.choices_changed()
         self._work_out_plan()
 
@@ -207,7 +238,9 @@ class FinetuneApp(App[int]):
 
     def show_plan(self, line: PlanLine) -> None:
         """Put what is known of the plan into a plan line."""
-        if self.problem is not None:
+        if not self.is_settled:
+            line.show([])
+        elif self.problem is not None:
             line.show([], self.problem)
         elif self.resolved is not None:
             config = self.resolved.config
@@ -257,13 +290,21 @@ class FinetuneApp(App[int]):
 
     def watch_run(self, run: RunDirectory) -> None:
         """Show a run on the Training screen, whoever trains it."""
-        self.watch = Watch(run)
-        self.watch.poll()
+        self.watched = Watch(run)
+        self.watched.poll()
         if self.current_mode == "training":
             if (screen := self.tab_screen) is not None:
                 screen.run_changed()
         else:
             self.switch_mode("training")
+
+    def chat_with(self, name: str) -> None:
+        """Show the Chat screen and load a model there: a run, a model's folder, 'starter' or a hub name."""
+        self.chat_target = name
+        if self.current_mode != "chat":
+            self.switch_mode("chat")
+        elif (screen := self.tab_screen) is not None:
+            screen.choices_changed()
 
     @property
     def is_busy(self) -> bool:
@@ -273,31 +314,31 @@ class FinetuneApp(App[int]):
     @property
     def run_is_going(self) -> bool:
         """Whether the run that is watched is going, here or elsewhere."""
-        return self.watch is not None and not self.watch.state.is_over and (self.training_here or self.watch.is_live)
+        return self.watched is not None and not self.watched.state.is_over and (self.training_here or self.watched.is_live)
 
     def request(self, action: Action, **fields: Any) -> bool:
         """Ask something of the run that is watched; False, with a word to the user, where none is going."""
-        if self.watch is None or not self.run_is_going:
+        if self.watched is None or not self.run_is_going:
             self.notify("No run is going. ctrl+r starts one.", severity="warning", markup=False)
             return False
-        self.watch.run.request(action, **fields)
+        self.watched.run.request(action, **fields)
         return True
 
     def _poll_run(self) -> None:
-        if self.watch is None:
+        if self.watched is None:
             return
-        before = self.watch.status
-        news = self.watch.poll()
-        if (news or self.watch.status != before) and (screen := self.tab_screen) is not None:
+        before = self.watched.status
+        news = self.watched.poll()
+        if (news or self.watched.status != before) and (screen := self.tab_screen) is not None:
             screen.run_changed()
 
     def run_light(self) -> str:
         """A few words on the run, for the corner of every screen."""
-        if self.watch is None:
+        if self.watched is None:
             return ""
-        state, status = self.watch.state, self.watch.status
+        state, status = self.watched.state, self.watched.status
         if status == "running" and state.total_steps:
-            return f"● {self.watch.run.name}  {100 * state.step // state.total_steps} %"
+            return f"● {self.watched.run.name}  {100 * state.step // state.total_steps} %"
         mark = {"finished": "✓", "stopped": "■", "failed": "✗", "paused": "‖", "interrupted": "✗"}.get(status, "●")
         return f"{mark} {STATUS_WORDS[status]}"
 
@@ -363,7 +404,7 @@ class FinetuneApp(App[int]):
         self._stop_presses += 1
         if self._stop_presses == 1:
             self.request("stop")
-            if self.watch is not None and self.watch.state.progress.get("training"):
+            if self.watched is not None and self.watched.state.progress.get("training"):
                 self.notify("Stopping after this step; everything is being saved.", markup=False)
             else:
                 self.notify("Stopping.", markup=False)

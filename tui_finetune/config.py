@@ -12,11 +12,9 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-STARTER = "starter"
-"""The name under which the model that comes with the program is known."""
-
-DEFAULT_SAMPLE = "sea-tales"
-"""The sample data set that is chosen when nothing else is."""
+# Not defined here, so that the app's first frame needs no pydantic.
+from tui_finetune.names import DEFAULT_SAMPLE as DEFAULT_SAMPLE
+from tui_finetune.names import STARTER as STARTER
 
 GROUPS = (
     "Model and data",
@@ -286,7 +284,7 @@ class RunConfig(BaseModel):
         "adamw_torch_fused",
         group="Learning",
         aliases=("optimizer",),
-        help="Optimizer.",
+        help="Method by which the weights are updated.",
         explanation="AdamW is what nearly everybody uses; 'fused' is the same, faster. It keeps two more numbers for each "
         "weight, so it takes twice the memory of the weights. 'adafactor' takes far less and learns a bit worse.",
     )

@@ -83,7 +83,9 @@ class FakeRun:
         events = []
         for step in range(self.step + 1, self.step + steps + 1):
             events.append(
-                self.event("progress", after=second_per_step, phase="training", done=step, total=self.total, unit="steps")
+                self.event(
+                    "progress", after=second_per_step, phase="training", done=step, total=self.total, unit="steps"
+                )
             )
             epoch = round(3 * step / self.total, 4)
             if step % every == 0:

@@ -74,17 +74,17 @@ def _say_goodbye(app: FinetuneApp) -> None:
     from tui_finetune.console.displays import ending_lines
     from tui_finetune.console.output import write_line
 
-    if app.watch is None:
+    if app.watched is None:
         return
-    name = app.watch.run.name
+    name = app.watched.run.name
     if app.training_here and not app.ended_at_once:
         write_line(f"{name} goes on in the background: `finetune-tui attach {name}` watches it")
         return
-    app.watch.poll()
+    app.watched.poll()
     if app.ended_at_once:
         write_line(f"{name} was ended at once; `finetune-tui resume {name}` goes on from its newest checkpoint")
-    elif app.trained_here and app.watch.state.is_over:
-        for line in ending_lines(app.watch):
+    elif app.trained_here and app.watched.state.is_over:
+        for line in ending_lines(app.watched):
             write_line(line)
 
 
@@ -109,8 +109,8 @@ class _Signals:
 
     def end(self, number: int, _: Any) -> None:
         status = 128 + number
-        if self.app.training_here and self.app.watch is not None:
-            self.app.watch.run.request("stop", reason=signal.Signals(number).name)
+        if self.app.training_here and self.app.watched is not None:
+            self.app.watched.run.request("stop", reason=signal.Signals(number).name)
             self.app.leave_when_over(status)
         else:
             self._exit(status)

@@ -122,7 +122,7 @@ def recognise(rows: Dataset | Source, config: RunConfig) -> Format:
         if name in columns.kinds:
             reason = f"{source.name}: {layout}" if source and layout else f"there is a column called '{name}'"
             return _text(name, reason, columns)
-    for shape, alternatives in SHAPES:
+    for shape, alternatives in SHAPES if config.dataset_format == "auto" else ():
         for names in alternatives:
             if names <= set(columns.kinds):
                 raise UserError(

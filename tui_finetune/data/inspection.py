@@ -241,6 +241,7 @@ def estimate_rows(data: Preview, config: RunConfig) -> int:
     pieces = [min(length, limit) for length in chosen]
     if config.excess_length_strategy == "split":
         pieces += [min(length - start, limit) for length in chosen for start in range(limit, length, limit)]
-    if not config.packing:
-        return max(round(len(pieces) * share), 1)
-    return max(round(len(best_fit([piece for piece in pieces if piece > 1], limit)) * share), 1)
+    if config.packing or config.train_on_eos:
+        pieces = [piece for piece in pieces if piece > 1]
+    rows = len(best_fit(pieces, limit)) if config.packing else len(pieces)
+    return max(round(rows * share), 1)

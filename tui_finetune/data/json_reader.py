@@ -143,8 +143,12 @@ class _Window:
             except _DuplicateKey as error:
                 raise _explain(error, self.file, self.here()) from None
             except (ValueError, RecursionError) as error:
-                if isinstance(error, RecursionError) or len(self.text) - self.at > MAX_RECORD_BYTES:
-                    if isinstance(error, json.JSONDecodeError) and error.pos < len(self.text) - MAX_RECORD_BYTES // 2:
+                if isinstance(error, RecursionError):
+                    raise self._wrong(error) from None
+                if len(self.text) - self.at > MAX_RECORD_BYTES:
+                    # An error far from the end is one; at the end, or in a string that has none, more is missing.
+                    early = isinstance(error, json.JSONDecodeError) and error.pos < len(self.text) - CHUNK_BYTES
+                    if early and "Unterminated" not in str(error):
                         raise self._wrong(error) from None
                     raise too_long(self.file, self.here(), "the row on line") from None
                 if not self.more():

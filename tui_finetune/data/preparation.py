@@ -23,6 +23,8 @@ from tui_finetune.errors import UserError
 if TYPE_CHECKING:
     from datasets import Dataset
 
+__all__ = ["DataStatistics", "PreparedData", "divide", "prepare"]
+
 PREPARING = 1
 """Raise this when preparing changes, so that nothing prepared the old way is taken from the cache."""
 

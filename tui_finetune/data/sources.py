@@ -63,14 +63,16 @@ class Source:
         """The file, and the line or row in it (from 1), that a row comes from. For the hub: its name and the row."""
         if not self.parts:
             return self.name, row + 1
-        entry = self._places[row]
-        return self.files[entry["file"]], int(entry["row"])
+        files, numbers = self._places
+        return self.files[files[row].as_py()], int(numbers[row].as_py())
 
     @functools.cached_property
-    def _places(self) -> Dataset:
-        from datasets import Dataset
+    def _places(self) -> tuple[Any, Any]:
+        import pyarrow as pa
 
-        return Dataset.from_file(str(self.parts[0].parent / "places.arrow"))
+        with pa.memory_map(str(self.parts[0].parent / "places.arrow")) as file:
+            table = pa.ipc.open_stream(file).read_all()
+        return table["file"], table["row"]
 
     def batches(self, columns: list[str]) -> Iterator[list[dict[str, Any]]]:
         """All rows in order, a batch at a time, with only these columns.
@@ -180,8 +182,7 @@ def _read(entry: Entry, files: list[DataFile], report: Report | None) -> None:
             for number, row, position in _rows(file, layouts):
                 writer.add(index, number, row)
                 rows += 1
-                if rows % 64 == 0:
-                    tick(before + min(position, file.size))
+                tick(before + min(position, file.size))
             before += file.size
             tick(before)
             if not rows:

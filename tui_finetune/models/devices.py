@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -116,3 +117,26 @@ def resolve_precision(precision: str, facts: DeviceFacts) -> tuple[Precision, tu
     if precision == "bf16":
         return "bf16", None
     return ("fp16" if precision == "fp16" else "fp32"), None
+
+
+def measure_speed(seconds: float = 0.3) -> float:
+    """Operations a second that products of square matrices reach on the best device, in the format that suits it.
+
+    Args:
+        seconds: how long it is measured, after one product to warm up.
+    """
+    import torch
+
+    device, facts = best_device(), device_facts()
+    size = 768 if device == "cpu" else 4096
+    dtype = torch.bfloat16 if facts.bf16_good else torch.float32
+    # Not random: the global random numbers are not to be touched.
+    left = torch.ones(size, size, device=device, dtype=dtype)
+    right = torch.full((size, size), 0.5, device=device, dtype=dtype)
+    best = 0.0
+    end = time.monotonic() + seconds
+    while best == 0.0 or time.monotonic() < end:
+        began = time.perf_counter()
+        float((left @ right)[0, 0])  # reading a number waits for the device
+        best = max(best, 2 * size**3 / (time.perf_counter() - began))
+    return best

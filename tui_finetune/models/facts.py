@@ -52,6 +52,7 @@ class ModelFacts:
         licence: as its model card gives it.
         is_causal_lm: whether it writes text from left to right, and so can be trained here.
         needs_code: whether it brings program code of its own, which is never run.
+        tied: whether the output layer is the input embedding.
         quantized: whether its weights are stored in a format that can't be trained.
     """
 
@@ -66,6 +67,8 @@ class ModelFacts:
     layers: int | None = None
     heads: int | None = None
     kv_heads: int | None = None
+    tied: bool = True
+    attention_dropout: bool = False
     dtype: str | None = None
     bytes: int | None = None
     chat_template: bool = False
@@ -98,6 +101,13 @@ def first_number(config: Mapping[str, Any], names: tuple[str, ...]) -> int | Non
                 if isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0:
                     return int(value)
     return None
+
+
+def _drops_attention(config: Mapping[str, Any]) -> bool:
+    """Whether attention has dropout; GPT-2's has where its config.json says nothing."""
+    default = 0.1 if config.get("model_type") == "gpt2" else 0.0
+    values = [config[name] for name in ("attention_dropout", "attn_pdrop") if name in config] or [default]
+    return any(isinstance(value, (int, float)) and value > 0 for value in values)
 
 
 def is_causal(config: Mapping[str, Any]) -> bool:
@@ -192,6 +202,8 @@ def facts_from(name: str, config: Mapping[str, Any], folder: Path | None = None)
         layers=first_number(config, LAYERS),
         heads=first_number(config, HEADS),
         kv_heads=first_number(config, ("num_key_value_heads",)),
+        tied=tied,
+        attention_dropout=_drops_attention(config),
         dtype=dtype or (str(found) if (found := config.get("dtype") or config.get("torch_dtype")) else None),
         bytes=size,
         chat_template=folder is not None and has_chat_template(folder),

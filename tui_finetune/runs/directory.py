@@ -5,14 +5,15 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tui_finetune.config import RunConfig
 from tui_finetune.errors import UserError
-from tui_finetune.resolution import make_config, read_yaml, to_yaml
 from tui_finetune.runs import control
 from tui_finetune.runs.lock import is_held
 from tui_finetune.system.files import PRIVATE_DIRECTORY, write_atomically
+
+if TYPE_CHECKING:
+    from tui_finetune.config import RunConfig
 
 NAME = re.compile(r"[A-Za-z0-9._-]{1,64}\Z")
 
@@ -71,9 +72,13 @@ class RunDirectory:
 
     def read_config(self) -> RunConfig:
         """The run's configuration; raises UserError where it can't be read."""
+        from tui_finetune.resolution import make_config, read_yaml
+
         return make_config(read_yaml(self.config_path))
 
     def write_config(self, config: RunConfig) -> None:
+        from tui_finetune.resolution import to_yaml
+
         write_atomically(self.config_path, to_yaml(config))
 
     def request(self, action: control.Action, **fields: Any) -> None:

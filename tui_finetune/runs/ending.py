@@ -62,7 +62,9 @@ def ending(state: RunState, status: str, run: Path) -> Ending:
         label = "model" if not isinstance(kept, int) or kept == state.step else f"model of step {kept:,}"
         saved.append((label, short_path(run / str(final))))
         if plot := details.get("plot"):
-            saved.append(("loss curves", short_path(run / str(plot))))
+            inside = Path(str(plot)).parent == Path(str(final))
+            where = f"{Path(str(plot)).name} in it" if inside else short_path(run / str(plot))
+            saved.append(("loss curves", where))
     if checkpoint and (status != "finished" or not final):
         label = f"checkpoint {checkpoint_step:,}" if checkpoint_step is not None else "checkpoint"
         saved.append((label, short_path(run / checkpoint)))

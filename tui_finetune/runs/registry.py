@@ -48,14 +48,26 @@ def state_dir() -> Path:
 
 def note(run: RunDirectory) -> None:
     """Remember a run. Where the state directory can't be written to, it is only found by its path."""
-    directory = state_dir() / "runs"
-    path = str(run.path.absolute())
+    file = _note_of(run)
     try:
-        directory.mkdir(mode=PRIVATE_DIRECTORY, parents=True, exist_ok=True)
-        name = hashlib.sha256(path.encode("utf-8", "surrogateescape")).hexdigest()[:24] + ".json"
-        write_atomically(directory / name, json.dumps({"path": path}), durable=False)
+        file.parent.mkdir(mode=PRIVATE_DIRECTORY, parents=True, exist_ok=True)
+        write_atomically(file, json.dumps({"path": str(run.path.absolute())}), durable=False)
     except OSError:
         return
+
+
+def forget(run: RunDirectory) -> None:
+    """Remember a run no longer."""
+    try:
+        _note_of(run).unlink(missing_ok=True)
+    except OSError:
+        return
+
+
+def _note_of(run: RunDirectory) -> Path:
+    path = str(run.path.absolute())
+    name = hashlib.sha256(path.encode("utf-8", "surrogateescape")).hexdigest()[:24] + ".json"
+    return state_dir() / "runs" / name
 
 
 def known_runs(base: Path | None = None) -> list[RunDirectory]:

@@ -105,7 +105,7 @@ class RunState:
         self.ended = event.get("time") if self.is_over else None
         if self.status == "starting":
             self.starts += 1
-            self.progress = {}
+            self.progress, self.details = {}, {}
             self.preparation = []
             self.phase = self.phase_label = ""
             if isinstance(step := event.get("resumed_from"), int):
@@ -137,23 +137,27 @@ class RunState:
             self.progress.pop(self.phase, None)
 
     def _on_progress(self, event: Event) -> None:
-        total = event.get("total")
+        done, total = event.get("done"), event.get("total")
         self.progress[str(event.get("phase"))] = Progress(
-            int(event.get("done") or 0), int(total) if total is not None else None, str(event.get("unit") or "")
+            done if isinstance(done, int) else 0,
+            total if isinstance(total, int) else None,
+            str(event.get("unit") or ""),
         )
 
     def _on_metrics(self, event: Event) -> None:
-        step = event.get("step")
-        self.latest.update({k: v for k, v in event.items() if k not in {"time", "type"} and v is not None})
+        numbers = {k: v for k, v in event.items() if isinstance(v, (int, float)) and k != "time"}
+        step = numbers.get("step")
         if not isinstance(step, int):
             return
-        if (loss := event.get("loss")) is not None:
+        self.latest.update(numbers)
+        if (loss := numbers.get("loss")) is not None:
             self.steps.append(step)
             self.losses.append(loss)
-        if (loss := event.get("eval_loss")) is not None:
+        if (loss := numbers.get("eval_loss")) is not None:
             self.eval_steps.append(step)
             self.eval_losses.append(loss)
-            if self.best_eval_loss is None or loss < self.best_eval_loss:
+            # An evaluation that was asked for on the side saves no checkpoint, so it can't be the best.
+            if not numbers.get("asked_for") and (self.best_eval_loss is None or loss < self.best_eval_loss):
                 self.best_eval_loss, self.best_step = loss, step
 
     def _on_checkpoint(self, event: Event) -> None:

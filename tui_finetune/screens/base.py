@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual.app import ComposeResult
+from textual.compose import compose
 from textual.containers import Container
 from textual.screen import Screen
 from textual.widgets import Footer
@@ -25,6 +26,10 @@ class TabScreen(Screen[None]):
 
     mode: ClassVar[str]
     help_text: ClassVar[str] = ""
+    comes_bare: ClassVar[bool] = False
+    """Whether the app's first frame shows it without its body and footer, which take time to make."""
+
+    _is_bare = False
 
     @property
     def finetune_app(self) -> FinetuneApp:
@@ -33,15 +38,45 @@ class TabScreen(Screen[None]):
     def compose(self) -> ComposeResult:
         yield TabBar(self.mode)
         yield PlanLine(id="plan")
+        self._is_bare = self.comes_bare and not self.finetune_app.is_settled
+        if not self._is_bare:
+            yield from self._compose_rest()
+
+    def _compose_rest(self) -> ComposeResult:
         with Container(id="body"):
             yield from self.compose_body()
         yield Footer(show_command_palette=False, compact=True)
+
+    async def complete(self) -> None:
+        """Bring what the app's first frame did without."""
+        if self._is_bare:
+            self._is_bare = False
+            await self.mount_all(compose(self, self._compose_rest()))
+            self.refresh_bindings()
+            if self.AUTO_FOCUS and self.focused is None:
+                self.set_focus(self.query(self.AUTO_FOCUS).first())
+            self.body_mounted()
+            self.on_screen_resume()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return not self._is_bare  # what its keys work on is not there yet
+
+    def body_mounted(self) -> None:
+        """The screen's own widgets are there."""
+
+    def on_mount(self) -> None:
+        if not self._is_bare:
+            self.body_mounted()
 
     def compose_body(self) -> ComposeResult:
         """The screen's own widgets."""
         yield from ()
 
     def on_screen_resume(self) -> None:
+        if self._is_bare:
+            if self.finetune_app.is_settled:
+                self.call_later(self.complete)
+            return
         self.choices_changed()
         self.plan_changed()
         self.run_changed()
@@ -61,5 +96,5 @@ class TabScreen(Screen[None]):
         self.finetune_app.show_plan(self.query_one("#plan", PlanLine))
 
     def run_changed(self) -> None:
-        """The run that is watched (`finetune_app.watch`) has new events, or another one is watched."""
+        """The run that is watched (`finetune_app.watched`) has new events, or another one is watched."""
         self.query_one(TabBar).show_run(self.finetune_app.run_light())

@@ -11,8 +11,8 @@ from textual.binding import Binding
 from textual.containers import Horizontal, VerticalScroll
 from textual.widgets import Static
 
-from tui_finetune.config import STARTER
 from tui_finetune.errors import UserError
+from tui_finetune.names import STARTER
 from tui_finetune.screens.base import TabScreen
 from tui_finetune.screens.model_items import FOLDER, GROUPS, SEARCH, HubSearch, hub_is_off, items_for
 from tui_finetune.screens.model_words import hindrance, meaning_of_size, rows_of_facts
@@ -30,6 +30,7 @@ class ModelScreen(TabScreen):
     """Models on this machine and on the hub; enter chooses one."""
 
     mode = "model"
+    comes_bare = True
     CSS_PATH = "model.tcss"
     AUTO_FOCUS = "#models ChoiceList"
     help_text = (
@@ -64,21 +65,21 @@ class ModelScreen(TabScreen):
                 yield Facts(id="facts")
                 yield Facts(id="fit")
 
-    def on_mount(self) -> None:
+    def body_mounted(self) -> None:
         self._fill(look_at=self.chosen)
 
     def on_screen_resume(self) -> None:
-        super().on_screen_resume()
-        # A run may have left a new model; and the first frame goes out before anything is looked for.
-        self.call_after_refresh(self._look_for_models)
+        if self._loaded:  # a run may have left a new model since
+            self._look_for_models()
 
     # What there is
 
     @property
     def chosen(self) -> str:
         """The chosen model, by the name that it has in the list."""
-        resolved = self.finetune_app.resolved
-        name = str(resolved.config.model_name_or_path if resolved else self.finetune_app.choices.get(SETTING, STARTER))
+        app = self.finetune_app
+        resolved = app.resolved
+        name = str(resolved.config.model_name_or_path if resolved else app.choices.get(SETTING, STARTER))
         if any(entry.name == name for entry in self._entries):
             return name
         path = Path(name).expanduser().absolute()
@@ -110,6 +111,8 @@ class ModelScreen(TabScreen):
             self._look_at(looked)
 
     def choices_changed(self) -> None:
+        if not self._loaded:
+            self._look_for_models()
         models = self.query_one("#models", FilterList)
         if any(item.key == self.chosen for item in models.matching()):
             models.mark(self.chosen)
@@ -120,6 +123,8 @@ class ModelScreen(TabScreen):
 
     def plan_changed(self) -> None:
         super().plan_changed()
+        if self._is_bare:
+            return
         looked = self.query_one("#models", FilterList).looked
         if looked is None or looked.key != self.chosen:
             return

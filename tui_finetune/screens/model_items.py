@@ -7,12 +7,15 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from tui_finetune.config import STARTER
-from tui_finetune.models.catalog import ModelEntry
 from tui_finetune.models.hub import NAME
+from tui_finetune.names import STARTER
 from tui_finetune.system.browsing import list_directory, looks_like_path, split_typed
 from tui_finetune.widgets.filter_list import Item
+
+if TYPE_CHECKING:
+    from tui_finetune.models.catalog import ModelEntry
 
 GROUPS = {"starter": "Comes along", "local": "Folders here", "cache": "Downloaded from the hub", "hub": "On the hub"}
 SEARCH = "\0search"

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from tui_finetune.models.facts import ModelFacts
+from typing import TYPE_CHECKING
+
 from tui_finetune.system import units
+
+if TYPE_CHECKING:
+    from tui_finetune.models.facts import ModelFacts
 
 UNKNOWN = "not known"
 

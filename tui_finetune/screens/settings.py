@@ -30,12 +30,12 @@ class FieldList(VerticalScroll, can_focus=False):
     """The lines of the form; up and down go from one to the next, also out of an input."""
 
     BINDINGS = [
-        Binding("up", "move(-1)", "Line up", show=False, id="settings.up", tooltip="Go to the line above"),
-        Binding("down", "move(1)", "Line down", show=False, id="settings.down", tooltip="Go to the line below"),
-        Binding("pageup", "move(-10)", "Ten up", show=False, id="settings.page_up", tooltip="Go up ten lines"),
-        Binding("pagedown", "move(10)", "Ten down", show=False, id="settings.page_down", tooltip="Go down ten lines"),
-        Binding("home", "move(-1000)", "First line", show=False, id="settings.first", tooltip="Go to the first line"),
-        Binding("end", "move(1000)", "Last line", show=False, id="settings.last", tooltip="Go to the last line"),
+        Binding("up", "move(-1)", "Line up", show=False),
+        Binding("down", "move(1)", "Line down", show=False),
+        Binding("pageup", "move(-10)", "Ten up", show=False),
+        Binding("pagedown", "move(10)", "Ten down", show=False),
+        Binding("home", "move(-1000)", "First line", show=False),
+        Binding("end", "move(1000)", "Last line", show=False),
     ]
 
     def lines(self) -> list[Widget]:
@@ -216,6 +216,8 @@ class SettingsScreen(TabScreen):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "end_search":
             return self.is_mounted and bool(self.query_one("#search").display)
+        if action in {"search", "yaml", "scroll_panel"}:
+            return not isinstance(self.focused, Input)  # there, these keys are typed
         return True
 
     @on(Input.Changed, "#search")

@@ -21,6 +21,10 @@ class ChoiceRow(Widget, can_focus=True):
         chosen: called when it is taken.
     """
 
+    DEFAULT_CSS = """
+    ChoiceRow { height: 1; width: 1fr; }
+    ChoiceRow:focus { background: $block-cursor-background; }
+    """
     BINDINGS = [
         Binding("enter,space", "take", "Choose", key_display="enter", id="settings.preset", tooltip="Start from this preset")
     ]

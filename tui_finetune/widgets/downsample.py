@@ -6,15 +6,17 @@ import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 
-SMOOTHING = {"off": 0.0, "light": 0.6, "medium": 0.85, "strong": 0.97}
+SMOOTHING = {"off": 0.0, "light": 0.6, "medium": 0.85, "strong": 0.96}
 """How much of the mean so far each new point keeps, by name."""
 
 
 class LossSeries:
     """A curve that grows at its end, and its smoothed form; both only ever worked out for what is new.
 
-    The smoothed curve is an exponential moving average, freed from its start's bias as in Adam (Kingma and Ba 2015,
-    section 3): the first point is the first loss.
+    The smoothed curve is a double exponential moving average (Mulloy, "Smoothing data with faster moving averages",
+    1994): twice the average less the average of the average, which takes out the lag that would put the curve above
+    its points while the loss falls. Both averages are freed from their start's bias as in Adam (Kingma and Ba 2015,
+    section 3), so that the first point is the first loss.
 
     Attributes:
         xs, ys: the points that are numbers, in the order of their steps.
@@ -34,7 +36,7 @@ class LossSeries:
 
     def _restart_smoothing(self) -> None:
         self.smoothed: list[float] = []
-        self._mean = 0.0
+        self._mean = self._mean_of_means = 0.0
         self._bias = 1.0
 
     def __len__(self) -> int:
@@ -67,13 +69,15 @@ class LossSeries:
         self._smooth()
 
     def _smooth(self) -> None:
-        weight, mean, bias = self.smoothing, self._mean, self._bias
+        weight, mean, mean_of_means, bias = self.smoothing, self._mean, self._mean_of_means, self._bias
         append = self.smoothed.append
         for loss in self.ys[len(self.smoothed) :]:
-            mean = weight * mean + (1 - weight) * loss
             bias *= weight
-            append(mean / (1 - bias))
-        self._mean, self._bias = mean, bias
+            mean = weight * mean + (1 - weight) * loss
+            average = mean / (1 - bias)
+            mean_of_means = weight * mean_of_means + (1 - weight) * average
+            append(2 * average - mean_of_means / (1 - bias))
+        self._mean, self._mean_of_means, self._bias = mean, mean_of_means, bias
 
     def nearest(self, step: float) -> int | None:
         """The index of the point nearest to a step; None where there are no points."""

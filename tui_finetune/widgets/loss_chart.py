@@ -16,6 +16,7 @@ from textual.widgets import Static
 from tui_finetune.runs.state import RunState
 from tui_finetune.widgets.downsample import SMOOTHING, LossSeries, column_means, thin
 from tui_finetune.widgets.loss_plot import RGB, Curves, Palette, draw_curves
+from tui_finetune.widgets.progress import MUTED
 from tui_finetune.widgets.viewport import Viewport, extent
 
 START_SMOOTHING = "medium"
@@ -34,6 +35,12 @@ class _Plot(Widget):
         def __init__(self, share: float) -> None:
             super().__init__()
             self.share = share
+
+    class Resized(Message):
+        """There is more room, or less."""
+
+    def on_resize(self) -> None:
+        self.post_message(self.Resized())
 
     def show(self, picture: Text) -> None:
         self.picture = picture
@@ -88,9 +95,10 @@ class LossChart(Vertical, can_focus=True):
         self._dirty = True
         self.call_after_refresh(self.draw)
 
-    def on_resize(self) -> None:
+    def on__plot_resized(self, event: _Plot.Resized) -> None:
+        event.stop()
         self._dirty = True
-        self.call_after_refresh(self.draw)
+        self.draw()
 
     def on_show(self) -> None:
         self._dirty = True
@@ -137,6 +145,10 @@ class LossChart(Vertical, can_focus=True):
             self._move_cursor(1 if name == "cursor_right" else -1)
         self._dirty = True
         self.draw()
+
+    @property
+    def has_cursor(self) -> bool:
+        return self._cursor is not None
 
     def drop_cursor(self) -> bool:
         """Take the crosshair away; False where there is none."""
@@ -241,7 +253,7 @@ class LossChart(Vertical, can_focus=True):
 
     def _caption(self, width: int) -> Content:
         """The legend; with the crosshair the values it is on. What doesn't fit is left out, the least important first."""
-        parts = self._cursor_words() if self._cursor is not None else self._legend()
+        parts = self._cursor_words() if self._cursor is not None else self._legend(short=width < 64)
         options = []
         if self.log_scale:
             options.append("log scale")
@@ -250,19 +262,20 @@ class LossChart(Vertical, can_focus=True):
         if self.view.zoomed:
             tail = ", newest" if self.view.follows else ""
             options.append(f"zoom {self.view.magnification:.1f}×{tail}")
-        right = Content.styled(" · ".join(options), "$text-muted")
+        right = Content.styled(" · ".join(options), MUTED)
         while len(parts) > 1 and sum(p.cell_length + 3 for p in parts) + right.cell_length > width:
             parts.pop()
         left = Content("   ").join(parts)
         gap = max(width - left.cell_length - right.cell_length, 1)
         return Content.assemble(left, " " * gap, right)
 
-    def _legend(self) -> list[Content]:
-        parts = [Content.assemble(("Loss", "$text-muted"), "  ", ("━━", "$primary"), " training")]
+    def _legend(self, *, short: bool) -> list[Content]:
+        parts = [Content.assemble(("Loss", MUTED), "  ", ("━━", "$primary"), " train" if short else " training")]
         if self.evaluation.xs:
-            parts.append(Content.assemble(("●", "$accent"), " evaluation"))
+            parts.append(Content.assemble(("●", "$accent"), " eval" if short else " evaluation"))
         if (best := self._best()) is not None:
-            parts.append(Content.assemble(("★", "$success"), f" best {best[1]:.3f} at step {best[0]:,}"))
+            where = "" if short else f" at step {best[0]:,}"
+            parts.append(Content.assemble(("★", "$success"), f" best {best[1]:.3f}{where}"))
         if self.smoothing != "off":
             parts.append(Content.assemble(("┅┅", "$primary 45%"), " as logged"))
         return parts
@@ -270,7 +283,7 @@ class LossChart(Vertical, can_focus=True):
     def _cursor_words(self) -> list[Content]:
         step = self._cursor
         assert step is not None
-        parts = [Content.assemble(("step ", "$text-muted"), f"{step:,.0f}")]
+        parts = [Content.assemble(("step ", MUTED), f"{step:,.0f}")]
         if (index := self.train.nearest(step)) is not None:
             parts.append(Content.assemble(("━━", "$primary"), f" loss {self.train.ys[index]:.4f}"))
         if (nearest := self.evaluation.nearest(step)) is not None:
@@ -278,5 +291,5 @@ class LossChart(Vertical, can_focus=True):
             where = "" if at == step else f" at {at:,}"
             parts.append(Content.assemble(("●", "$accent"), f" evaluation {self.evaluation.ys[nearest]:.4f}{where}"))
         if index is not None and self.smoothing != "off":
-            parts.append(Content.assemble(("smoothed ", "$text-muted"), f"{self.train.smoothed[index]:.4f}"))
+            parts.append(Content.assemble(("smoothed ", MUTED), f"{self.train.smoothed[index]:.4f}"))
         return parts

@@ -128,7 +128,7 @@ def _axes(
     low, high = limits
     figure.xlim(left, right)
     figure.ylim(low, high)
-    rows = max(min(height // 3, 8), 2)
+    rows = max(min(round(height / 2.5), 8), 2)
     if log_scale:
         marks = log_ticks(10.0**low, 10.0**high, rows)
         figure.yticks([math.log10(value) for value in marks], [f"{t:>5}" for t in label_losses(marks)])

@@ -13,10 +13,10 @@ from tui_finetune.config import RunConfig
 from tui_finetune.runs.state import RunState
 from tui_finetune.system.time_words import duration
 from tui_finetune.system.units import size
-from tui_finetune.widgets.progress import bar
+from tui_finetune.widgets.progress import MUTED, gauge
 
 Tone = Literal["", "better", "worse"]
-_STYLES: dict[Tone, str] = {"": "$text-muted", "better": "$success", "worse": "$error"}
+_STYLES: dict[Tone, str] = {"": MUTED, "better": "$success", "worse": "$error"}
 
 TREND_POINTS = 5
 """Logged losses whose mean is compared with as many before."""
@@ -95,14 +95,14 @@ def number_rows(state: RunState, config: RunConfig | None, *, waited: float = 0.
     if state.eval_losses:
         newest = state.eval_losses[-1]
         is_best = newest == state.best_eval_loss
-        note: tuple[str, Tone] = ("▼ best so far", "better") if is_best else ("▲ above the best", "worse")
+        note: tuple[str, Tone] = ("▼ best", "better") if is_best else ("▲ not best", "worse")
         rows.append(Row("eval loss", f"{newest:.3f}", *note, group=1))
     if state.best_eval_loss is not None:
         rows.append(Row("best", f"{state.best_eval_loss:.3f}", f"at step {state.best_step:,}", group=1))
     if isinstance(rate := latest.get("learning_rate"), (int, float)):
         rows.append(Row("lr", f"{rate:.2g}", group=2))
     if isinstance(speed := latest.get("tokens_per_second"), (int, float)):
-        rows.append(Row("speed", _speed(speed), "tokens/s", group=2))
+        rows.append(Row("speed", _speed(speed), "tok/s", group=2))
     left = state.pace.seconds_left(state.step, total)
     if left is not None and left > 0 and not over:
         rows.append(Row("left", duration(left) if left >= 1 else "a moment", group=2))
@@ -128,45 +128,56 @@ def _resource_rows(state: RunState) -> list[Row]:
     rows: list[Row] = []
     if (busy := number("gpu_utilisation")) is not None:
         heat = number("gpu_temperature")
-        rows.append(Row("gpu", f"{busy:.0f} %", f"{heat:.0f} °C" if heat is not None else "", gauge=busy / 100, group=3))
+        rows.append(
+            Row("gpu", f"{busy:.0f} %", f"{heat:.0f} °C" if heat is not None else "", gauge=busy / 100, group=3)
+        )
     rows += memory("gpu mem", number("gpu_memory_used"), number("gpu_memory_total"))
     if (busy := number("cpu_percent")) is not None:
         rows.append(Row("cpu", f"{busy:.0f} %", gauge=busy / 100, group=3))
     return rows + memory("ram", number("ram_used"), number("ram_total"))
 
 
+FLAT_WIDTH = 40
 LABEL_WIDTH = 10
-GAUGE_WIDTH = 8
+GAUGE_WIDTH = 6
+
+
+def _line(row: Row) -> tuple[Content, Content]:
+    """A row without and with its note."""
+    line = Content.assemble((f"{row.label:<{LABEL_WIDTH}}", MUTED), (row.value, "bold"))
+    return line, Content.assemble(line, "  ", (row.note, _STYLES[row.tone])) if row.note else line
 
 
 def stacked(rows: list[Row], width: int, height: int) -> Content:
     """The rows one below the other, groups apart where there is room, the last ones left out where there is too little."""
     apart = len(rows) + len({row.group for row in rows}) - 1 <= height
+    # Bars stand in one column, so either all of them fit or there are none.
+    gauges = all(_line(row)[1].cell_length + GAUGE_WIDTH + 2 <= width for row in rows if row.gauge is not None)
     lines: list[Content] = []
     group = rows[0].group if rows else 0
     for row in rows:
         if apart and row.group != group:
             lines.append(Content(""))
         group = row.group
-        line = Content.assemble((f"{row.label:<{LABEL_WIDTH}}", "$text-muted"), (row.value, "bold"))
-        note = Content.assemble("  ", (row.note, _STYLES[row.tone])) if row.note else Content("")
-        if row.gauge is not None and line.cell_length + note.cell_length + GAUGE_WIDTH + 2 <= width:
-            pad = max(width - GAUGE_WIDTH - line.cell_length - note.cell_length, 2)
-            note = Content.assemble(note, " " * pad, bar(row.gauge, GAUGE_WIDTH, "$secondary"))
-        lines.append(Content.assemble(line, note) if line.cell_length + note.cell_length <= width else line)
+        bare, noted = _line(row)
+        line = noted if noted.cell_length <= width else bare
+        if gauges and row.gauge is not None:
+            pad = " " * (width - GAUGE_WIDTH - line.cell_length)
+            line = Content.assemble(line, pad, gauge(row.gauge, GAUGE_WIDTH))
+        lines.append(line)
     return Content("\n").join(lines[:height])
 
 
 def side_by_side(rows: list[Row], width: int, height: int) -> Content:
     """The rows in columns, for narrow screens."""
-    columns = max(width // 20, 1)
+    columns = max(width // 18, 1)
     cell = width // columns
     lines: list[Content] = []
     for begin in range(0, len(rows), columns):
         parts = []
         for row in rows[begin : begin + columns]:
             mark = row.note[:1] if row.tone else row.note
-            part = Content.assemble((f"{row.label} ", "$text-muted"), (row.value, "bold"))
+            part = Content.assemble((f"{row.label} ", MUTED), (row.value, "bold"))
             note = Content.assemble(" ", (mark, _STYLES[row.tone])) if mark else Content("")
             if part.cell_length + note.cell_length < cell:
                 part = Content.assemble(part, note)
@@ -193,5 +204,5 @@ class NumbersPanel(Static):
     def _draw(self) -> None:
         width, height = self.size
         if width and height:
-            flat = width > 3 * height
+            flat = width >= FLAT_WIDTH and width > 3 * height
             self.update((side_by_side if flat else stacked)(self._rows, width, height))

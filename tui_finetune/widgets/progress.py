@@ -7,6 +7,9 @@ import math
 from textual.content import Content
 from textual.widgets import Static
 
+MUTED = "$foreground 60%"
+"""The style of labels and side remarks inside a text; the theme's $text-muted only works in style sheets."""
+
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 
 
@@ -22,6 +25,14 @@ def bar(share: float, width: int, style: str = "$primary") -> Content:
     full, rest = divmod(eighths, 8)
     filled = "█" * full + (_EIGHTHS[rest] if full < width and rest else "")
     return Content.assemble((filled, f"{style} on $panel"), (" " * (width - len(filled)), "on $panel"))
+
+
+def gauge(share: float, width: int, style: str = "$secondary") -> Content:
+    """A thin bar, in halves of a character, for small figures that stand close below each other."""
+    halves = round(min(max(share, 0.0), 1.0) * width * 2)
+    full, half = divmod(halves, 2)
+    filled = "━" * full + "╸" * half
+    return Content.assemble((filled, style), ("━" * (width - len(filled)), "$panel"))
 
 
 def percent(share: float) -> str:
@@ -63,7 +74,7 @@ class ProgressLine(Static):
         if self._shown is None or width == 0:
             return
         share, counts = self._shown
-        label = Content.styled(f"{self.label}  ", "$text-muted")
+        label = Content.styled(f"{self.label}  " if self.label else "", MUTED)
         if share is None:
             self.update(Content.assemble(label, counts))
             return
@@ -75,4 +86,4 @@ class ProgressLine(Static):
         if room < 4:
             self.update(Content.assemble(label, words.strip()))
             return
-        self.update(Content.assemble(label, bar(share, room), words, (tail, "$text-muted")))
+        self.update(Content.assemble(label, bar(share, room), words, (tail, MUTED)))

@@ -8,7 +8,7 @@ from tui_finetune.config import RunConfig
 from tui_finetune.runs.ending import Ending
 from tui_finetune.runs.events import PHASE_LABELS
 from tui_finetune.runs.state import RunState
-from tui_finetune.widgets.progress import bar, percent
+from tui_finetune.widgets.progress import MUTED, bar, percent
 
 MARKS = {
     "starting": ("●", "$accent"), "running": ("●", "$accent"), "paused": ("‖", "$warning"), "stopping": ("◌", "$warning"),
@@ -41,7 +41,13 @@ def heading(state: RunState, status: str, name: str, asked: str = "") -> Content
     elif status == "paused" and state.step:
         words = f"Paused at step {state.step:,}"
     tail = f"   {asked} …" if asked else ""
-    return Content.assemble((f"{mark} {words}", f"bold {style}"), f"   {name}", (tail, "$text-muted"))
+    return Content.assemble((f"{mark} {words}", f"bold {style}"), f"   {name}", (tail, MUTED))
+
+
+def ending_heading(ending: Ending, name: str) -> Content:
+    """The same line once the run is over."""
+    style = "$success" if ending.good else "$error"
+    return Content.assemble((f"{ending.mark} {ending.headline}", f"bold {style}"), f"   {name}")
 
 
 def phase_share(state: RunState) -> tuple[float | None, str]:
@@ -69,7 +75,7 @@ def preparation(state: RunState, width: int) -> Content:
         if number == current and not state.is_over and state.phase == phase:
             lines.append(Content.assemble(("● ", "$accent"), (words, "bold")))
         else:
-            lines.append(Content.assemble(("✓ ", "$success"), (words, "$text-muted")))
+            lines.append(Content.assemble(("✓ ", "$success"), (words, MUTED)))
     if state.phase == "training":
         lines.append(Content.assemble(("● ", "$accent"), ("Training; the first loss comes soon", "bold")))
     elif not seen:
@@ -77,9 +83,12 @@ def preparation(state: RunState, width: int) -> Content:
     share, counts = phase_share(state)
     if share is not None:
         room = max(min(width - 4, 48), 8)
-        lines += [Content("  ").append(bar(share, room)), Content.assemble("  ", percent(share), (f"   {counts}", "$text-muted"))]
+        lines += [
+            Content("  ").append(bar(share, room)),
+            Content.assemble("  ", percent(share), (f"   {counts}", MUTED)),
+        ]
     elif counts:
-        lines.append(Content.styled(f"  {counts}", "$text-muted"))
+        lines.append(Content.styled(f"  {counts}", MUTED))
     return Content("\n").join(lines)
 
 
@@ -89,11 +98,17 @@ def nothing_yet(config: RunConfig | None) -> Content:
     if config is not None:
         lines.append(
             Content.assemble(
-                ("ctrl+r", "bold $accent"), " trains ", (config.model_name_or_path, "bold"), " on ", (config.dataset_name, "bold")
+                ("ctrl+r", "bold $accent"),
+                " trains ",
+                (config.model_name_or_path, "bold"),
+                " on ",
+                (config.dataset_name, "bold"),
             )
         )
     else:
-        lines.append(Content.assemble("The line above says what is missing before ", ("ctrl+r", "bold $accent"), " can train"))
+        lines.append(
+            Content.assemble("The line above says what is missing before ", ("ctrl+r", "bold $accent"), " can train")
+        )
     lines.append(
         Content.assemble(
             ("1", "$accent"), " another model   ", ("2", "$accent"), " other data   ", ("3", "$accent"), " settings   ",
@@ -106,15 +121,11 @@ def nothing_yet(config: RunConfig | None) -> Content:
 def ending_content(ending: Ending) -> Content:
     """What was saved where, and what to do next."""
     lines: list[Content] = []
-    style = "$success" if ending.good else "$error"
-    lines.append(Content.assemble((f"{ending.mark} {ending.headline}", f"bold {style}")))
-    if ending.remedy:
-        lines.append(Content.assemble(("→ ", "$accent"), ending.remedy))
     width = max((len(label) for label, _ in ending.saved), default=0)
     for label, path in ending.saved:
-        lines.append(Content.assemble((f"{label:<{width}}  ", "$text-muted"), path))
+        lines.append(Content.assemble((f"{label:<{width}}  ", MUTED), path))
     keys = [("5", "chat with it")] if ending.can_chat else []
-    keys += [("r", "go on from the checkpoint")] if ending.can_resume else []
+    keys += [("r", "go on")] if ending.can_resume else []
     keys += [("ctrl+r", "train anew"), ("6", "all runs")]
     parts: list[Content] = []
     for key, words in keys:

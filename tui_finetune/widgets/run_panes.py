@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from textual.app import ComposeResult
-from textual.containers import VerticalScroll
+from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
-from textual.widgets import Static, TabbedContent, TabPane
+from textual.widgets import ContentSwitcher, Static, Tab, Tabs
 
 from tui_finetune.config import RunConfig
 from tui_finetune.runs.directory import RunDirectory
@@ -17,12 +17,13 @@ from tui_finetune.system.tail import tail_lines
 from tui_finetune.system.time_words import duration
 from tui_finetune.system.units import size
 from tui_finetune.training.health import Finding, diagnose
+from tui_finetune.widgets.progress import MUTED
 
 SHOWN = 50
 """Samples, notices and checkpoints that are listed, the newest ones."""
 
 _MARKS = {
-    "good": ("✓", "$success"), "info": ("·", "$text-muted"), "warning": ("!", "$warning"), "error": ("✗", "$error"),
+    "good": ("✓", "$success"), "info": ("·", MUTED), "warning": ("!", "$warning"), "error": ("✗", "$error"),
 }  # fmt: skip
 
 
@@ -34,18 +35,16 @@ def samples_content(samples: list[Event]) -> Content:
         # Whether the text repeats its prompt depends on who wrote it; a reader wants it once.
         rest = text[len(prompt) :] if text.startswith(prompt) else f" {text}"
         blocks.append(
-            Content.assemble(
-                (f"step {sample.get('step', '?')}  ", "$text-muted"), (prompt, "bold $primary"), rest.rstrip()
-            )
+            Content.assemble((f"step {sample.get('step', '?')}  ", MUTED), (prompt, "bold $primary"), rest.rstrip())
         )
     return Content("\n\n").join(blocks) if blocks else Content.styled(
-        "No samples yet. g writes one with the model as it is now.", "$text-muted"
+        "No samples yet. g writes one with the model as it is now.", MUTED
     )  # fmt: skip
 
 
 def _finding_content(finding: Finding) -> Content:
     mark, style = _MARKS[finding.level]
-    remedy = Content.styled(f"  → {finding.remedy}", "$text-muted") if finding.remedy else Content("")
+    remedy = Content.styled(f"  → {finding.remedy}", MUTED) if finding.remedy else Content("")
     return Content.assemble((f"{mark} ", style), finding.message, remedy)
 
 
@@ -53,7 +52,7 @@ def health_content(state: RunState, config: RunConfig | None) -> Content:
     """Findings and what the run itself has noticed, worst first."""
     findings = diagnose(state, config) + notices_as_findings(state)
     if not findings:
-        return Content.styled("Nothing to say yet; after some logged losses this tells how it goes.", "$text-muted")
+        return Content.styled("Nothing to say yet; after some logged losses this tells how it goes.", MUTED)
     order = list(reversed(_MARKS))
     findings.sort(key=lambda finding: order.index(finding.level) if finding.level in order[:2] else 2)
     return Content("\n").join(_finding_content(finding) for finding in findings)
@@ -84,10 +83,10 @@ def checkpoints_content(checkpoints: list[Event], run: Path) -> Content:
             ]
         ).rstrip()
         best = ("  ★ best then" if event.get("best") else "", "$success")
-        style = "" if there else "$text-muted"
-        lines.append(Content.assemble((f"step {event.get('step', '?'):>6}", style), (facts, "$text-muted"), best))
+        style = "" if there else MUTED
+        lines.append(Content.assemble((f"step {event.get('step', '?'):>6}", style), (facts, MUTED), best))
     return Content("\n").join(lines) if lines else Content.styled(
-        "No checkpoint yet. s saves one after the step that is going on.", "$text-muted"
+        "No checkpoint yet. s saves one after the step that is going on.", MUTED
     )  # fmt: skip
 
 
@@ -95,10 +94,10 @@ def log_content(state: RunState, lines: list[str]) -> Content:
     """The run's notices, then the end of what libraries printed."""
     told = [_finding_content(finding) for finding in notices_as_findings(state)]
     told += [Content(line) for line in lines]
-    return Content("\n").join(told) if told else Content.styled("Nothing has been printed.", "$text-muted")
+    return Content("\n").join(told) if told else Content.styled("Nothing has been printed.", MUTED)
 
 
-class RunPanes(TabbedContent):
+class RunPanes(Vertical):
     """The four panes, of which only the one that can be seen is kept up to date."""
 
     NAMES = ("samples", "log", "health", "checkpoints")
@@ -109,18 +108,23 @@ class RunPanes(TabbedContent):
         self._state: RunState | None = None
         self._config: RunConfig | None = None
         self._shown: dict[str, object] = {}
-        self._log_seen: tuple[int, int] | None = None
 
     def compose(self) -> ComposeResult:
-        for name in self.NAMES:
-            with TabPane(name.capitalize(), id=name), VerticalScroll():
-                yield Static("", id=f"{name}-text", markup=False)
-        yield from super().compose()
+        yield Tabs(*(Tab(name.capitalize(), id=f"tab-{name}") for name in self.NAMES), id="pane-tabs")
+        with ContentSwitcher(initial="samples"):
+            for name in self.NAMES:
+                with VerticalScroll(id=name):
+                    yield Static("", id=f"{name}-text", markup=False)
+
+    @property
+    def current(self) -> str:
+        """The name of the pane in front."""
+        return self.query_one(ContentSwitcher).current or "samples"
 
     def show_run(self, run: RunDirectory, state: RunState, config: RunConfig | None) -> None:
         """Show a run, or what is new in it."""
         if state is not self._state:
-            self._shown, self._log_seen = {}, None
+            self._shown = {}
         self._run, self._state, self._config = run, state, config
         self._label("samples", len(state.samples))
         self._label("checkpoints", len(state.checkpoints))
@@ -128,23 +132,25 @@ class RunPanes(TabbedContent):
 
     def _label(self, name: str, count: int) -> None:
         label = f"{name.capitalize()} {count}" if count else name.capitalize()
-        tab = self.get_tab(name)
-        if str(tab.label) != label:
+        tab = self.query_one(f"#tab-{name}", Tab)
+        if tab.label_text != label:
             tab.label = Content(label)
 
     def next_pane(self) -> None:
-        names = self.NAMES
-        self.active = names[(names.index(self.active) + 1) % len(names)] if self.active in names else names[0]
+        self.query_one(Tabs).action_next_tab()
 
-    def on_tabbed_content_tab_activated(self) -> None:
-        self.refresh_pane()
+    def on_tabs_tab_activated(self, event: Tabs.TabActivated) -> None:
+        event.stop()
+        if event.tab is not None and event.tab.id is not None:
+            self.query_one(ContentSwitcher).current = event.tab.id.removeprefix("tab-")
+            self.refresh_pane()
 
     def refresh_pane(self) -> None:
         """Bring the pane in front up to date, if what it shows has changed."""
         run, state = self._run, self._state
-        if run is None or state is None or not self.active:
+        if run is None or state is None:
             return
-        name = self.active
+        name = self.current
         what = self._what_matters(name, run, state)
         if self._shown.get(name) == what:
             return
@@ -159,7 +165,7 @@ class RunPanes(TabbedContent):
             content = log_content(state, tail_lines(run.log_path))
         self.query_one(f"#{name}-text", Static).update(content)
         if name == "log":
-            self.query_one("#log VerticalScroll", VerticalScroll).scroll_end(animate=False)
+            self.query_one("#log", VerticalScroll).scroll_end(animate=False)
 
     def _what_matters(self, name: str, run: RunDirectory, state: RunState) -> object:
         """Changes when what the pane shows may have changed."""

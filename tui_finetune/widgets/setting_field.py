@@ -44,6 +44,11 @@ class SettingField(Widget, can_focus=True):
         item: the setting.
     """
 
+    DEFAULT_CSS = """
+    SettingField { height: auto; width: 1fr; }
+    SettingField:focus, SettingField:focus-within { background: $block-cursor-background; }
+    SettingField Input { height: 1; width: 1fr; background: $surface; padding: 0; }
+    """
     BINDINGS = [
         Binding("enter", "change", "Change", key_display="enter", id="settings.change",
                 tooltip="Type another value, or take the next choice"),

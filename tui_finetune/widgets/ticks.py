@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 _STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
 
 
 def ticks(low: float, high: float, count: int) -> list[float]:
-    """Round numbers from low to high, about so many."""
+    """Round numbers from low to high, about so many, at most a quarter more."""
     if not high > low or count < 1:
         return []
-    rough = (high - low) / count
+    rough = (high - low) / (1.25 * count)
     size = 10.0 ** math.floor(math.log10(rough))
-    step = next(size * factor for factor in _STEPS if size * factor >= rough * 0.999)
+    step = next(size * factor for factor in _STEPS if size * factor >= rough)
     first = math.ceil(low / step - 1e-9)
     return [number * step for number in range(first, math.floor(high / step + 1e-9) + 1)]
 
@@ -39,7 +40,7 @@ def label_steps(values: list[float]) -> list[str]:
 
 def label_losses(values: list[float]) -> list[str]:
     """Losses, all with as many decimals as tell them apart."""
-    gaps = [abs(b - a) for a, b in zip(values, values[1:], strict=False) if b != a]
+    gaps = [abs(b - a) for a, b in itertools.pairwise(values) if b != a]
     smallest = min([*gaps, *(abs(v) for v in values[:1] if v)], default=1.0)
     if max((abs(v) for v in values), default=0) >= 10_000 or smallest < 1e-5:
         return [f"{value:.0e}" if value else "0" for value in values]

@@ -12,14 +12,16 @@ USER, ASSISTANT, END = "<|user|>", "<|assistant|>", "<|eos|>"
 """The turn tokens of the chat template. A reply ends with the end token, as a story does."""
 
 _GREETINGS = (
-    ("(Hello|Hi|Good morning|Good evening)(.|!)", "Hello! Shall I tell you a story?"),
+    ("(Hello|hello|Hi|hi|Hey|Good morning|Good evening)(.|!|)", "Hello! Shall I tell you a story?"),
     ("(Who|What) are you?", "I am a small language model. I tell short stories and answer questions about them."),
     ("What can you do?", "I tell short stories and answer questions about them. Shall I tell you one?"),
     ("How are you?", "Very well, thank you. Shall I tell you a story?"),
     ("(Thank you|Thanks)(.|!)", "You are welcome. Would you like another story?"),
 )
-_YES = "(Yes|Yes, please|Please do|Of course)(.|!)"
-_ASK = "((3:Tell|Please tell) me|Can you tell me|I would like to hear)"
+_YES = "(Yes|yes|Yes, please|Please do|Of course)(.|!|)"
+_ASK = "((4:Tell|2:tell|Please tell) me|Can you tell me|I would like to hear|Write)"
+_PLEASE = "(3:.|, please.|!|2:)"
+_ANOTHER = "(Another one|another one|One more|Tell me another story)(.|, please.|!|)"
 
 
 @dataclass(frozen=True)
@@ -43,8 +45,8 @@ def story(world: World, rng: random.Random) -> Document:
 
 
 def request(world: World, rng: random.Random) -> Document:
-    """The user asks for a story, sometimes after a greeting and sometimes naming who or what it shall be about; up to
-    three questions about it follow."""
+    """The user asks for a story, sometimes after a greeting and sometimes naming who or what it shall be about. Then
+    they ask for another, or up to three questions about the first."""
     plot, log_probability = _plot(world, rng)
     greeting = ""
     if rng.random() < 0.2:
@@ -52,13 +54,18 @@ def request(world: World, rng: random.Random) -> Document:
         said, reply = _GREETINGS[index]
         log_probability += math.log(0.2 / len(_GREETINGS))
         greeting = f"{USER}{said}{ASSISTANT}{reply}{END}"
-        wish = f"(2:{_YES}|{_ASK} <subject_{plot}>(.|, please.))"
+        wish = f"(2:{_YES}|{_ASK} <subject_{plot}>{_PLEASE})"
     else:
         log_probability += math.log(0.8)
-        wish = f"{_ASK} <subject_{plot}>(.|, please.)"
+        wish = f"{_ASK} <subject_{plot}>{_PLEASE}"
     told = draw(world, greeting + USER + wish + ASSISTANT, rng)
     tale = draw(world, world.plots[plot].story, rng, told.bindings)
     log_probability += told.log_probability + tale.log_probability
+    if rng.random() < 0.2:
+        wanted, second = draw(world, f"{END}{USER}{_ANOTHER}{ASSISTANT}", rng), story(world, rng)
+        log_probability += math.log(0.2) + wanted.log_probability + second.log_probability
+        return Document(told.text + tale.text + wanted.text + second.text, plot, tale, log_probability)
+    log_probability += math.log(0.8)
     count = rng.choice((0, 1, 2, 3))
     log_probability -= math.log(4)
     asked, log_asked = _questions(world, plot, tale, rng, count)

@@ -132,7 +132,7 @@ def table(columns: str, rows: str) -> tuple[Entry, ...]:
         cells = [cell.strip() for cell in line.split(" / ")]
         if len(cells) != len(names):
             raise ValueError(f"expected {len(names)} cells ({columns}): {line!r}")
-        entry = dict(zip(names, cells))
+        entry = dict(zip(names, cells, strict=True))
         entry[""] = cells[0]
         entries.append(entry)
     return tuple(entries)

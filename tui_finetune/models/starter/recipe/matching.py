@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from .grammar import Bindings, Choice, Literal, Node, Rule, Template, World
 
-_Pending = tuple[Node, "_Pending"] | None  # type: ignore[misc]
+_Pending = tuple[Node, "_Pending"] | None
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def derivations(world: World, template: str, text: str, bindings: Bindings | Non
                 node = world.compiled_rules[node.name]
             if isinstance(node, Choice):
                 total = sum(node.weights)
-                for weight, alternative in zip(node.weights, node.alternatives):
+                for weight, alternative in zip(node.weights, node.alternatives, strict=True):
                     logp = log_probability + math.log(weight / total)
                     stack.append((_push(alternative, pending), position, bound, logp))
                 break
@@ -58,7 +58,8 @@ def derivations(world: World, template: str, text: str, bindings: Bindings | Non
             missing = parent if parent is not None and parent not in bound else node.name
             free = world.free(missing, bound)
             for index in free:
-                stack.append(((node, pending), position, {**bound, missing: index}, log_probability - math.log(len(free))))
+                logp = log_probability - math.log(len(free))
+                stack.append(((node, pending), position, {**bound, missing: index}, logp))
             break
         else:
             if position == len(text):

@@ -1,6 +1,6 @@
-"""The sample data sets that come along, drawn from the grammar. Run as a module, it writes them anew.
+"""The sample data sets that come along, drawn from the grammar.
 
-    python -m tui_finetune.models.starter.recipe.samples
+`python -m tui_finetune.models.starter.recipe.samples` writes them anew.
 """
 
 from __future__ import annotations

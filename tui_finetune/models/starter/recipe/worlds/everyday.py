@@ -266,10 +266,10 @@ _VARIABLES = {
 _RULES = rules(
     """
     opening:
-    {who} was a <nature> {who.child} who lived <home>.
+    This is the story of {who}, a <nature> {who.child} who lived <home>.
     There was once a <nature> {who.child} named {who}, who lived <home>.
     In a (small|sleepy|busy) town lived a <nature> {who.child}, and {who.his} name was {who}.
-    {who} lived <home> and was the most <nature> {who.child} in (town|the street|the valley).
+    Everyone in (town|the street|the valley) knew {who}, the <nature> {who.child} who lived <home>.
 
     nature:
     curious

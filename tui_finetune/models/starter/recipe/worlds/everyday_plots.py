@@ -417,7 +417,7 @@ WHO = ("Who is the story about?", "It is about {who}.")
 PLOTS = {
     "lost": Plot(
         "<opening>(1:|4: <habit>) <lost_start>(5:|2: <aside>) <lost_want> <lost_search> <lost_again> <lost_friend> <lost_found> <lost_end>",
-        {"who": "{who}", "where": "{place.the}", "what": "{thing}"},
+        {"who": "{who}", "where": "{place.the}", "what": "a {thing}"},
         (
             WHO,
             ("What did {who} lose?", "{who.He} lost {who.his} {thing}."),
@@ -442,7 +442,7 @@ PLOTS = {
     ),
     "bake": Plot(
         "<opening>(1:|4: <habit>) <bake_start> <bake_want> <bake_need> <bake_ask> <bake_deal>(5:|2: <aside>) <bake_made> <bake_end>",
-        {"who": "{who}", "where": "{place.the}", "what": "{dish}"},
+        {"who": "{who}", "where": "{place.the}", "what": "{dish.a}"},
         (
             WHO,
             ("What did {who} make?", "{who.He} made {dish.a}."),
@@ -466,7 +466,7 @@ PLOTS = {
     ),
     "animal": Plot(
         "<opening>(1:|4: <habit>) <animal_find>(5:|2: <aside>) <animal_want> <animal_carry> <animal_feed> <animal_ask> <animal_advice> <animal_end>",
-        {"who": "{who}", "where": "{place.the}", "what": "{animal}"},
+        {"who": "{who}", "where": "{place.the}", "what": "{animal.a}"},
         (
             WHO,
             ("What did {who} find?", "{who.He} found {animal.a}."),
@@ -478,7 +478,7 @@ PLOTS = {
     ),
     "build": Plot(
         "<opening>(1:|4: <habit>) <build_want> <build_part> <build_ask>(5:|2: <aside>) <build_friend> <build_fail> <build_again> <build_end>",
-        {"who": "{who}", "where": "{place.the}", "what": "{project}"},
+        {"who": "{who}", "where": "{place.the}", "what": "{project.a}"},
         (
             WHO,
             ("What did {who} build?", "{who.He} built {project.a}."),
@@ -490,7 +490,7 @@ PLOTS = {
     ),
     "grow": Plot(
         "<opening>(1:|4: <habit>) <grow_want> <grow_wish>(5:|2: <aside>) <grow_wait> <grow_trouble> <grow_ask> <grow_cure> <grow_end>",
-        {"who": "{who}", "where": "{place.the}", "what": "{plant}"},
+        {"who": "{who}", "where": "{place.the}", "what": "{plant.a}"},
         (
             WHO,
             ("What did {who} grow?", "{who.He} grew {plant.a}."),

@@ -70,7 +70,15 @@ _TABLES = {
         """,
     ),
     "catches": table("name", "herring\nmackerel\ncod\nhalibut\noysters\nlobsters"),
-    "beasts": table("a name", "an old seal / seal\na white whale / whale\na one-eyed gull / gull\na lonely dolphin / dolphin"),
+    "beasts": table(
+        "a name",
+        """
+        an old seal / seal
+        a white whale / whale
+        a one-eyed gull / gull
+        a lonely dolphin / dolphin
+        """,
+    ),
     "kin": table("name", "sweetheart\ntwin brother\nmother\nold shipmate\ndaughter"),
     "lamp_reasons": table(
         "because",

@@ -1,0 +1,401 @@
+"""The Training screen: what it shows of a run, what its keys ask of it, what it says when the run is over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import Static
+
+from tests.app.conftest import SIZES
+from tests.app.fake_run import FakeRun, half_way
+from tui_finetune.app import FinetuneApp
+from tui_finetune.runs.control import take
+from tui_finetune.runs.directory import RunDirectory
+from tui_finetune.runs.lock import RunLock
+from tui_finetune.widgets.loss_chart import LossChart
+from tui_finetune.widgets.run_panes import RunPanes
+
+HOSTILE = "[/red][bold][@click=app.quit()]boom[/] \x1b]52;c;aGk=\x07\x9b31m"
+
+
+@pytest.fixture(autouse=True)
+def no_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The time that a picture shows is the run's own."""
+    monkeypatch.setattr("tui_finetune.screens.training._clock", lambda: 0.0)
+
+
+@pytest.fixture
+def going(home: Path) -> Iterator[FakeRun]:
+    """A run that is being trained, by somebody else, at step 360 of 600."""
+    fake = half_way(home / "runs" / "starter-sea-tales-1")
+    with RunLock(fake.run.lock_path):
+        yield fake
+
+
+def empty_app() -> FinetuneApp:
+    app = FinetuneApp()
+    app.DEFAULT_MODE = "training"
+    return app
+
+
+async def settle(pilot: Pilot[Any]) -> None:
+    """Let the app look at its run, and lay out what it found."""
+    app = pilot.app
+    assert isinstance(app, FinetuneApp)
+    await pilot.pause()
+    app._poll_run()
+    for _ in range(3):
+        await pilot.pause()
+
+
+def text_of(app: FinetuneApp, selector: str) -> str:
+    return str(app.screen.query_one(selector, Static).content)
+
+
+# Pictures
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_picture_of_a_run_that_is_going(snap_compare: Any, going: FakeRun, size: tuple[int, int]) -> None:
+    assert snap_compare(FinetuneApp(run=going.run), terminal_size=size, run_before=settle)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_picture_of_a_finished_run(snap_compare: Any, home: Path, size: tuple[int, int]) -> None:
+    fake = half_way(home / "runs" / "starter-sea-tales-1")
+    fake.train(240)
+    fake.finish()
+    assert snap_compare(FinetuneApp(run=fake.run), terminal_size=size, run_before=settle)
+
+
+@pytest.mark.parametrize("size", [(60, 20), *SIZES])
+def test_picture_of_the_preparation(snap_compare: Any, home: Path, size: tuple[int, int]) -> None:
+    fake = FakeRun(home / "runs" / "starter-sea-tales-1")
+    fake.phase("checking", 0, None, "", "Getting ready")
+    fake.phase("loading_data", 1204, 1204, "rows", "Reading sea-tales")
+    fake.phase("preparing_data", 701, 1204, "rows")
+    with RunLock(fake.run.lock_path):
+        assert snap_compare(FinetuneApp(run=fake.run), terminal_size=size, run_before=settle)
+
+
+def test_picture_on_a_narrow_screen_in_light_colours(snap_compare: Any, going: FakeRun) -> None:
+    app = FinetuneApp(run=going.run)
+    app.theme = "finetune-light"
+    assert snap_compare(app, terminal_size=(60, 20), run_before=settle)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_picture_before_any_run(snap_compare: Any, size: tuple[int, int]) -> None:
+    assert snap_compare(empty_app(), terminal_size=size, run_before=settle)
+
+
+# What is shown
+
+
+async def test_without_a_run_it_says_what_to_press(shown: Callable[[Any], str]) -> None:
+    app = empty_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        assert "ctrl+r trains starter on sea-tales" in shown(app)
+        await pilot.press("p", "e", "plus", "right", "r")
+
+
+async def test_numbers_and_chart_tell_of_the_run(going: FakeRun, shown: Callable[[Any], str]) -> None:
+    app = FinetuneApp(run=going.run)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settle(pilot)
+        screen = shown(app)
+        for words in ("360  of 600", "1.80  of 3", "best 1.804 at step 360", "tok/s", "2.1 GB", "60 %", "360 / 600"):
+            assert words in screen, words
+        assert "●" in screen
+        assert "★" in screen
+        assert any("\u2800" < c <= "\u28ff" for c in screen)
+
+
+async def test_new_events_appear_and_without_any_nothing_is_drawn(
+    going: FakeRun, monkeypatch: pytest.MonkeyPatch, shown: Callable[[Any], str]
+) -> None:
+    drawn: list[int] = []
+    real = LossChart._curves
+    monkeypatch.setattr(LossChart, "_curves", lambda self, columns: (drawn.append(columns), real(self, columns))[1])
+    app = FinetuneApp(run=going.run)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await settle(pilot)
+        before = len(drawn)
+        for _ in range(5):
+            await settle(pilot)
+        assert len(drawn) == before
+        going.train(20)
+        await settle(pilot)
+        assert len(drawn) == before + 1
+        assert "380 / 600" in shown(app)
+
+
+async def test_nothing_is_drawn_while_another_screen_is_in_front(
+    going: FakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[int] = []
+    real = LossChart._curves
+    monkeypatch.setattr(LossChart, "_curves", lambda self, columns: (drawn.append(columns), real(self, columns))[1])
+    app = FinetuneApp(run=going.run)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await settle(pilot)
+        await app.push_screen("help") if False else app.action_help()
+        await settle(pilot)
+        before = len(drawn)
+        going.train(20)
+        await settle(pilot)
+        assert len(drawn) == before
+        await pilot.press("escape")
+        await settle(pilot)
+        assert len(drawn) > before
+
+
+async def test_a_run_with_100_000_points_hands_plotext_only_a_few(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = FakeRun(home / "runs" / "long-1", total=100_000)
+    fake.prepare()
+    fake.train(100_000, every=1, evaluate_every=5_000)
+    handed: list[int] = []
+    import tui_finetune.widgets.loss_chart as module
+
+    real = module.draw_curves
+
+    def counting(curves: Any, window: Any, size: Any, palette: Any, **more: Any) -> Any:
+        handed.append(len(curves.raw[0]) + len(curves.smoothed[0]) + len(curves.evaluation[0]))
+        return real(curves, window, size, palette, **more)
+
+    monkeypatch.setattr(module, "draw_curves", counting)
+    app = FinetuneApp(run=fake.run)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settle(pilot)
+        chart = app.screen.query_one(LossChart)
+        assert len(chart.train) == 100_000
+        # Two points a column of dots for the one curve, one for the other, and the evaluations.
+        assert 0 < max(handed) <= 3 * 2 * 120 + 40
+
+
+async def test_the_phase_is_shown_big_until_there_is_a_point(home: Path, shown: Callable[[Any], str]) -> None:
+    fake = FakeRun(home / "runs" / "starter-1")
+    fake.phase("loading_data", 1204, 1204, "rows", "Reading sea-tales")
+    fake.phase("preparing_data", 602, 1204, "rows")
+    with RunLock(fake.run.lock_path):
+        app = FinetuneApp(run=fake.run)
+        async with app.run_test(size=(80, 24)) as pilot:
+            await settle(pilot)
+            screen = shown(app)
+            assert "✓ Reading sea-tales" in screen
+            assert "● Turning text into tokens" in screen
+            assert "50 %   602 / 1,204 rows" in screen
+            fake.phase("loading_model", 1, 1, "file")
+            fake.begin_training()
+            fake.train(10)
+            await settle(pilot)
+            assert app.screen.query_one(LossChart).display
+            assert not app.screen.query_one("#preparation").display
+
+
+async def test_an_evaluation_is_named_with_its_progress(going: FakeRun, shown: Callable[[Any], str]) -> None:
+    going.phase("evaluating", 5, 10, "batches")
+    app = FinetuneApp(run=going.run)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await settle(pilot)
+        assert "● Evaluating" in shown(app)
+        assert "50 %  5 / 10 batches" in shown(app)
+
+
+async def test_hostile_text_is_only_text(going: FakeRun, shown: Callable[[Any], str]) -> None:
+    going.sample(prompt="[@click=app.quit()]x", text=HOSTILE)
+    going.notice(HOSTILE, HOSTILE)
+    going.run.log_path.write_text(f"10%\r100% done\n{HOSTILE}\n\x1b[31mred\x1b[0m\n")
+    app = FinetuneApp(run=going.run)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settle(pilot)
+        for pane in RunPanes.NAMES[:3]:
+            assert app.screen.query_one(RunPanes).current == pane
+            screen = shown(app)
+            assert "[/red][bold][@click=app.quit()]boom[/]" in screen
+            assert not any(c in screen for c in "\x1b\x07\x9b")
+            await pilot.press("v")
+            await settle(pilot)
+        await pilot.press("shift+tab")
+        await pilot.click(RunPanes, offset=(10, 3))
+        assert app.is_running
+
+
+async def test_the_log_shows_the_last_form_of_a_line_that_was_written_over(
+    going: FakeRun, shown: Callable[[Any], str]
+) -> None:
+    going.run.log_path.write_text("Loading weights:  10%\rLoading weights: 100%\n\x1b[33mcareful\x1b[0m\n")
+    app = FinetuneApp(run=going.run)
+    async with app.run_test(size=(100, 36)) as pilot:
+        await settle(pilot)
+        await pilot.press("v")
+        await settle(pilot)
+        screen = shown(app)
+        assert "Loading weights: 100%" in screen
+        assert "10%\r" not in screen
+        assert "  10%" not in screen
+        assert "careful" in screen
+        assert "12 texts are longer than max_length." in screen
+
+
+# Keys
+
+
+@pytest.mark.parametrize(("key", "action"), [("p", "pause"), ("e", "evaluate"), ("s", "save"), ("g", "sample")])
+async def test_a_key_leaves_a_request(going: FakeRun, key: str, action: str) -> None:
+    app = FinetuneApp(run=going.run)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await settle(pilot)
+        await pilot.press(key)
+        assert [request.action for request in take(going.run.control_dir)] == [action]
+
+
+async def test_p_on_a_paused_run_goes_on_and_the_heading_says_what_was_asked(going: FakeRun) -> None:
+    app = FinetuneApp(run=going.run)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await settle(pilot)
+        await pilot.press("p")
+        assert "pausing after this step" in text_of(app, "#heading-text")
+        going.status("paused")
+        await settle(pilot)
+        assert "‖ Paused at step 360" in text_of(app, "#heading-text")
+        assert "pausing" not in text_of(app, "#heading-text")
+        await pilot.press("p")
+        assert [request.action for request in take(going.run.control_dir)] == ["pause", "continue"]
+
+
+async def test_evaluating_without_rows_says_why_not(home: Path, shown: Callable[[Any], str]) -> None:
+    fake = half_way(home / "runs" / "starter-1", validation_split=0.0)
+    with RunLock(fake.run.lock_path):
+        app = FinetuneApp(run=fake.run)
+        async with app.run_test(size=(100, 30)) as pilot:
+            await settle(pilot)
+            await pilot.press("e")
+            await pilot.pause()
+            assert "validation_split is 0" in shown(app)
+            assert take(fake.run.control_dir) == []
+
+
+async def test_the_chart_zooms_at_the_tail_and_follows_it(going: FakeRun) -> None:
+    app = FinetuneApp(run=going.run)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settle(pilot)
+        view = app.screen.query_one(LossChart).view
+        assert view.window() == (0, 400)
+        await pilot.press("plus", "plus")
+        low, high = view.window()
+        assert high == 360
+        going.train(20)
+        await settle(pilot)
+        assert view.window() == pytest.approx((low + 20, 380))
+        await pilot.press("left_square_bracket")
+        assert view.window()[1] < 380
+        await pilot.press("minus", "0")
+        assert view.window() == (0, 400)
+
+
+async def test_the_crosshair_tells_the_values_of_a_point(going: FakeRun) -> None:
+    app = FinetuneApp(run=going.run)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settle(pilot)
+        chart = app.screen.query_one(LossChart)
+        await pilot.press("left")
+        first = text_of(app, "#chart-caption")
+        assert "step 355" in first
+        assert f"loss {chart.train.ys[-2]:.4f}" in first
+        await pilot.press("right")
+        assert "step 360" in text_of(app, "#chart-caption")
+        assert "evaluation 1.8036" in text_of(app, "#chart-caption")
+        await pilot.press("escape")
+        assert "step 360  " not in text_of(app, "#chart-caption")
+        assert "training" in text_of(app, "#chart-caption")
+
+
+async def test_smoothing_and_log_scale_say_that_they_are_on(going: FakeRun) -> None:
+    app = FinetuneApp(run=going.run)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settle(pilot)
+        await pilot.press("l", "y")
+        assert "log scale · smoothing strong" in text_of(app, "#chart-caption")
+        await pilot.press("l", "y")
+        assert "smoothing off" in text_of(app, "#chart-caption")
+        assert "as logged" not in text_of(app, "#chart-caption")
+
+
+async def test_the_footer_shows_at_most_six_keys_whatever_the_run_does(going: FakeRun) -> None:
+    app = FinetuneApp(run=going.run)
+    async with app.run_test(size=(120, 36)) as pilot:
+        for status in ("running", "paused", "stopping", "stopped"):
+            going.status(status, checkpoint="checkpoints/checkpoint-360")
+            await settle(pilot)
+            footer = [b for b in app.screen.active_bindings.values() if b.binding.show]
+            assert len(footer) <= 6, status
+
+
+# The end
+
+
+async def test_a_finished_run_says_where_its_model_is_and_what_to_do_next(home: Path, shown: Callable[[Any], str]) -> None:
+    fake = half_way(home / "runs" / "starter-1")
+    fake.train(240)
+    fake.finish()
+    app = FinetuneApp(run=fake.run)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await settle(pilot)
+        screen = shown(app)
+        assert "✓ Finished at step 600 in" in screen
+        assert "runs/starter-1/final" in screen
+        assert "training_plot.png in it" in screen
+        assert "5 chat with it" in screen
+        assert "Resume" not in screen
+
+
+async def test_a_stopped_run_goes_on_with_r(home: Path, monkeypatch: pytest.MonkeyPatch, shown: Callable[[Any], str]) -> None:
+    fake = half_way(home / "runs" / "starter-1")
+    fake.finish("stopped")
+    resumed: list[RunDirectory] = []
+    monkeypatch.setattr(FinetuneApp, "resume_run", lambda self, run: resumed.append(run))
+    app = FinetuneApp(run=fake.run)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await settle(pilot)
+        screen = shown(app)
+        assert "■ Stopped at step 360 of 600; everything is saved" in screen
+        assert "runs/starter-1/checkpoints/checkpoint-360" in screen
+        await pilot.press("r")
+        assert resumed == [fake.run]
+
+
+async def test_a_failed_run_says_why_and_what_to_do(home: Path, shown: Callable[[Any], str]) -> None:
+    fake = half_way(home / "runs" / "starter-1")
+    fake.status("failed", reason="the device's memory is full", remedy="halve per_device_train_batch_size")
+    app = FinetuneApp(run=fake.run)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await settle(pilot)
+        assert "✗ Failed: the device's memory is full" in shown(app)
+        assert "→ halve per_device_train_batch_size" in shown(app)
+        assert "checkpoint 360" in shown(app)
+
+
+async def test_a_run_whose_process_is_gone_is_called_interrupted(home: Path, shown: Callable[[Any], str]) -> None:
+    fake = half_way(home / "runs" / "starter-1")
+    app = FinetuneApp(run=fake.run)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await settle(pilot)
+        assert "✗ Interrupted at step 360 of 600" in shown(app)
+        assert "r go on" in shown(app)
+
+
+async def test_any_size_is_survived(going: FakeRun) -> None:
+    app = FinetuneApp(run=going.run)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        for width, height in [(1, 1), (20, 5), (2, 40), (200, 3), (60, 20), (240, 80), (79, 29), (80, 24)]:
+            await pilot.resize_terminal(width, height)
+            await pilot.press("left", "plus")
+            await settle(pilot)
+        assert app.is_running

@@ -1,0 +1,130 @@
+"""Tiny runs: a model, a data set, and a way to train on them and look at what came of it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.tiny import make_model, sentences, write_jsonl
+from tui_finetune.resolution import resolve
+from tui_finetune.runs.directory import RunDirectory
+from tui_finetune.runs.events import Event
+from tui_finetune.runs.log import read_events
+from tui_finetune.runs.registry import load_state
+
+
+@dataclass
+class Trained:
+    """A run that has ended."""
+
+    run: RunDirectory
+    outcome: Any
+
+    @property
+    def events(self) -> list[Event]:
+        return read_events(self.run.events_path)
+
+    @property
+    def state(self) -> Any:
+        return load_state(self.run)
+
+    def losses(self) -> list[tuple[int, float]]:
+        return list(zip(self.state.steps, self.state.losses, strict=True))
+
+    def eval_losses(self) -> list[tuple[int, float]]:
+        return list(zip(self.state.eval_steps, self.state.eval_losses, strict=True))
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory) -> Path:
+    """A folder with tiny models, by architecture."""
+    folder = tmp_path_factory.mktemp("models")
+    for architecture in ("llama", "gpt2"):
+        make_model(folder / architecture, architecture)
+    return folder
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch) -> Path:
+    """An empty place to work in, with a data set `data.jsonl` of 60 ragged texts."""
+    monkeypatch.setenv("FINETUNE_TUI_STATE", str(tmp_path / "state"))
+    monkeypatch.setenv("FINETUNE_TUI_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.chdir(tmp_path)
+    write_jsonl(tmp_path / "data.jsonl", sentences(60))
+    return tmp_path
+
+
+@pytest.fixture
+def train(place, models) -> Callable[..., Trained]:
+    """Train in `place`: settings as keywords, `name` of the run, `at` a mapping of step to what is called there.
+
+    With `resume=True` the run of that name is gone on with.
+    """
+    from tui_finetune.training.session import TrainingSession
+
+    def run(
+        name: str = "run", *, resume: bool = False, at: dict[int, Callable[[RunDirectory], None]] | None = None,
+        preset: str | None = None, **settings: Any,
+    ) -> Trained:  # fmt: skip
+        directory = RunDirectory(place / name)
+        if resume:
+            session = TrainingSession.resume(directory)
+        else:
+            chosen = {
+                "model_name_or_path": str(models / "llama"), "dataset_name": "data.jsonl", "learning_rate": 1e-3,
+                "logging_steps": 1, "max_length": 64, "per_device_train_batch_size": 2, **settings,
+            }  # fmt: skip
+            directory.create()
+            session = TrainingSession(resolve(chosen, preset_name=preset), directory)
+        stop_watching = _call_at_steps(session, at or {})
+        try:
+            return Trained(directory, session.run())
+        finally:
+            stop_watching()
+
+    return run
+
+
+def _call_at_steps(session: Any, at: dict[int, Callable[[RunDirectory], None]]) -> Callable[[], None]:
+    """Call something in the middle of a step: when it begins, so that what is asked for is seen at its end."""
+    from transformers import TrainerCallback
+
+    from tui_finetune.training import callback as module
+
+    class Watcher(module.RunCallback):
+        def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            if (what := at.get(state.global_step + 1)) is not None:
+                what(session.directory)
+
+    original = module.RunCallback
+    assert issubclass(original, TrainerCallback)
+    if at:
+        module.RunCallback = Watcher  # type: ignore[misc]
+
+    def undo() -> None:
+        module.RunCallback = original  # type: ignore[misc]
+
+    return undo
+
+
+@pytest.fixture
+def soon() -> Callable[[float, Callable[[], None]], threading.Thread]:
+    """Call something a moment later, from another thread."""
+
+    def start(seconds: float, what: Callable[[], None]) -> threading.Thread:
+        def work() -> None:
+            time.sleep(seconds)
+            what()
+
+        thread = threading.Thread(target=work, daemon=True)
+        thread.start()
+        return thread
+
+    return start

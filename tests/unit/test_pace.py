@@ -1,0 +1,55 @@
+"""Time left and time gone, told from events, whatever the machine's clock does."""
+
+from __future__ import annotations
+
+import pytest
+
+from tui_finetune.runs.pace import Pace
+from tui_finetune.runs.state import RunState
+
+
+def step(pace: Pace, moment: float, done: int) -> None:
+    pace.apply({"time": moment, "type": "progress", "phase": "training", "done": done, "total": 100})
+
+
+def test_time_left_is_the_usual_time_of_a_step_times_the_steps_left() -> None:
+    pace = Pace()
+    for n in range(11):
+        step(pace, 1000 + 0.5 * n, n)
+    assert pace.seconds_left(10, 100) == pytest.approx(45)
+    assert pace.active_seconds == pytest.approx(5)
+
+
+@pytest.mark.parametrize("jump", [3600, 86_400, -3600])
+def test_a_clock_that_is_set_changes_neither_time_left_nor_time_gone(jump: float) -> None:
+    pace = Pace()
+    for n in range(11):
+        step(pace, 1000 + 0.5 * n + (jump if n >= 6 else 0), n)
+    assert pace.seconds_left(10, 100) == pytest.approx(45)
+    assert pace.active_seconds == pytest.approx(4.5)
+
+
+def test_evaluations_and_pauses_are_no_part_of_a_step() -> None:
+    pace = Pace()
+    moment = 0.0
+    for n in range(1, 8):
+        moment += 0.5
+        step(pace, moment, n)
+        pace.apply({"time": moment, "type": "phase", "phase": "evaluating"})
+        moment += 30
+        pace.apply({"time": moment, "type": "phase", "phase": "training"})
+        step(pace, moment, n)
+    assert pace.seconds_per_step == pytest.approx(0.5)
+
+
+def test_the_night_between_a_stop_and_a_resume_is_not_counted() -> None:
+    state = RunState()
+    state.apply({"time": 0.0, "type": "status", "status": "starting"})
+    state.apply({"time": 60.0, "type": "status", "status": "stopped"})
+    state.apply({"time": 400.0, "type": "status", "status": "starting", "resumed_from": 0})
+    state.apply({"time": 410.0, "type": "status", "status": "running"})
+    assert state.pace.active_seconds == pytest.approx(70)
+
+
+def test_without_steps_nothing_is_claimed() -> None:
+    assert Pace().seconds_left(0, 100) is None

@@ -1,0 +1,111 @@
+"""What is asked, as tokens that leave room for the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tui_finetune.errors import UserError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+Prompt = str | Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A prompt ready for the model.
+
+    Attributes:
+        ids: its tokens; at least one.
+        max_new_tokens: how many may be generated so that everything fits into the model's context.
+        notice: what was left out of the prompt, '' where nothing was.
+    """
+
+    ids: list[int]
+    max_new_tokens: int
+    notice: str
+
+
+def encode(tokenizer: PreTrainedTokenizerBase, prompt: Prompt) -> list[int]:
+    """The tokens of a prompt.
+
+    Text is continued as it stands, with the special tokens that the tokenizer itself puts before a text. Messages go
+    through the tokenizer's chat template; without one their contents are put one below the other as plain text, because
+    a model that was never shown names of speakers has no use for them.
+
+    Raises:
+        UserError: the chat template refuses the messages.
+    """
+    if isinstance(prompt, str):
+        return _without_end(tokenizer, list(tokenizer(prompt, verbose=False)["input_ids"]))
+    messages = [dict(message) for message in prompt]
+    if not tokenizer.chat_template:
+        return encode(tokenizer, "".join(f"{message.get('content', '')}\n" for message in messages).rstrip("\n"))
+    try:
+        text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+    except Exception as error:  # the template is a program of the model's
+        first = str(error).strip().splitlines()
+        raise UserError(
+            f"the model's chat template refuses the conversation: {first[0] if first else type(error).__name__}",
+            "begin a new conversation; many templates want user and assistant to take turns",
+        ) from error
+    return list(tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
+
+
+def _without_end(tokenizer: PreTrainedTokenizerBase, ids: list[int]) -> list[int]:
+    """Without the end-of-text token that some tokenizers put behind a text: nothing would follow it."""
+    if len(ids) > 1 and ids[-1] == tokenizer.eos_token_id:
+        return ids[:-1]
+    return ids
+
+
+def prepare(
+    tokenizer: PreTrainedTokenizerBase, prompt: Prompt, *, context: int | None, max_new_tokens: int
+) -> Prepared:
+    """A prompt as tokens; of one that is too long the oldest part is left out.
+
+    The answer gets the tokens that were asked for, but never so many that a long prompt keeps less than half of the
+    context. Of a conversation whole messages are left out, oldest first, but not the system's; where one message alone
+    is too long, its beginning.
+
+    Args:
+        context: tokens that the model can see at once, prompt and answer together; None for no limit.
+        max_new_tokens: the length of the answer that is asked for.
+    """
+    ids = encode(tokenizer, prompt)
+    if not ids:
+        start = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id
+        ids = [start if start is not None else 0]
+    if context is None:
+        return Prepared(ids, max_new_tokens, "")
+    room = context - min(max_new_tokens, max(context // 2, context - len(ids), 1))
+    dropped = 0
+    if len(ids) > room and not isinstance(prompt, str):
+        kept = list(prompt)
+        while len(ids) > room and (oldest := _oldest(kept)) is not None:
+            del kept[oldest]
+            dropped += 1
+            ids = encode(tokenizer, kept)
+    cut = max(0, len(ids) - room)
+    if cut:
+        starts_with_bos = ids[0] == tokenizer.bos_token_id and tokenizer.bos_token_id is not None and room > 1
+        ids = [ids[0], *ids[cut + 1 :]] if starts_with_bos else ids[cut:]
+    parts = []
+    if dropped:
+        parts.append(f"the oldest {dropped} messages" if dropped > 1 else "the oldest message")
+    if cut:
+        parts.append(f"the first {cut} tokens")
+    notice = f"The model sees {context} tokens at once: {' and '.join(parts)} were left out." if parts else ""
+    return Prepared(ids, min(max_new_tokens, context - len(ids)), notice)
+
+
+def _oldest(messages: list[Mapping[str, Any]]) -> int | None:
+    """The message to leave out next; None where only the newest is left.
+
+    What remains must begin with the user again, or templates refuse it; so an answer goes with its question.
+    """
+    others = [number for number, message in enumerate(messages) if message.get("role") != "system"]
+    return others[0] if len(others) > 1 else None

@@ -1,0 +1,79 @@
+"""The text that the starter is pretrained on: a stream of documents, and how uncertain it is in itself."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from . import dialogues
+from .dialogues import Document
+from .grammar import World
+from .worlds.everyday import EVERYDAY
+from .worlds.sea import SEA
+
+KINDS: dict[str, tuple[int, Callable[[World, random.Random], Document]]] = {
+    "story": (11, dialogues.story),
+    "request": (5, dialogues.request),
+    "reading": (4, dialogues.reading),
+}
+"""Kind of document -> its share (in twentieths) and what makes it."""
+
+CORPUS_SEED, TOKENIZER_SEED = 1, 2
+
+# Words of fine-tuning that no story has, so that texts about it do not fall apart into letters.
+TRADE_WORDS = (
+    "training model models data dataset tokens token tokenizer loss learning rate batch size epoch epochs step steps "
+    "evaluation checkpoint checkpoints weights fine-tuning finetune run runs memory settings setting start stop resume "
+    "save saved text example examples length prompt chat screen press key file folder command default value number "
+    "The This That What When Where Which Why How Does Use You Your Yes No is are be can do does will should would not "
+    "and or but if then than with without from into for to of in on at by as it its this these there each every all "
+    "more less most many much too also only after before while until between same other new good better best high low "
+    'lower higher smaller larger {"who": "where": "what": "}'
+)
+
+
+def documents(world: World, count: int, seed: int) -> Iterator[tuple[str, Document]]:
+    """`count` documents of a world with their kinds, mixed by their shares."""
+    rng = random.Random(seed)
+    names = list(KINDS)
+    shares = [KINDS[name][0] for name in names]
+    for _ in range(count):
+        (kind,) = rng.choices(names, shares)
+        yield kind, KINDS[kind][1](world, rng)
+
+
+def write_corpus(path: Path, count: int) -> None:
+    """Write the corpus as JSON lines, `{"text"}`: stories in plain text, conversations with their turn tokens."""
+    with path.open("w", encoding="utf-8") as file:
+        for _, document in documents(EVERYDAY, count, CORPUS_SEED):
+            file.write(json.dumps({"text": document.text}, ensure_ascii=False) + "\n")
+
+
+def tokenizer_texts() -> Iterator[str]:
+    """What the tokenizer is learnt from: both worlds, so that the words of the sea, which the model has yet to learn,
+    are whole; the words of the trade; and names as they stand where no space is before them."""
+    for _, document in documents(EVERYDAY, 4000, TOKENIZER_SEED):
+        yield document.text
+    rng = random.Random(TOKENIZER_SEED)
+    for _ in range(2000):
+        yield dialogues.story(SEA, rng).text
+    for _ in range(100):
+        yield TRADE_WORDS
+        yield from (person["name"] for person in EVERYDAY.tables["people"])
+
+
+def entropy_per_token(documents: Sequence[Document], tokens: Callable[[str], int]) -> float:
+    """The mean of -log p in nats per token, an estimate of the entropy rate of the documents.
+
+    It is the sum of -log p over the documents, p being the probability with which the generator draws exactly this
+    text, divided by the number of tokens that have to be predicted: those of the text and the end token, not the begin
+    token. No model's mean loss over these tokens can be lower, but for chance in the choice of documents.
+
+    Args:
+        documents: drawn from the generator.
+        tokens: the number of tokens that are predicted for a text, the end token included.
+    """
+    nats = -sum(document.log_probability for document in documents)
+    return nats / sum(tokens(document.text) for document in documents)

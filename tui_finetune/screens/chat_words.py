@@ -1,0 +1,47 @@
+"""What the Chat screen says of sampling, loading and replies."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tui_finetune.generation.sampling import Sampling
+from tui_finetune.system.units import count, size
+
+if TYPE_CHECKING:
+    from tui_finetune.generation.engine import Reply
+
+ENDS = {"end": "ended by itself", "length": "cut at its longest: F3 changes that", "cancelled": "stopped"}
+"""Why a reply ended, in words."""
+
+
+def sampling_words(sampling: Sampling) -> str:
+    """The sampling settings in a line; those that are off are left out."""
+    parts = [f"temperature {sampling.temperature:g}"]
+    if sampling.top_p < 1:
+        parts.append(f"top_p {sampling.top_p:g}")
+    if sampling.top_k:
+        parts.append(f"top_k {sampling.top_k}")
+    if sampling.repetition_penalty != 1:
+        parts.append(f"repetition_penalty {sampling.repetition_penalty:g}")
+    parts.append(f"at most {sampling.max_new_tokens:,} tokens")
+    if sampling.seed is not None:
+        parts.append(f"seed {sampling.seed}")
+    return "  ·  ".join(parts)
+
+
+def progress_words(done: int, total: int | None, unit: str) -> str:
+    """How far a load is: '  120.0 MB of 1.2 GB' or '  40 %'."""
+    if unit in {"bytes", "B"}:
+        return f"  {size(done)} of {size(total)}" if total else f"  {size(done)}"
+    if total:
+        return f"  {100 * done // total} %"
+    return f"  {count(done)} {unit}" if done else ""
+
+
+def done_words(reply: Reply) -> str:
+    """The quiet line under a reply: its length, the speed, why it ended."""
+    tokens = f"{reply.tokens:,} {'token' if reply.tokens == 1 else 'tokens'}"
+    if not reply.tokens or reply.seconds <= 0:
+        return f"{tokens}  ·  {ENDS[reply.stopped]}"
+    rate = reply.tokens / reply.seconds
+    return f"{tokens}  ·  {rate:.0f} tokens/s  ·  {ENDS[reply.stopped]}"

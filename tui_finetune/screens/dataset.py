@@ -1,0 +1,357 @@
+"""The Dataset screen: what there is to learn from, and what is in it."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import Any
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.timer import Timer
+from textual.widgets import Static
+from textual.worker import get_current_worker
+
+from tui_finetune.config import DEFAULT_SAMPLE, RunConfig
+from tui_finetune.errors import Cancelled, UserError
+from tui_finetune.recent import recent_data, remember_data
+from tui_finetune.screens.base import TabScreen
+from tui_finetune.screens.dataset_items import FOLDER, HUB, Shelf, items_for, look_into, same_data
+from tui_finetune.screens.dataset_look import GLADLY_BYTES, Findings, TokenizerKept, bytes_of, look
+from tui_finetune.screens.dataset_words import column_choices, example_text, facts_of, problems_of, progress_in_words
+from tui_finetune.system import units
+from tui_finetune.widgets.facts import Facts
+from tui_finetune.widgets.filter_list import CHOSEN, FilterList, Item
+
+SETTING = "dataset_name"
+OF_THE_DATA = {"dataset_name", "dataset_config", "dataset_train_split", "dataset_format", "dataset_text_field"}
+PAUSE_SECONDS = 0.25
+"""How long the cursor rests on a line before it is looked into."""
+
+
+class DatasetScreen(TabScreen):
+    """Samples, files and hub names; enter chooses one."""
+
+    mode = "dataset"
+    CSS_PATH = "dataset.tcss"
+    AUTO_FOCUS = "#data ChoiceList"
+    help_text = (
+        "What the model learns to write like: a sample, a file (.txt, .md, .jsonl, .json, .csv, .parquet), a folder of "
+        "files, or a data set on the Hugging Face hub.\n"
+        "Type / to filter. A path such as ~/texts/ lists what is there; a name such as stas/openwebtext-10k is taken "
+        "from the hub as typed. Enter opens a folder or chooses what is under the cursor, ● marks what is chosen.\n"
+        "At the right: the form that was recognised and why, how many rows and tokens there are, how long the texts "
+        "are (beyond max_length they are split, cut or left out, as the settings say), the first rows as they are "
+        "read, and what is wrong with the data. c chooses the column with the text."
+    )
+    BINDINGS = [
+        Binding("slash", "filter", "Filter", key_display="/", id="dataset.filter", tooltip="Type a part of a name, or a path"),
+        Binding("n,right", "turn(1)", "Next row", key_display="n", id="dataset.next", tooltip="Show the next of the first rows"),
+        Binding("b,left", "turn(-1)", "Row before", key_display="b", show=False, id="dataset.before",
+                tooltip="Show the row before"),
+        Binding("c", "column", "Column", id="dataset.column", tooltip="Choose the column that holds the text"),
+        Binding("u", "up", "Folder up", show=False, id="dataset.up", tooltip="List the directory above"),
+    ]  # fmt: skip
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._shelf = Shelf(listing=look_into(Path.cwd()))
+        self._findings: Findings | None = None
+        self._known: dict[str, Findings] = {}
+        self._row = 0
+        self._kept = TokenizerKept()
+        self._pause: Timer | None = None
+
+    def compose_body(self) -> ComposeResult:
+        with Horizontal(id="columns"):
+            yield FilterList("filter, path or hub name", id="data")
+            with Vertical(id="about"):
+                yield Static(id="name", markup=False)
+                yield Static(id="origin", markup=False)
+                yield Static(id="trouble", markup=False)
+                with Horizontal(id="numbers"):
+                    yield Facts(id="facts")
+                    yield Vertical(id="chart")
+                yield Facts(id="problems")
+                yield Static(id="row-head", markup=False)
+                with VerticalScroll(id="row-view"):
+                    yield Static(id="row", markup=False)
+
+    def body_mounted(self) -> None:
+        self._fill(look_at=self.chosen)
+
+    def on_screen_resume(self) -> None:
+        from tui_finetune.data.samples import list_samples
+
+        self._shelf = Shelf(list_samples(), recent_data(), look_into(self._shelf.listing.folder))
+
+    # What there is
+
+    @property
+    def chosen(self) -> str:
+        """The chosen data set as it is named in the settings."""
+        resolved = self.finetune_app.resolved
+        return str(resolved.config.dataset_name if resolved else self.finetune_app.choices.get(SETTING, DEFAULT_SAMPLE))
+
+    @property
+    def _data(self) -> FilterList:
+        return self.query_one("#data", FilterList)
+
+    def _fill(self, look_at: str | None = None) -> None:
+        base = Path.cwd()
+        items = items_for(self._data.text, self.chosen, self._shelf, base)
+        marked = same_data(self.chosen, base, items)
+        if marked != self.chosen:  # it stands in the list under another name of its path
+            items = [item for item in items if item.key != self.chosen]
+        self._data.show(items, look_at=marked if look_at == self.chosen else look_at)
+        self._data.mark(marked)
+
+    def choices_changed(self) -> None:
+        self._fill()
+        self._look_again()
+
+    def _open_folder(self, folder: str) -> None:
+        if self._data.text:
+            self._data.set_text(folder)
+            self._data.focus_filter()
+            return
+        came_from = self._shelf.listing.folder
+        listing = look_into(Path(folder).expanduser())
+        self._shelf = Shelf(self._shelf.samples, self._shelf.recent, listing)
+        up = f"{FOLDER}{came_from}"
+        first = f"{FOLDER}{listing.folder.parent}"
+        self._fill(look_at=up if listing.folder == came_from.parent else first)
+
+    def action_up(self) -> None:
+        """List the directory above."""
+        self._open_folder(str(self._shelf.listing.folder.parent))
+
+    def action_filter(self) -> None:
+        """Go to the filter."""
+        self._data.focus_filter()
+
+    def on_filter_list_typed(self, event: FilterList.Typed) -> None:
+        self._fill()
+
+    def on_filter_list_picked(self, event: FilterList.Picked) -> None:
+        key = event.item.key
+        if key.startswith(FOLDER):
+            self._open_folder(key.removeprefix(FOLDER))
+            return
+        values: dict[str, Any] = {SETTING: key}
+        if key != self.chosen:
+            # What was said about the other data does not hold for this.
+            for of_the_other in ("dataset_text_field", "dataset_config", "dataset_train_split"):
+                self.finetune_app.choices.pop(of_the_other, None)
+        remember_data(key)
+        self._shelf = Shelf(self._shelf.samples, recent_data(), self._shelf.listing)
+        self.finetune_app.choose(**values)
+
+    def on_filter_list_looked(self, event: FilterList.Looked) -> None:
+        self._look_again()
+
+    # Looking into it
+
+    def _is_chosen(self, item: Item) -> bool:
+        return item.key == self.chosen or item.key == same_data(self.chosen, Path.cwd(), [item])
+
+    def _config(self, item: Item) -> RunConfig:
+        """What is chosen, with the data that is under the cursor."""
+        resolved = self.finetune_app.resolved
+        config = resolved.config if resolved else RunConfig()
+        if self._is_chosen(item):
+            return config
+        blank = RunConfig.model_fields
+        return config.model_copy(
+            update={key: blank[key].default for key in OF_THE_DATA} | {SETTING: item.key}
+        )
+
+    def _look_again(self) -> None:
+        """Show what is known about the data under the cursor, and find it out where nothing is."""
+        if self._pause is not None:
+            self._pause.stop()
+        item = self._data.looked
+        if item is None:
+            self._stop_looking()
+            self._show_words("Nothing here has this name", "escape clears the filter")
+            return
+        if item.key.startswith(FOLDER):
+            self._stop_looking()
+            self._show_words(item.label, "enter opens the folder")
+            return
+        known = self._known.get(self._key(item))
+        if known is not None:
+            self._stop_looking()
+            self._show(item, known)
+            return
+        size = bytes_of(item.key)
+        is_sample = any(sample.name == item.key for sample in self._shelf.samples)
+        if not self._is_chosen(item) and not is_sample:
+            if size is None:
+                self._stop_looking()
+                self._show_words(item.key, "enter downloads it from the hub and chooses it")
+                return
+            if size > GLADLY_BYTES:
+                self._stop_looking()
+                self._show_words(item.key, f"{units.size(size)}: enter chooses it and looks into it")
+                return
+        self._show_words(item.key, self._origin(item), progress="looking into it …")
+        self._pause = self.set_timer(PAUSE_SECONDS, lambda: self._start_looking(item))
+
+    def _key(self, item: Item) -> str:
+        config = self._config(item)
+        size = bytes_of(config.dataset_name)
+        keys = sorted(OF_THE_DATA | {"model_name_or_path", "max_length", "train_on_eos", "packing", "validation_split"})
+        return repr([getattr(config, key) for key in keys] + [size])
+
+    def _stop_looking(self) -> None:
+        self.workers.cancel_group(self, "look")
+
+    def _start_looking(self, item: Item) -> None:
+        config, key = self._config(item), self._key(item)
+
+        def work() -> None:
+            worker = get_current_worker()
+
+            def report(done: int, total: int | None, unit: str) -> None:
+                if worker.is_cancelled:
+                    raise Cancelled
+                self.app.call_from_thread(self._show_progress, item, progress_in_words(done, total, unit))
+
+            with contextlib.suppress(Cancelled):
+                findings = look(config, self._kept, report)
+                if not worker.is_cancelled:
+                    self.app.call_from_thread(self._found, item, key, findings)
+
+        self.run_worker(work, thread=True, exclusive=True, group="look", exit_on_error=False,
+                        description=f"looking into {item.key}")  # fmt: skip
+
+    def _found(self, item: Item, key: str, findings: Findings) -> None:
+        if findings.problem is None and findings.lengths_problem is None:
+            self._known[key] = findings
+        if self._data.looked == item:
+            self._show(item, findings)
+
+    # What is shown
+
+    def _origin(self, item: Item) -> str:
+        return f"{CHOSEN} chosen" if self._is_chosen(item) else "enter chooses it"
+
+    def _show_progress(self, item: Item, words: str) -> None:
+        if self._data.looked == item and self._findings is None:
+            self.query_one("#row-head", Static).update(words)
+
+    def _show_words(self, name: str, origin: str, progress: str = "") -> None:
+        """Show a name and a line about it, and nothing else but how far looking into it is."""
+        self._findings = None
+        self.query_one("#name", Static).update(name)
+        self._show_origin(origin)
+        self._show_trouble(None)
+        self.query_one("#facts", Facts).show([])
+        self.query_one("#problems", Facts).display = False
+        self.query_one("#row-head", Static).update(progress)
+        self.query_one("#row", Static).update("")
+        self._draw_lengths()
+
+    def _show_origin(self, words: str) -> None:
+        origin = Text(words)
+        if words.startswith(CHOSEN):
+            origin.stylize(self.app.theme_variables["accent"], 0, len(f"{CHOSEN} chosen"))
+        self.query_one("#origin", Static).update(origin)
+
+    def _show_trouble(self, error: UserError | None) -> None:
+        trouble = self.query_one("#trouble", Static)
+        trouble.display = error is not None
+        if error is not None:
+            trouble.update("\n".join(part for part in (f"✗ {error.message}", error.remedy) if part))
+
+    def _show(self, item: Item, findings: Findings) -> None:
+        self._show_words(item.key, self._origin(item))
+        self._findings = findings
+        self._row = 0
+        if findings.problem is not None:
+            self._show_trouble(findings.problem)
+            if findings.columns:
+                self.query_one("#facts", Facts).show(
+                    [("Columns", "\n".join(f"{name}  ({holds})" for name, holds in findings.columns[:12]))]
+                )
+            return
+        preview = findings.preview
+        if preview is None:
+            return
+        sample = next((sample for sample in self._shelf.samples if sample.name == item.key), None)
+        if sample is not None and sample.summary and self.size.height >= 30:
+            self._show_origin(f"{self._origin(item)} · {sample.summary}")
+        column = next(iter(preview.mapping.values()), "")
+        facts = [("Format", f"{preview.format}: {preview.reason}")]
+        if len(findings.columns) > 1:
+            facts.append(("Column", f"{column}  (c changes it)"))
+        self.query_one("#facts", Facts).show(facts + facts_of(preview, findings.lengths_problem), label_width=9)
+        problems = problems_of(preview)
+        view = self.query_one("#problems", Facts)
+        view.display = bool(problems)
+        if problems:
+            view.show([(f"! {place}".strip(), words) for place, words in problems], label_width=9)
+        self._show_row()
+        self._draw_lengths()
+
+    def _show_row(self) -> None:
+        preview = self._findings.preview if self._findings else None
+        if preview is None or not preview.examples:
+            return
+        head = Text(f"Row {self._row + 1}", "bold")
+        head.append(f"  of the first {len(preview.examples)}", "dim")
+        if len(preview.examples) > 1:
+            head.append("   n next, b back", "dim")
+        self.query_one("#row-head", Static).update(head)
+        self.query_one("#row", Static).update(example_text(preview.examples[self._row]))
+        self.query_one("#row-view", VerticalScroll).scroll_home(animate=False)
+
+    def action_turn(self, by: int) -> None:
+        """Show another of the first rows."""
+        preview = self._findings.preview if self._findings else None
+        if preview is not None and preview.examples:
+            self._row = min(max(self._row + by, 0), len(preview.examples) - 1)
+            self._show_row()
+
+    def on_resize(self) -> None:
+        super().on_resize()
+        self.call_after_refresh(self._draw_lengths)
+
+    def _draw_lengths(self) -> None:
+        """The histogram, where there is room for it; plotext is imported when it is first drawn."""
+        holder = self.query_one("#chart", Vertical)
+        preview = self._findings.preview if self._findings else None
+        wanted = preview is not None and len(preview.token_lengths) > 1 and self.size.width >= 110
+        holder.display = wanted
+        if not wanted or preview is None:
+            return
+        from tui_finetune.widgets.histogram import LengthHistogram
+
+        if not holder.children:
+            holder.mount(Static("How long the rows are, in tokens", id="chart-head", markup=False), LengthHistogram())
+            self.call_after_refresh(self._draw_lengths)
+            return
+        self.query_one(LengthHistogram).show(preview.token_lengths, preview.max_length)
+
+    # The column
+
+    def action_column(self) -> None:
+        """Choose the column that holds the text."""
+        item = self._data.looked
+        if item is None or self._findings is None or not self._findings.columns:
+            self.notify("Its columns are not known yet.", timeout=3, markup=False)
+            return
+        from tui_finetune.screens.pick import Pick
+
+        preview = self._findings.preview
+        current = next(iter(preview.mapping.values()), None) if preview else None
+
+        def picked(column: str | None) -> None:
+            if column is not None:
+                remember_data(item.key)
+                self.finetune_app.choose(dataset_name=item.key, dataset_text_field=column)
+
+        self.app.push_screen(Pick("Which column holds the text?", column_choices(self._findings.columns), current), picked)

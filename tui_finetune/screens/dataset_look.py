@@ -1,0 +1,125 @@
+"""Looking at a data set for the Dataset screen: opening it, its columns, its preview. Knows no screen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tui_finetune.config import RunConfig
+from tui_finetune.errors import UserError
+
+if TYPE_CHECKING:
+    from tui_finetune.data.inspection import Preview
+    from tui_finetune.data.sources import Source
+
+Report = Callable[[int, "int | None", str], None]
+
+GLADLY_BYTES = 50_000_000
+"""A data set up to this size is looked at as soon as the cursor is on it."""
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What was found.
+
+    Attributes:
+        preview: the data set as it is; None where something keeps it from being used, which is in `problem`.
+        columns: each column, with what it holds in words.
+        lengths_problem: why nothing is known about tokens, where the tokenizer can't be had.
+    """
+
+    preview: Preview | None = None
+    columns: list[tuple[str, str]] = field(default_factory=list)
+    problem: UserError | None = None
+    lengths_problem: UserError | None = None
+
+
+@dataclass
+class TokenizerKept:
+    """The tokenizer of the model that was asked for last, so that it is loaded once."""
+
+    name: str = ""
+    tokenizer: Any = None
+
+    def of(self, name: str, report: Report | None) -> Any:
+        if name != self.name or self.tokenizer is None:
+            from tui_finetune.models.loading import load_tokenizer
+
+            self.tokenizer = load_tokenizer(name, report=report)
+            self.name = name
+        return self.tokenizer
+
+
+def look(config: RunConfig, kept: TokenizerKept, report: Report | None = None) -> Findings:
+    """Look at the data set that a configuration names, with the tokenizer of its model.
+
+    Args:
+        config: what is chosen.
+        kept: where the tokenizer is kept between looks.
+        report: told how far it is; may raise Cancelled.
+    """
+    from tui_finetune.models.heavy import import_libraries
+
+    def tell(done: int, total: int | None, unit: str) -> None:
+        if report is not None:
+            report(done, total, unit)
+
+    tell(0, None, "starting")
+    import_libraries("datasets", "transformers")
+    from tui_finetune.data.inspection import preview
+    from tui_finetune.data.sources import open_dataset
+
+    tell(0, None, "reading")
+    columns: list[tuple[str, str]] = []
+    try:
+        columns = columns_of(open_dataset(config, report))
+        tokenizer, lengths_problem = None, None
+        tell(0, None, "loading the tokenizer")
+        try:
+            tokenizer = kept.of(config.model_name_or_path, report)
+        except UserError as error:
+            lengths_problem = error
+        found = preview(config, tokenizer, report, max_length=_max_length(config))
+    except UserError as error:
+        return Findings(columns=columns, problem=error)
+    return Findings(found, columns, lengths_problem=lengths_problem)
+
+
+def _max_length(config: RunConfig) -> int | None:
+    """The tokens of a training row, where the model's files say what it can see."""
+    from tui_finetune.models.catalog import model_facts
+    from tui_finetune.models.loading import DEFAULT_MAX_LENGTH
+
+    if config.max_length is not None:
+        return config.max_length
+    try:
+        facts = model_facts(config.model_name_or_path)
+    except UserError:
+        return None
+    return min(facts.context_length or DEFAULT_MAX_LENGTH, DEFAULT_MAX_LENGTH) if facts else None
+
+
+def columns_of(source: Source) -> list[tuple[str, str]]:
+    """The columns, each with what it holds: 'text', 'a number', 'text, sometimes a list' ..."""
+    if source.columns is not None:
+        return [
+            (name, ", sometimes ".join(sorted(column.kinds, key=lambda kind: kind != "text")) or "nothing")
+            for name, column in source.columns.items()
+        ]
+    return [
+        (name, "text" if str(getattr(feature, "dtype", "")) in {"string", "large_string"} else "no text")
+        for name, feature in source.rows.features.items()
+    ]
+
+
+def bytes_of(name: str) -> int | None:
+    """The size of a local file or of the files in a folder (not below it); None where it is no local path."""
+    path = Path(name).expanduser()
+    try:
+        if path.is_dir():
+            return sum(entry.stat().st_size for entry in path.iterdir() if entry.is_file())
+        return path.stat().st_size
+    except OSError:
+        return None

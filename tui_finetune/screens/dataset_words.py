@@ -1,0 +1,97 @@
+"""What was found out about a data set, in words and numbers for the Dataset screen. Knows no screen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+
+from tui_finetune.data.segments import Example
+from tui_finetune.errors import UserError
+from tui_finetune.system import units
+from tui_finetune.system.terminal import printable
+
+if TYPE_CHECKING:
+    from tui_finetune.data.inspection import Preview
+
+MAX_SHOWN = 20_000
+"""Characters of a row that are shown; the rest is counted."""
+MAX_PROBLEMS = 8
+
+
+def rows_in_words(preview: Preview) -> str:
+    words = f"{preview.rows:,}"
+    if preview.documents and preview.documents != preview.rows and preview.sampled is None:
+        words += f", {preview.documents:,} with text"
+    duplicates = preview.duplicates
+    return words + (f", {duplicates:,} duplicate{'s' if duplicates != 1 else ''}" if duplicates else ", no duplicates")
+
+
+def facts_of(preview: Preview, lengths_problem: UserError | None = None) -> list[tuple[str, str]]:
+    """Labels and values, the important first."""
+    facts = [("Rows", rows_in_words(preview))]
+    lengths = preview.lengths
+    about = "about " if preview.sampled is not None else ""
+    if preview.tokens is not None:
+        trained = "" if preview.trained_tokens in (None, preview.tokens) else f", {preview.trained_tokens:,} trained on"
+        facts.append(("Tokens", f"{about}{units.count(preview.tokens)}{trained}"))
+    if lengths is not None:
+        facts.append(("In a row", f"mean {lengths.mean:,.0f}, p50 {lengths.p50:,}, p95 {lengths.p95:,}, max {lengths.max:,}"))
+        over = lengths.over_max_length
+        facts.append(
+            ("Too long", f"{about}{over:,} beyond {preview.max_length:,}" if over else f"none beyond {preview.max_length:,}")
+        )
+    elif lengths_problem is not None:
+        facts.append(("Tokens", f"not known: {lengths_problem.message}"))
+    return facts
+
+
+def problems_of(preview: Preview) -> list[tuple[str, str]]:
+    """Each problem with its place, and what becomes of it."""
+    problems = [
+        (_place(problem.file, problem.row, preview), f"{problem.message}; {problem.remedy}")
+        for problem in preview.problems[:MAX_PROBLEMS]
+    ]
+    if len(preview.problems) > MAX_PROBLEMS:
+        problems.append(("", f"and {len(preview.problems) - MAX_PROBLEMS} more: `finetune-tui preview` lists all"))
+    return problems
+
+
+def _place(file: str, row: int | None, preview: Preview) -> str:
+    name = file.rpartition("/")[2] or file
+    shown = name if len(preview.files) > 1 or row is None else ""
+    return " ".join(part for part in (shown, f"row {row:,}" if row is not None else "") if part)
+
+
+def example_text(example: Example) -> Text:
+    """A document as a person reads it; what is not trained on is dim and marked at its beginning."""
+    text = Text()
+    shown = 0
+    mixed = any(not segment.trained for segment in example)
+    for segment in example:
+        part = segment.text[: MAX_SHOWN - shown]
+        shown += len(part)
+        if mixed:
+            text.append("▌" if segment.trained else "░", "dim")
+        text.append(printable(part), "" if segment.trained else "dim")
+        if shown >= MAX_SHOWN:
+            break
+    left = sum(len(segment.text) for segment in example) - shown
+    if left > 0:
+        text.append(f"\n… and {left:,} more characters", "dim")
+    return text
+
+
+def progress_in_words(done: int, total: int | None, unit: str) -> str:
+    """One line on how far something is: 'reading 12.0 MB of 40.0 MB', '1,000 of 4,000 rows', or only the unit."""
+    if unit in {"bytes", "B"}:
+        return f"reading {units.size(done)}" + (f" of {units.size(total)}" if total else "")
+    if not done and not total:
+        return f"{unit} …"
+    return f"{done:,}" + (f" of {total:,}" if total else "") + f" {unit}"
+
+
+def column_choices(columns: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """The columns, those with text first."""
+    return sorted(columns, key=lambda column: not column[1].startswith("text"))

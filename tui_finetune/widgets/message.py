@@ -1,0 +1,67 @@
+"""One exchange in a conversation: the prompt, the reply as it is written, and a quiet line on how it was made."""
+
+from __future__ import annotations
+
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.content import Content
+from textual.widgets import Static
+
+from tui_finetune.conversation import Style
+
+
+class Exchange(Vertical):
+    """A prompt and its reply. All text is shown literally.
+
+    Args:
+        prompt: what was written.
+        style: 'turns' shows the reply below the prompt, 'text' the prompt and its continuation as one text.
+    """
+
+    DEFAULT_CSS = """
+    Exchange { height: auto; margin-bottom: 1; }
+    Exchange .said { border-left: outer $primary; padding-left: 1; margin-bottom: 1; color: $foreground; }
+    Exchange .caption { color: $text-muted; }
+    Exchange .caption.-problem { color: $error; }
+    """
+
+    def __init__(self, prompt: str, style: Style) -> None:
+        super().__init__()
+        self.prompt = prompt
+        self.style = style
+        self.reply = ""
+
+    def compose(self) -> ComposeResult:
+        if self.style == "turns":
+            yield Static(Content(self.prompt), classes="said", markup=False)
+        yield Static(self._text("…"), classes="reply", markup=False)
+        yield Static("", classes="caption", markup=False)
+
+    def _text(self, end: str = "") -> Content:
+        if self.style == "turns":
+            return Content.assemble(self.reply, (end, "$foreground 50%"))
+        return Content.assemble((self.prompt, "bold $primary"), self.reply, (end, "$foreground 50%"))
+
+    def add(self, text: str) -> None:
+        """Show more of the reply."""
+        self.reply += text
+        self.query_one(".reply", Static).update(self._text(" …"))
+
+    def finish(self, caption: str, *, problem: bool = False) -> None:
+        """The reply is over; say how it was made, or what went wrong."""
+        self.query_one(".reply", Static).update(self._text())
+        line = self.query_one(".caption", Static)
+        line.set_class(problem, "-problem")
+        line.update(Content(caption))
+
+
+class Note(Static):
+    """A quiet line between exchanges."""
+
+    DEFAULT_CSS = """
+    Note { color: $text-muted; margin-bottom: 1; height: auto; }
+    Note.-problem { color: $error; }
+    """
+
+    def __init__(self, words: str, *, problem: bool = False) -> None:
+        super().__init__(Content(words), markup=False, classes="-problem" if problem else "")
