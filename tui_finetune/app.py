@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -13,7 +14,6 @@ from textual.app import App, SystemCommand
 from textual.binding import Binding
 from textual.filter import LineFilter
 from textual.screen import Screen
-from textual.widgets import Input, TextArea
 from textual.worker import Worker, WorkerState
 
 from tui_finetune.errors import UserError
@@ -75,7 +75,7 @@ class FinetuneApp(App[int]):
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (80, "-normal"), (110, "-wide")]
     VERTICAL_BREAKPOINTS = [(0, "-short"), (30, "-tall")]
     ENABLE_COMMAND_PALETTE = True
-    MODES = {mode: (lambda mode=mode: _screen(mode)) for mode, _, _ in TABS}
+    MODES = {mode: functools.partial(_screen, mode) for mode, _, _ in TABS}
     DEFAULT_MODE = "model"
     BINDINGS = [
         *(
@@ -378,6 +378,8 @@ class FinetuneApp(App[int]):
             self.push_screen(HelpScreen(screen))
 
     def _copied_selection(self) -> bool:
+        from textual.widgets import Input, TextArea
+
         focused = self.focused
         text = focused.selected_text if isinstance(focused, (Input, TextArea)) else self.screen.get_selected_text()
         if not text:

@@ -7,9 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from tui_finetune.config import settings
 from tui_finetune.errors import UserError
-from tui_finetune.presets import PRESETS
 
 DESCRIPTION = "Fine-tune language models in the terminal. Without a command it opens the app."
 
@@ -37,6 +35,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(argv: list[str]) -> int:
+    if not argv:  # the usual way in: no parser, whose flags need all settings, before the first frame
+        from tui_finetune.console.open_app import open_app
+
+        return open_app()
     parser = build_parser()
     arguments, unknown = parser.parse_known_args(argv)
     if unknown:
@@ -131,6 +133,9 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
 
 def _add_settings(parser: argparse.ArgumentParser) -> None:
     """Every setting as a flag, written with underscores or dashes, and under its aliases."""
+    from tui_finetune.config import settings
+    from tui_finetune.presets import PRESETS
+
     parser.add_argument("--preset", choices=list(PRESETS), help="settings to start from")
     groups: dict[str, Any] = {}
     for key, item in settings().items():

@@ -10,11 +10,14 @@ import time
 from pathlib import Path
 
 import pytest
-from datasets import load_dataset
+from datasets import Dataset, load_dataset
 from datasets.exceptions import DatasetNotFoundError
 
+from tests.tiny_bytes import tiny_tokenizer
 from tui_finetune.config import RunConfig
 from tui_finetune.data import hub
+from tui_finetune.data.inspection import preview
+from tui_finetune.data.preparation import prepare
 from tui_finetune.data.sources import check_present, open_dataset
 from tui_finetune.errors import Cancelled, UserError
 
@@ -114,3 +117,18 @@ def test_only_names_that_can_be_nothing_else_are_looked_for_on_the_hub(tmp_path:
         check_present("texts.jsonl")
     with pytest.raises(UserError, match="no such file"):
         check_present(str(tmp_path / "nothing"))
+
+
+def test_rows_from_the_hub_are_prepared_and_previewed_like_local_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = Dataset.from_dict(
+        {"label": [1] * 30, "text": [f"text {number}" for number in range(28)] + [None, ""], "tags": [["a"]] * 30}
+    )
+    monkeypatch.setattr(hub, "_load", lambda _config: rows)
+    config = RunConfig(dataset_name="someone/texts", max_length=32)
+    source = open_dataset(config)
+    data = prepare(source, config, tiny_tokenizer(), 32)
+    assert (data.statistics.documents, data.statistics.left_out) == (28, 2)
+    assert source.place(28) == ("someone/texts", 29)
+    found = preview(config, tiny_tokenizer())
+    assert (found.rows, found.tokens, found.columns) == (30, data.statistics.tokens, ["label", "text", "tags"])
+    assert [(problem.file, problem.row) for problem in found.problems] == [("someone/texts", 29)]

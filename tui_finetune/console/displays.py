@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import time
 from collections import deque
-from pathlib import Path
 from typing import Any, Protocol
 
 from tui_finetune.console.output import write_line
@@ -232,11 +231,3 @@ def _can_draw() -> bool:
     import os
 
     return os.environ.get("TERM", "dumb") != "dumb" and (sys.stdout.encoding or "").lower().startswith("utf")
-
-
-def relative(path: str | Path) -> str:
-    """A path as seen from here, where that is shorter."""
-    try:
-        return str(Path(path).relative_to(Path.cwd()))
-    except ValueError:
-        return str(path)

@@ -133,11 +133,12 @@ def estimate(arguments: Namespace) -> int:
 def doctor(arguments: Namespace) -> int:
     from tui_finetune.console.doctor import examine
 
-    findings = examine(os.environ, sys.stdout)
-    if arguments.json:
-        write_line(json.dumps([finding.to_json() for finding in findings], indent=1))
-    else:
-        for finding in findings:
+    findings = []
+    for finding in examine(os.environ, sys.stdout):
+        findings.append(finding)
+        if not arguments.json:
             for line in finding.lines():
                 write_line(line)
+    if arguments.json:
+        write_line(json.dumps([finding.to_json() for finding in findings], indent=1))
     return 0 if all(finding.good for finding in findings) else 1

@@ -155,7 +155,7 @@ def search_hub(query: str, limit: int = 20) -> list[ModelEntry]:
         hf_raise_for_status(response)
         found = response.json()
     except Exception as error:
-        raise hub_error(error, query, setting=SETTING) from error
+        raise hub_error(error, query, kind="search", setting=SETTING) from error
     return [
         ModelEntry("hub", item["id"], cached_folder(item["id"]), f"{_short(item.get('downloads'))} downloads".strip())
         for item in found

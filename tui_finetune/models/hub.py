@@ -259,7 +259,7 @@ def fetch(name: str, *, weights: bool = True, report: Report | None = None, pati
     except (Cancelled, UserError):
         raise
     except Exception as error:
-        if not _is_answer(error) and (folder := cached_folder(name)) is not None and _is_whole(folder, weights):
+        if not _is_answer(error) and (folder := cached_folder(name)) is not None and is_whole(folder, weights):
             return folder
         raise hub_error(error, name, setting="model_name_or_path") from error
 
@@ -269,8 +269,8 @@ def _is_answer(error: BaseException) -> bool:
     return _status(list(_chain(error))) in {401, 403, 404}
 
 
-def _is_whole(folder: Path, weights: bool) -> bool:
-    """Whether a folder in the cache has all that its own index names; what is in the files is checked on loading."""
+def is_whole(folder: Path, weights: bool) -> bool:
+    """Whether a folder in the cache has the weights that belong to it; what is in them is checked on loading."""
     if not weights:
         return True
     if (folder / "model.safetensors").is_file():

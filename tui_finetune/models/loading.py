@@ -13,7 +13,7 @@ from tui_finetune.config import RunConfig
 from tui_finetune.errors import Cancelled, UserError
 from tui_finetune.models.catalog import resolve_model
 from tui_finetune.models.facts import CONTEXT, facts_from, first_number, read_json
-from tui_finetune.models.hub import fetch
+from tui_finetune.models.hub import fetch, is_whole
 from tui_finetune.models.weights import read_weights
 
 if TYPE_CHECKING:
@@ -169,8 +169,11 @@ def load_model(
     Raises:
         UserError: it can't be had or can't be trained.
     """
-    check_trainable(name, model_folder(name, weights=False, report=report))
-    folder = model_folder(name, report=report)
+    # The small files first: what can't be trained is not downloaded.
+    folder = model_folder(name, weights=False, report=report)
+    check_trainable(name, folder)
+    if not is_whole(folder, weights=True):
+        folder = model_folder(name, report=report)
     read_weights(folder)
 
     import torch

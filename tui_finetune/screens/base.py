@@ -8,7 +8,6 @@ from textual.app import ComposeResult
 from textual.compose import compose
 from textual.containers import Container
 from textual.screen import Screen
-from textual.widgets import Footer
 
 from tui_finetune.widgets.plan_line import PlanLine
 from tui_finetune.widgets.tab_bar import TabBar
@@ -43,6 +42,8 @@ class TabScreen(Screen[None]):
             yield from self._compose_rest()
 
     def _compose_rest(self) -> ComposeResult:
+        from textual.widgets import Footer
+
         with Container(id="body"):
             yield from self.compose_body()
         yield Footer(show_command_palette=False, compact=True)

@@ -4,58 +4,31 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding
-from textual.containers import Vertical, VerticalScroll
+from textual.containers import Vertical
 from textual.content import Content
 from textual.timer import Timer
 from textual.widgets import Input, Static
 
-from tui_finetune.conversation import Conversation, PromptHistory, Style, TextBuffer
+from tui_finetune.conversation import Conversation, PromptHistory, TextBuffer
 from tui_finetune.errors import Cancelled, UserError
 from tui_finetune.generation.sampling import Sampling
 from tui_finetune.screens.base import TabScreen
-from tui_finetune.screens.chat_words import done_words, progress_words, sampling_words
+from tui_finetune.screens.chat_words import done_words, hint_words, placeholder_words, progress_words, sampling_words
 from tui_finetune.system.terminal import over_ssh
-from tui_finetune.widgets.message import Exchange, Note
+from tui_finetune.widgets.message import Conversed, Exchange, Note
+from tui_finetune.widgets.prompt_input import PromptInput
 
 if TYPE_CHECKING:
     from tui_finetune.generation.engine import Engine, Reply
 
 SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
-
-
-class Conversed(VerticalScroll):
-    """What was said; follows the end unless somebody scrolled up. enter goes back to writing."""
-
-    BINDINGS = [Binding("enter", "screen.write", "Write", show=False)]
-
-    def follow(self, *, always: bool = False) -> None:
-        """Scroll to the end once what was just added is laid out. To be called right after adding it."""
-        if always or self.max_scroll_y - self.scroll_y <= 1:
-            self.scroll_end(animate=False)
-
-
-class PromptInput(Input):
-    """The line in which a prompt is written; up and down bring earlier ones back."""
-
-    BINDINGS = [
-        Binding("up", "recall(-1)", "Earlier prompt", show=False, id="chat.recall",
-                tooltip="Bring an earlier prompt back; down goes the other way"),
-        Binding("down", "recall(1)", "Later prompt", show=False),
-    ]  # fmt: skip
-
-    def __init__(self, history: PromptHistory, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self._history = history
-
-    def action_recall(self, by: int) -> None:
-        self.value = self._history.go(by, self.value)
-        self.cursor_position = len(self.value)
 
 
 class ChatScreen(TabScreen):
@@ -100,6 +73,7 @@ class ChatScreen(TabScreen):
         self.is_loading = False
         self.problem: UserError | None = None
         self._automatic = True
+        self._training = False
         self._number = 0
         self._progress = ""
         self._waiting: str | None = None
@@ -121,6 +95,7 @@ class ChatScreen(TabScreen):
 
     def on_mount(self) -> None:
         self._timer = self.set_interval(0.25 if over_ssh() else 0.1, self._tick, pause=True)
+        self.set_interval(1.0, self._make_room)
 
     def on_unmount(self) -> None:
         self._number += 1
@@ -140,14 +115,24 @@ class ChatScreen(TabScreen):
 
     def run_changed(self) -> None:
         super().run_changed()
-        if self.finetune_app.training_here and self.engine is not None and self._exchange is None and self._automatic:
-            self._release()  # the run needs the memory; the next prompt loads it again
         self._show()
+
+    def _make_room(self) -> None:
+        """A run that starts here needs the memory; the next prompt loads the model again."""
+        training, before = self.finetune_app.training_here, self._training
+        self._training = training
+        if training and not before and self._exchange is None and self._waiting is None:
+            self._release()
+            self._show()
 
     def _default_target(self) -> str:
         """The run of this session if it is over, else the model that is chosen."""
         app = self.finetune_app
-        if app.watched is not None and app.watched.state.is_over and (app.watched.run.final_dir / "config.json").is_file():
+        if (
+            app.watched is not None
+            and app.watched.state.is_over
+            and (app.watched.run.final_dir / "config.json").is_file()
+        ):
             return str(app.watched.run.path)
         return app.resolved.config.model_name_or_path if app.resolved else "starter"
 
@@ -204,9 +189,11 @@ class ChatScreen(TabScreen):
             except Cancelled:
                 return
             except UserError as error:
-                self._back(number, lambda error=error: self._failed(error))
+                self._back(number, partial(self._failed, error))
             except Exception:
-                self._back(number, lambda: self._failed(UserError("the model could not be loaded", "F4 chooses another")))
+                self._back(
+                    number, lambda: self._failed(UserError("the model could not be loaded", "F4 chooses another"))
+                )
                 raise
             else:
                 self._back(number, lambda: self._loaded(engine))
@@ -274,7 +261,7 @@ class ChatScreen(TabScreen):
             try:
                 reply = engine.reply(prompt, sampling, buffer.add, stop.is_set)
             except UserError as error:
-                self._back(number, lambda error=error: self._broke_off(f"✗ {error.message} — {error.remedy}"))
+                self._back(number, partial(self._broke_off, f"✗ {error.message} — {error.remedy}"))
             except Exception:
                 self._back(number, lambda: self._broke_off("✗ the model failed"))
                 raise
@@ -339,26 +326,11 @@ class ChatScreen(TabScreen):
         self.query_one("#sampling", Static).update(Content(sampling_words(self.sampling)))
         hint = self.query_one("#hint", Static)
         hint.display = not self.query(Exchange)
-        hint.update(Content(self._hint(style)))
-        placeholder = "Write, and press enter"
-        if style == "text" and self.engine is not None:
-            placeholder = "enter goes on with the text" if self.conversation.text else "The beginning of a text"
-        self.query_one("#prompt", Input).placeholder = placeholder
+        busy = self.problem is not None or self.is_loading
+        loaded = self.engine is not None
+        hint.update("" if busy else Content(hint_words(loaded, style, training=self.finetune_app.training_here)))
+        self.query_one("#prompt", Input).placeholder = placeholder_words(loaded, self.conversation)
         self._show_status()
-
-    def _hint(self, style: Style) -> str:
-        if self.problem is not None or self.is_loading:
-            return ""
-        words = []
-        if self.engine is None:
-            words.append("The model is loaded with the first prompt.")
-        elif style == "turns":
-            words.append("This model was taught to talk in turns. Ask it something.")
-        else:
-            words.append("This model continues a text. Write how it begins, as “The old lighthouse”.")
-        if self.finetune_app.training_here:
-            words.append("A run is training: replies come slower, and so does the run.")
-        return "\n\n".join(words)
 
     def _show_status(self) -> None:
         line = self.query_one("#status", Static)

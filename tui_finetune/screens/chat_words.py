@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tui_finetune.conversation import Conversation, Style
 from tui_finetune.generation.sampling import Sampling
 from tui_finetune.system.units import count, size
 
@@ -45,3 +46,21 @@ def done_words(reply: Reply) -> str:
         return f"{tokens}  ·  {ENDS[reply.stopped]}"
     rate = reply.tokens / reply.seconds
     return f"{tokens}  ·  {rate:.0f} tokens/s  ·  {ENDS[reply.stopped]}"
+
+
+def hint_words(loaded: bool, style: Style, *, training: bool) -> str:
+    """What an empty conversation says: how this model is talked to."""
+    if not loaded:
+        words = "The model is loaded with the first prompt."
+    elif style == "turns":
+        words = "This model was taught to talk in turns. Ask it something."
+    else:
+        words = "This model continues a text. Write how it begins, as “The old lighthouse”."
+    return words + ("\n\nA run is training: replies come slower, and so does the run." if training else "")
+
+
+def placeholder_words(loaded: bool, conversation: Conversation) -> str:
+    """What the empty line for the prompt says."""
+    if not loaded or conversation.style == "turns":
+        return "Write, and press enter"
+    return "enter goes on with the text" if conversation.text else "The beginning of a text"

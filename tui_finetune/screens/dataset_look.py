@@ -90,15 +90,13 @@ def look(config: RunConfig, kept: TokenizerKept, report: Report | None = None) -
 def _max_length(config: RunConfig) -> int | None:
     """The tokens of a training row, where the model's files say what it can see."""
     from tui_finetune.models.catalog import model_facts
-    from tui_finetune.models.loading import DEFAULT_MAX_LENGTH
+    from tui_finetune.models.memory import row_length
 
-    if config.max_length is not None:
-        return config.max_length
     try:
         facts = model_facts(config.model_name_or_path)
     except UserError:
-        return None
-    return min(facts.context_length or DEFAULT_MAX_LENGTH, DEFAULT_MAX_LENGTH) if facts else None
+        return config.max_length
+    return row_length(config, facts) if facts else config.max_length
 
 
 def columns_of(source: Source) -> list[tuple[str, str]]:

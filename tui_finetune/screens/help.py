@@ -89,7 +89,7 @@ class HelpScreen(ModalScreen[None]):
             yield Static("Keys everywhere", classes="heading", markup=False)
             yield Static(self._table(everywhere), markup=False)
             yield Static("Words", classes="heading", markup=False)
-            for term, meaning in GLOSSARY:
+            for term, meaning in GLOSSARY.items():
                 yield Static(Content.assemble((term, "bold"), "  ", meaning), classes="term", markup=False)
             yield Static("esc closes  ·  up and down scroll", id="closing", markup=False)
 

@@ -22,6 +22,7 @@ from tui_finetune.widgets.filter_list import CHOSEN, FilterList, Item
 if TYPE_CHECKING:
     from tui_finetune.models.catalog import ModelEntry
     from tui_finetune.models.facts import ModelFacts
+    from tui_finetune.screens.model_fit import Fit
 
 SETTING = "model_name_or_path"
 
@@ -239,6 +240,8 @@ class ModelScreen(TabScreen):
 
     def _examine(self, item: Item, *, network: bool) -> None:
         name = item.key
+        resolved = self.finetune_app.resolved
+        config = resolved.config if resolved else None
 
         def work() -> None:
             from tui_finetune.models.catalog import model_facts
@@ -247,8 +250,13 @@ class ModelScreen(TabScreen):
                 facts = model_facts(name, network=network)
             except UserError as error:
                 self.app.call_from_thread(self._show_error, name, error)
-            else:
-                self.app.call_from_thread(self._show_facts, name, facts)
+                return
+            self.app.call_from_thread(self._show_facts, name, facts)
+            if facts is not None and not hindrance(facts):
+                from tui_finetune.config import RunConfig
+                from tui_finetune.screens.model_fit import fit_of, this_device
+
+                self.app.call_from_thread(self._show_fit, name, fit_of(config or RunConfig(), facts, this_device()))
 
         self.run_worker(work, thread=True, exclusive=True, group="facts", exit_on_error=False,
                         description=f"reading about {name}")  # fmt: skip
@@ -281,3 +289,12 @@ class ModelScreen(TabScreen):
         self.query_one("#meaning").display = not why_not
         self._show_trouble(why_not)
         self.query_one("#facts", Facts).show(rows_of_facts(facts))
+
+    def _show_fit(self, name: str, fit: Fit | None) -> None:
+        if not self._is_looked_at(name):
+            return
+        words = Text("not known")
+        if fit is not None:
+            words = Text(f"{'✓' if fit.fits else '✗'} {fit.words}")
+            words.stylize(self.app.theme_variables["success" if fit.fits else "error"], 0, 1)
+        self.query_one("#fit", Facts).show([("Training it", words)])

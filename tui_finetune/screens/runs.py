@@ -90,7 +90,6 @@ class RunsScreen(TabScreen):
         self._timer = self.set_interval(REFRESH_SECONDS, self.load, pause=True)
 
     def on_screen_resume(self) -> None:
-        super().on_screen_resume()
         self.load()
         if self._timer is not None:
             self._timer.resume()

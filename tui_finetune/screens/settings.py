@@ -26,6 +26,7 @@ from tui_finetune.widgets.choice_row import ChoiceRow
 from tui_finetune.widgets.setting_field import SettingField
 from tui_finetune.widgets.setting_panel import SettingPanel, amounts
 
+
 class FieldList(VerticalScroll, can_focus=False):
     """The lines of the form; up and down go from one to the next, also out of an input."""
 

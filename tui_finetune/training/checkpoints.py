@@ -49,7 +49,7 @@ def commit(checkpoint: Path, **facts: Any) -> int:
     Raises:
         OSError: the disk is full or failing; the checkpoint then doesn't exist.
     """
-    files = {}
+    files: dict[str, dict[str, Any]] = {}
     for path in sorted(p for p in checkpoint.rglob("*") if p.is_file() and p.name != MANIFEST):
         os.chmod(path, 0o600)
         sync_file(path)

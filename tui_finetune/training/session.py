@@ -94,8 +94,7 @@ class TrainingSession:
         except Exception as error:
             logging.getLogger(__name__).error("%s", traceback.format_exc())
             return self._end("failed", _explain(error, self.directory), {})
-        status = "stopped" if details.pop("stopped") else "finished"
-        return self._end(status, None, details)
+        return self._end("stopped" if details.pop("stopped") else "finished", None, details)
 
     def _end(
         self, status: Literal["finished", "stopped", "failed"], error: UserError | None, details: dict[str, Any]

@@ -26,7 +26,9 @@ class ChoiceRow(Widget, can_focus=True):
     ChoiceRow:focus { background: $block-cursor-background; }
     """
     BINDINGS = [
-        Binding("enter,space", "take", "Choose", key_display="enter", id="settings.preset", tooltip="Start from this preset")
+        Binding(
+            "enter,space", "take", "Choose", key_display="enter", id="settings.preset", tooltip="Start from this preset"
+        )
     ]
 
     def __init__(self, name: str, summary: str, chosen: Callable[[str], None]) -> None:

@@ -1,9 +1,10 @@
-"""One exchange in a conversation: the prompt, the reply as it is written, and a quiet line on how it was made."""
+"""A conversation as it is read: prompts, replies as they are written, and quiet lines on how they were made."""
 
 from __future__ import annotations
 
 from textual.app import ComposeResult
-from textual.containers import Vertical
+from textual.binding import Binding
+from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
@@ -65,3 +66,14 @@ class Note(Static):
 
     def __init__(self, words: str, *, problem: bool = False) -> None:
         super().__init__(Content(words), markup=False, classes="-problem" if problem else "")
+
+
+class Conversed(VerticalScroll):
+    """What was said; follows the end unless somebody scrolled up. enter goes back to writing."""
+
+    BINDINGS = [Binding("enter", "screen.write", "Write", show=False)]
+
+    def follow(self, *, always: bool = False) -> None:
+        """Scroll to the end once what was just added is laid out. To be called right after adding it."""
+        if always or self.max_scroll_y - self.scroll_y <= 1:
+            self.scroll_end(animate=False)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import textwrap
 
 from textual import events
-from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.content import Content
 from textual.geometry import Size

@@ -15,6 +15,8 @@ from textual.widgets import Static
 from tui_finetune.config import RunConfig, Setting
 from tui_finetune.form import update_size
 from tui_finetune.presets import Preset
+from tui_finetune.system.time_words import duration
+from tui_finetune.system.units import size
 
 if TYPE_CHECKING:
     from tui_finetune.training.plan import Plan
@@ -34,7 +36,7 @@ def origin_words(origin: str) -> str:
 
 
 def amounts(config: RunConfig, plan: Plan | None) -> list[str]:
-    """What a configuration amounts to, a line each: an update, the run, its memory."""
+    """What a configuration amounts to, a line each: an update of the weights, the run, its memory."""
     lines = [update_size(config)]
     if plan is None:
         return lines
@@ -42,8 +44,10 @@ def amounts(config: RunConfig, plan: Plan | None) -> list[str]:
     if plan.steps is not None:
         run.append(f"{plan.steps:,} {'step' if plan.steps == 1 else 'steps'}")
     if plan.estimate is not None:
-        run.append("")
-    return [*lines, "  ·  ".join(run)]
+        if plan.estimate.seconds is not None:
+            run.append(f"about {duration(plan.estimate.seconds)}")
+        run.append(f"{size(plan.estimate.memory['total'])}{'' if plan.estimate.fits else ', does not fit'}")
+    return [*lines, "  ·  ".join(run)] if run else lines
 
 
 class SettingPanel(Vertical):
