@@ -73,7 +73,11 @@ class Hub:
 
     def environment(self, home: Path, **more: str) -> dict[str, str]:
         """The environment of a process that uses this hub, with a cache and a state of its own in ``home``."""
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "HUGGING", "TRANSFORMERS_"))}
+        kept = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("HF_", "HUGGING", "TRANSFORMERS_"))
+        }
         return {
             **kept,
             "HF_ENDPOINT": self.url,

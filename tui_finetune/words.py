@@ -4,13 +4,18 @@ from __future__ import annotations
 
 
 def duration(seconds: float) -> str:
-    """0:07, 12:34, 3:05:00, 2 d 4 h."""
-    whole = max(0, round(seconds))
-    if whole >= 48 * 3600:
-        return f"{whole // 86400} d {whole % 86400 // 3600} h"
-    hours, rest = divmod(whole, 3600)
-    minutes, rest = divmod(rest, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+    """A length of time in two figures: 0.4 s, 41 s, 4 min 10 s, 2 h 05 min, 3 d 4 h."""
+    if seconds < 9.95:
+        return f"{max(seconds, 0.0):.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    minutes = whole // 60
+    if minutes < 24 * 60:
+        return f"{minutes // 60} h {minutes % 60:02d} min"
+    return f"{minutes // (24 * 60)} d {minutes // 60 % 24} h"
 
 
 def size(count: float) -> str:
@@ -31,11 +36,20 @@ def amount(number: float) -> str:
 
 
 def ago(seconds: float) -> str:
-    """How long ago, as 'just now', '5 min ago', '3 h ago', '2 days ago'."""
-    if seconds < 60:
+    """How long something is past: just now, 3 min ago, 2 h ago, 5 days ago."""
+    if seconds < 45:
         return "just now"
-    if seconds < 3600:
-        return f"{seconds / 60:.0f} min ago"
-    if seconds < 48 * 3600:
-        return f"{seconds / 3600:.0f} h ago"
-    return f"{seconds / 86400:.0f} days ago"
+    for size, name in ((86_400 * 365, "year"), (86_400 * 30, "month"), (86_400, "day")):
+        if seconds >= size:
+            number = int(seconds // size)
+            return f"{number} {name}{'s' if number > 1 else ''} ago"
+    return f"{int(seconds // 3600)} h ago" if seconds >= 3600 else f"{max(int(seconds // 60), 1)} min ago"
+
+
+def count(number: int) -> str:
+    """A count where there is room: 940, 12,400, 1.3 M, 494 M, 7.6 B."""
+    for limit, unit in ((10**12, "T"), (10**9, "B"), (10**6, "M")):
+        if number >= limit * 0.9995:  # so that no 1000 M comes out
+            value = number / limit
+            return f"{value:.0f} {unit}" if value >= 99.95 else f"{value:.1f} {unit}"
+    return f"{number:,}"

@@ -74,9 +74,7 @@ def plan_off(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
 @pytest.fixture(autouse=True)
 def known_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same modest CPU machine everywhere: 16 GB, two cores."""
-    facts = devices.DeviceFacts(
-        name="CPU", kind="cpu", total=16 * 10**9, free=12 * 10**9, count=2, bf16_good=False
-    )
+    facts = devices.DeviceFacts(name="CPU", kind="cpu", total=16 * 10**9, free=12 * 10**9, count=2, bf16_good=False)
     monkeypatch.setattr(devices, "cpu_facts", lambda: facts)
     monkeypatch.setattr(devices, "device_facts", lambda: facts)
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from tui_finetune.errors import Cancelled, UserError
+from tui_finetune.models.weights import no_safetensors
 
 Report = Callable[[int, "int | None", str], None]
 T = TypeVar("T")
@@ -240,7 +241,11 @@ def fetch(name: str, *, weights: bool = True, report: Report | None = None, pati
 
         info = HfApi().model_info(name, timeout=REQUEST_SECONDS)
         transfer.moved = time.monotonic()
-        wanted = _wanted([item.rfilename for item in info.siblings or []], weights=weights)
+        files = [item.rfilename for item in info.siblings or []]
+        wanted = _wanted(files, weights=weights)
+        if weights and not any(file.endswith(".safetensors") for file in wanted):
+            pickled = next((file for file in files if file.endswith((".bin", ".pt", ".pth", ".ckpt"))), None)
+            raise no_safetensors(name, pickled)
         present = cached_folder(name, info.sha)
         if present is not None and all((present / file).is_file() for file in wanted):
             return present

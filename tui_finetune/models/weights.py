@@ -49,6 +49,21 @@ def _damaged(path: Path, why: str) -> UserError:
     )
 
 
+def no_safetensors(name: str, pickled: str | None) -> UserError:
+    """What to say about a model without safetensors; ``pickled`` is the file that it has its weights in instead."""
+    if pickled is None:
+        return UserError(
+            f"{name} has no weights (no {SINGLE_FILE})",
+            "name a model as save_pretrained writes it",
+            setting="model_name_or_path",
+        )
+    return UserError(
+        f"{name} has its weights only as a pickle ({pickled}), which can run code when it is opened",
+        "choose a model with .safetensors weights, or convert it where you trust it (save_pretrained writes them)",
+        setting="model_name_or_path",
+    )
+
+
 def read_header(path: Path) -> list[Tensor]:
     """The tensors in a safetensors file.
 
@@ -105,18 +120,8 @@ def weight_files(folder: Path) -> list[Path]:
             if not path.is_file():
                 raise _damaged(path, f"there is no such file, but {INDEX_FILE} names it")
         return paths
-    pickled = next((path for pattern in _PICKLES for path in sorted(folder.glob(pattern))), None)
-    if pickled is not None:
-        raise UserError(
-            f"{folder} has its weights only as a pickle ({pickled.name}), which can run code when it is opened",
-            "choose a model with .safetensors weights, or convert it where you trust it (save_pretrained writes them)",
-            setting="model_name_or_path",
-        )
-    raise UserError(
-        f"{folder} has no weights (no {SINGLE_FILE})",
-        "name a folder as save_pretrained writes it",
-        setting="model_name_or_path",
-    )
+    pickled = next((path.name for pattern in _PICKLES for path in sorted(folder.glob(pattern))), None)
+    raise no_safetensors(str(folder), pickled)
 
 
 def read_weights(folder: Path) -> list[Tensor]:

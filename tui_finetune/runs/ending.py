@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tui_finetune.runs.state import RunState
-from tui_finetune.system.time_words import duration
+from tui_finetune.words import duration
 
 
 @dataclass(frozen=True)

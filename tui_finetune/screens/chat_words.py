@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from tui_finetune.conversation import Conversation, Style
 from tui_finetune.generation.sampling import Sampling
-from tui_finetune.system.units import count, size
+from tui_finetune.words import amount, size
 
 if TYPE_CHECKING:
     from tui_finetune.generation.engine import Reply
@@ -36,7 +36,7 @@ def progress_words(done: int, total: int | None, unit: str) -> str:
         return f"  {size(done)} of {size(total)}" if total else f"  {size(done)}"
     if total:
         return f"  {100 * done // total} %"
-    return f"  {count(done)} {unit}" if done else ""
+    return f"  {amount(done)} {unit}" if done else ""
 
 
 def done_words(reply: Reply) -> str:

@@ -18,12 +18,12 @@ from tui_finetune.config import DEFAULT_SAMPLE, RunConfig
 from tui_finetune.errors import Cancelled, UserError
 from tui_finetune.recent import recent_data, remember_data
 from tui_finetune.screens.base import TabScreen
-from tui_finetune.screens.dataset_items import FOLDER, HUB, Shelf, items_for, look_into, same_data
+from tui_finetune.screens.dataset_items import FOLDER, Shelf, items_for, look_into, same_data
 from tui_finetune.screens.dataset_look import GLADLY_BYTES, Findings, TokenizerKept, bytes_of, look
 from tui_finetune.screens.dataset_words import column_choices, example_text, facts_of, problems_of, progress_in_words
-from tui_finetune.system import units
 from tui_finetune.widgets.facts import Facts
 from tui_finetune.widgets.filter_list import CHOSEN, FilterList, Item
+from tui_finetune.words import size as bytes_in_words
 
 SETTING = "dataset_name"
 OF_THE_DATA = {"dataset_name", "dataset_config", "dataset_train_split", "dataset_format", "dataset_text_field"}
@@ -164,9 +164,7 @@ class DatasetScreen(TabScreen):
         if self._is_chosen(item):
             return config
         blank = RunConfig.model_fields
-        return config.model_copy(
-            update={key: blank[key].default for key in OF_THE_DATA} | {SETTING: item.key}
-        )
+        return config.model_copy(update={key: blank[key].default for key in OF_THE_DATA} | {SETTING: item.key})
 
     def _look_again(self) -> None:
         """Show what is known about the data under the cursor, and find it out where nothing is."""
@@ -195,7 +193,7 @@ class DatasetScreen(TabScreen):
                 return
             if size > GLADLY_BYTES:
                 self._stop_looking()
-                self._show_words(item.key, f"{units.size(size)}: enter chooses it and looks into it")
+                self._show_words(item.key, f"{bytes_in_words(size)}: enter chooses it and looks into it")
                 return
         self._show_words(item.key, self._origin(item), progress="looking into it …")
         self._pause = self.set_timer(PAUSE_SECONDS, lambda: self._start_looking(item))
@@ -354,4 +352,6 @@ class DatasetScreen(TabScreen):
                 remember_data(item.key)
                 self.finetune_app.choose(dataset_name=item.key, dataset_text_field=column)
 
-        self.app.push_screen(Pick("Which column holds the text?", column_choices(self._findings.columns), current), picked)
+        self.app.push_screen(
+            Pick("Which column holds the text?", column_choices(self._findings.columns), current), picked
+        )

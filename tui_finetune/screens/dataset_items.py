@@ -9,9 +9,9 @@ from pathlib import Path
 from tui_finetune.data.files import kind_of
 from tui_finetune.data.samples import Sample
 from tui_finetune.models.hub import NAME
-from tui_finetune.system import units
 from tui_finetune.system.browsing import Listing, list_directory, looks_like_path, shown_path, split_typed
 from tui_finetune.widgets.filter_list import Item
+from tui_finetune.words import size as bytes_in_words
 
 SAMPLES = "Samples"
 LATELY = "Used lately"
@@ -61,7 +61,7 @@ def _file_items(listing: Listing, base: Path) -> list[Item]:
         items.append(Item(shown, f"{'./' if folder == base else folder.name + '/'}  all of them" if several else "./",
                           f"{len(listing.files)} file{'s' if several else ''}", group))  # fmt: skip
     items += [Item(f"{FOLDER}{folder / name}", f"{name}/", "", group) for name in listing.folders]
-    items += [Item(shown_path(folder / name, base), name, units.size(size), group) for name, size in listing.files]
+    items += [Item(shown_path(folder / name, base), name, bytes_in_words(size), group) for name, size in listing.files]
     if listing.problem:
         items.append(Item("", listing.problem.lower(), "", group, kept=True, enabled=False))
     elif listing.more:
@@ -78,14 +78,16 @@ def _typed_path_items(text: str, base: Path) -> list[Item]:
     group = f"Files in {shown or '.'}"
     items = []
     if not start and listing.files:
-        items.append(Item(shown.rstrip("/") or "/", f"{shown}  all of them", f"{len(listing.files)} files", group, kept=True))
+        items.append(
+            Item(shown.rstrip("/") or "/", f"{shown}  all of them", f"{len(listing.files)} files", group, kept=True)
+        )
     low = start.casefold()
     for name in listing.folders:
         if name.casefold().startswith(low):
             items.append(Item(f"{FOLDER}{shown}{name}/", f"{shown}{name}/", "", group, kept=True))
     for name, size in listing.files:
         if name.casefold().startswith(low):
-            items.append(Item(f"{shown}{name}", f"{shown}{name}", units.size(size), group, kept=True))
+            items.append(Item(f"{shown}{name}", f"{shown}{name}", bytes_in_words(size), group, kept=True))
     if any(sign in start for sign in "*?["):
         items.append(Item(text, text, "files like this", group, kept=True))
     if not items:

@@ -9,8 +9,9 @@ from rich.text import Text
 
 from tui_finetune.data.segments import Example
 from tui_finetune.errors import UserError
-from tui_finetune.system import units
 from tui_finetune.system.terminal import printable
+from tui_finetune.words import count
+from tui_finetune.words import size as bytes_in_words
 
 if TYPE_CHECKING:
     from tui_finetune.data.inspection import Preview
@@ -35,12 +36,17 @@ def facts_of(preview: Preview, lengths_problem: UserError | None = None) -> list
     about = "about " if preview.sampled is not None else ""
     if preview.tokens is not None:
         trained = "" if preview.trained_tokens in (None, preview.tokens) else f", {preview.trained_tokens:,} trained on"
-        facts.append(("Tokens", f"{about}{units.count(preview.tokens)}{trained}"))
+        facts.append(("Tokens", f"{about}{count(preview.tokens)}{trained}"))
     if lengths is not None:
-        facts.append(("In a row", f"mean {lengths.mean:,.0f}, p50 {lengths.p50:,}, p95 {lengths.p95:,}, max {lengths.max:,}"))
+        facts.append(
+            ("In a row", f"mean {lengths.mean:,.0f}, p50 {lengths.p50:,}, p95 {lengths.p95:,}, max {lengths.max:,}")
+        )
         over = lengths.over_max_length
         facts.append(
-            ("Too long", f"{about}{over:,} beyond {preview.max_length:,}" if over else f"none beyond {preview.max_length:,}")
+            (
+                "Too long",
+                f"{about}{over:,} beyond {preview.max_length:,}" if over else f"none beyond {preview.max_length:,}",
+            )
         )
     elif lengths_problem is not None:
         facts.append(("Tokens", f"not known: {lengths_problem.message}"))
@@ -86,7 +92,7 @@ def example_text(example: Example) -> Text:
 def progress_in_words(done: int, total: int | None, unit: str) -> str:
     """One line on how far something is: 'reading 12.0 MB of 40.0 MB', '1,000 of 4,000 rows', or only the unit."""
     if unit in {"bytes", "B"}:
-        return f"reading {units.size(done)}" + (f" of {units.size(total)}" if total else "")
+        return f"reading {bytes_in_words(done)}" + (f" of {bytes_in_words(total)}" if total else "")
     if not done and not total:
         return f"{unit} …"
     return f"{done:,}" + (f" of {total:,}" if total else "") + f" {unit}"

@@ -88,9 +88,7 @@ class ModelScreen(TabScreen):
 
     def _fill(self, look_at: str | None = None) -> None:
         models = self.query_one("#models", FilterList)
-        items = items_for(
-            models.text, self.chosen, self._entries, self._search, Path.cwd(), loaded=self._loaded
-        )
+        items = items_for(models.text, self.chosen, self._entries, self._search, Path.cwd(), loaded=self._loaded)
         models.show(items, look_at=look_at)
         models.mark(self.chosen)
 

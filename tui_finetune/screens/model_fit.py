@@ -11,7 +11,7 @@ from tui_finetune.config import RunConfig
 from tui_finetune.errors import UserError
 from tui_finetune.models import devices
 from tui_finetune.models.memory import Estimate, estimate
-from tui_finetune.system import units
+from tui_finetune.words import size as bytes_in_words
 
 if TYPE_CHECKING:
     from tui_finetune.models.devices import DeviceFacts
@@ -67,11 +67,10 @@ def fit_of(config: RunConfig, facts: ModelFacts, device: DeviceFacts) -> Fit | N
     needed = _estimate(config, facts, device)
     if needed is None:
         return None
-    place = "of memory free" if device.kind == "cpu" else f"free on the {device.name}"
-    room = f"{units.size(device.free)} {place}"
-    size = units.size(needed.memory["total"])
+    room = f"{bytes_in_words(device.free)} free" + ("" if device.kind == "cpu" else f" on the {device.name}")
+    size = bytes_in_words(needed.memory["total"])
     if needed.fits:
-        return Fit(True, f"fits: about {size}, {room}")
+        return Fit(True, f"fits: about {size} of {room}")
     thrifty = config.model_copy(update={"per_device_train_batch_size": 1, "per_device_eval_batch_size": 1})
     for changes, words in (
         ({}, "with batches of 1"),
@@ -79,5 +78,6 @@ def fit_of(config: RunConfig, facts: ModelFacts, device: DeviceFacts) -> Fit | N
     ):
         less = _estimate(thrifty.model_copy(update=changes), facts, device)
         if less is not None and less.fits:
-            return Fit(False, f"too large as set: about {size}, {room}. Fits {words}: {units.size(less.memory['total'])}")
+            thrifty_size = bytes_in_words(less.memory["total"])
+            return Fit(False, f"too large as set: about {size}, {room}. Fits {words}: about {thrifty_size}")
     return Fit(False, f"too large: about {size}, {room}")

@@ -13,6 +13,7 @@ from tui_finetune.models.hub import NAME
 from tui_finetune.names import STARTER
 from tui_finetune.system.browsing import list_directory, looks_like_path, split_typed
 from tui_finetune.widgets.filter_list import Item
+from tui_finetune.words import count
 
 if TYPE_CHECKING:
     from tui_finetune.models.catalog import ModelEntry
@@ -39,9 +40,9 @@ def hub_is_off() -> bool:
 
 
 def _size(summary: str) -> str:
-    """The parameters out of an entry's summary, as '1.3M'."""
-    part = next((part for part in summary.split(" · ") if re.fullmatch(r"[\d.]+[kMBT]", part)), "")
-    return re.sub(r"(?<=\d)(?=[kMBT]$)", " ", part)
+    """The parameters out of an entry's summary, as '1.3 M'."""
+    found = next((match for part in summary.split(" · ") if (match := re.fullmatch(r"([\d.]+)([kMB])", part))), None)
+    return count(int(float(found[1]) * {"k": 1e3, "M": 1e6, "B": 1e9}[found[2]])) if found else ""
 
 
 def _entry_item(entry: ModelEntry, *, kept: bool = False) -> Item:

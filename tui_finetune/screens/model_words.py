@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tui_finetune.system import units
+from tui_finetune.words import count
+from tui_finetune.words import size as bytes_in_words
 
 if TYPE_CHECKING:
     from tui_finetune.models.facts import ModelFacts
@@ -58,19 +59,19 @@ def context_in_words(tokens: int | None) -> str:
         return UNKNOWN
     words = tokens * 3 // 4
     digits = max(0, len(str(words)) - 2)
-    return f"{tokens:,} tokens, about {round(words, -digits):,} words"
+    return f"{tokens:,} tokens, ~{round(words, -digits):,} words"
 
 
 def rows_of_facts(facts: ModelFacts) -> list[tuple[str, str]]:
     """The facts, each with its label, in the order in which they matter."""
-    parameters = units.count(facts.parameters) if facts.parameters is not None else UNKNOWN
+    parameters = count(facts.parameters) if facts.parameters is not None else UNKNOWN
     if facts.layers and facts.hidden_size and facts.parameters is not None:
         parameters += f"  ({facts.layers} layers × {facts.hidden_size:,})"
     return [
         ("Parameters", parameters),
         ("Context", context_in_words(facts.context_length)),
         ("Architecture", facts.architecture or facts.model_type or UNKNOWN),
-        ("Weights", f"{dtype_in_words(facts.dtype)}, {units.size(facts.bytes)} on disk" if facts.bytes is not None
+        ("Weights", f"{dtype_in_words(facts.dtype)}, {bytes_in_words(facts.bytes)} on disk" if facts.bytes is not None
          else f"{dtype_in_words(facts.dtype)}, not on this machine"),
         ("Vocabulary", f"{facts.vocab_size:,} tokens" if facts.vocab_size else UNKNOWN),
         ("Chat template", "yes, made for conversation" if facts.chat_template else "no, continues text"),

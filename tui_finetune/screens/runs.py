@@ -259,7 +259,7 @@ class RunsScreen(TabScreen):
     def _ask_to_delete(self, run: RunDirectory, weight: int) -> None:
         from tui_finetune.runs.ending import short_path
         from tui_finetune.screens.confirm import Choice, Confirm
-        from tui_finetune.system.units import size
+        from tui_finetune.words import size
 
         def answered(answer: str | None) -> None:
             if answer == "delete":

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from tui_finetune.config import RunConfig
 from tui_finetune.errors import UserError
-from tui_finetune.words import amount, duration, size
+from tui_finetune.words import amount, size
 
 if TYPE_CHECKING:
     from tui_finetune.data.inspection import Preview
@@ -71,7 +71,7 @@ def rough_duration(seconds: float) -> str:
     """An estimate, no more exact than it is: 40 s, 3 min, 2 h."""
     if seconds < 60:
         return f"{max(5, round(seconds / 5) * 5)} s"
-    return f"{round(seconds / 60)} min" if seconds < 90 * 60 else duration(seconds).rsplit(":", 1)[0] + " h"
+    return f"{round(seconds / 60)} min" if seconds < 90 * 60 else f"{seconds / 3600:.0f} h"
 
 
 def examine(

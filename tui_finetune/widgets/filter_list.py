@@ -205,7 +205,9 @@ class FilterList(Vertical):
                     options.append(Option(" ", disabled=True))
                 group = item.group
                 rows.append(None)
-                options.append(Option(Content.styled(f"  {fitted(group, self._width - 3).rstrip()}", "bold"), disabled=True))
+                options.append(
+                    Option(Content.styled(f"  {fitted(group, self._width - 3).rstrip()}", "bold"), disabled=True)
+                )
             rows.append(item)
             options.append(Option(self._line(item), disabled=not item.enabled))
         self._rows = rows
@@ -222,7 +224,9 @@ class FilterList(Vertical):
         before = self._looked
         for wanted in (
             lambda item: item.key == look_at,
-            lambda item: look_at is None and before is not None and (item.group, item.key) == (before.group, before.key),
+            lambda item: (
+                look_at is None and before is not None and (item.group, item.key) == (before.group, before.key)
+            ),
             lambda item: look_at is None and before is not None and item.key == before.key,
             lambda item: not self.text and item.key == self._chosen,
             lambda item: True,
@@ -237,9 +241,7 @@ class FilterList(Vertical):
         mark = f"{CHOSEN} " if item.key == self._chosen and item.enabled else "  "
         note = item.note if cell_len(item.note) + 12 <= width else ""
         room = width - 2 - (cell_len(note) + 2 if note else 0) - 1
-        return Content.assemble(
-            (mark, "$accent"), fitted(item.label, room), ("  " + note if note else "", "dim"), " "
-        )
+        return Content.assemble((mark, "$accent"), fitted(item.label, room), ("  " + note if note else "", "dim"), " ")
 
     # What happens
 

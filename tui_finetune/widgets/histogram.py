@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
+from rich.text import Text
 from textual.color import Color
 from textual_plotext import PlotextPlot
 
 
-def binned(lengths: Sequence[int], bins: int, longest: int) -> tuple[list[float], list[int]]:
-    """Count lengths in bins of equal width from 0 to ``longest``.
+def binned(lengths: Sequence[int], bins: int, longest: int) -> tuple[int, list[int]]:
+    """Count lengths from 0 to ``longest`` in at most so many bins, all of the same whole number of tokens.
 
     Returns:
-        The middle of each bin, and how many lengths are in it.
+        The width of a bin, and how many lengths are in each.
     """
-    width = max(1.0, longest / max(1, bins))
-    number = max(1, min(bins, round(longest / width)))
-    counts = [0] * number
+    width = max(1, math.ceil((longest + 1) / max(1, bins)))
+    counts = [0] * (longest // width + 1)
     for length in lengths:
-        counts[min(number - 1, int(length / width))] += 1
-    return [(index + 0.5) * width for index in range(number)], counts
+        counts[min(len(counts) - 1, length // width)] += 1
+    return width, counts
 
 
 class LengthHistogram(PlotextPlot):
@@ -39,42 +40,41 @@ class LengthHistogram(PlotextPlot):
             limit: max_length, where it is known.
         """
         self._lengths, self._limit = lengths, limit
-        self._draw()
-
-    def on_resize(self) -> None:
-        self._draw()
-
-    def on_mount(self) -> None:
-        self.app.theme_changed_signal.subscribe(self, lambda _: self._draw())
+        self.refresh()
 
     def _colour(self, name: str) -> tuple[int, int, int]:
         return Color.parse(self.app.theme_variables[name]).rgb
 
-    def _draw(self) -> None:
+    def render(self) -> Text:
+        if not self._lengths or self.size.width < 20 or self.size.height < 4:
+            return Text()
         plot = self.plt
         plot.clear_figure()
-        if not self._lengths or self.size.width < 20 or self.size.height < 4:
-            self.refresh()
-            return
+        plot.plotsize(self.size.width, self.size.height)
         longest = max(self._lengths)
         # The line is drawn where the texts come near it; far beyond them it would only squeeze the bars.
         limit = self._limit if self._limit is not None and self._limit <= longest * 2 else None
-        end = max(longest, limit or 0) or 1
-        places, counts = binned(self._lengths, max(1, self.size.width - 8), end)
-        background, quiet = self._colour("background"), self._colour("footer-description-foreground")
+        end = max(longest, limit or 0, 1)
+        bin_width, counts = binned(self._lengths, self.size.width - 8, end)
+        background = self._colour("background")
         plot.canvas_color(background)
         plot.axes_color(background)
-        plot.ticks_color(quiet)
-        plot.bar(places, counts, width=1, marker="hd", color=self._colour("primary"))
+        plot.ticks_color(self._colour("footer-description-foreground"))
+        # As a filled line with several points for each column: bars would be rounded to columns, with gaps between.
+        right = bin_width * len(counts)
+        points = [(number + 0.5) * right / (4 * self.size.width) for number in range(4 * self.size.width)]
+        heights = [counts[min(int(point / bin_width), len(counts) - 1)] for point in points]
+        plot.plot(points, heights, marker="hd", fillx=True, color=self._colour("primary"))
         if limit is not None:
             plot.vline(limit, color=self._colour("accent"))
-        plot.xlim(0, end * 1.02)
+        plot.xlim(0, right)
         plot.ylim(0, max(counts))
-        ticks = sorted({0, longest} | ({limit} if limit is not None else set()))
-        ticks = [tick for tick in ticks if tick == limit or limit is None or abs(tick - limit) > end * 0.1]
+        # Two numbers that would run into each other make way for max_length.
+        ticks = [tick for tick in (0, longest) if limit is None or abs(tick - limit) > end * 0.12]
+        ticks += [limit] if limit is not None else []
         plot.xticks(ticks, [f"{tick:,}" for tick in ticks])
-        plot.yticks([0, max(counts)], ["0", f"{max(counts):,}"])
+        plot.yticks([max(counts)], [f"{max(counts):,}"])
         plot.xaxes(True, False)
         plot.yaxes(False, False)
         plot.frame(False)
-        self.refresh()
+        return Text.from_ansi(plot.build())

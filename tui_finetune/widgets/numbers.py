@@ -11,8 +11,8 @@ from textual.widgets import Static
 
 from tui_finetune.config import RunConfig
 from tui_finetune.runs.state import RunState
-from tui_finetune.system.time_words import duration
-from tui_finetune.system.units import size
+from tui_finetune.words import duration
+from tui_finetune.words import size
 from tui_finetune.widgets.progress import MUTED, gauge
 
 Tone = Literal["", "better", "worse"]

@@ -10,7 +10,7 @@ from tui_finetune.config import RunConfig, settings
 from tui_finetune.runs.ending import short_path
 from tui_finetune.runs.registry import RunSummary
 from tui_finetune.runs.state import RunState
-from tui_finetune.system.time_words import duration
+from tui_finetune.words import duration
 from tui_finetune.widgets.progress import MUTED
 
 _ELSEWHERE = {"model_name_or_path", "dataset_name", "output_dir", "final_model_dir"}

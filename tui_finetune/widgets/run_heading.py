@@ -59,7 +59,7 @@ def phase_share(state: RunState) -> tuple[float | None, str]:
         return None, f"{progress.done:,} {progress.unit}" if progress.done else ""
     counts = f"{progress.done:,} / {progress.total:,} {progress.unit}"
     if progress.unit in {"bytes", "B"}:
-        from tui_finetune.system.units import size
+        from tui_finetune.words import size
 
         counts = f"{size(progress.done)} of {size(progress.total)}"
     return min(progress.done / progress.total, 1.0), counts

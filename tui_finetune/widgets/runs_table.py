@@ -8,7 +8,7 @@ from textual.binding import Binding
 from textual.widgets import DataTable
 
 from tui_finetune.runs.registry import RunSummary
-from tui_finetune.system.time_words import ago
+from tui_finetune.words import ago
 from tui_finetune.widgets.run_heading import MARKS
 
 _SHORTEST_NAME = 14

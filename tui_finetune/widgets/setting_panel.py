@@ -15,8 +15,7 @@ from textual.widgets import Static
 from tui_finetune.config import RunConfig, Setting
 from tui_finetune.form import update_size
 from tui_finetune.presets import Preset
-from tui_finetune.system.time_words import duration
-from tui_finetune.system.units import size
+from tui_finetune.words import size
 
 if TYPE_CHECKING:
     from tui_finetune.training.plan import Plan
@@ -40,13 +39,15 @@ def amounts(config: RunConfig, plan: Plan | None) -> list[str]:
     lines = [update_size(config)]
     if plan is None:
         return lines
+    from tui_finetune.training.plan import rough_duration
+
     run = []
     if plan.steps is not None:
         run.append(f"{plan.steps:,} {'step' if plan.steps == 1 else 'steps'}")
     if plan.estimate is not None:
         if plan.estimate.seconds is not None:
-            run.append(f"about {duration(plan.estimate.seconds)}")
-        run.append(f"{size(plan.estimate.memory['total'])}{'' if plan.estimate.fits else ', does not fit'}")
+            run.append(f"about {rough_duration(plan.estimate.seconds)}")
+        run.append(f"{size(plan.estimate.memory['total'])}{'' if plan.estimate.fits else ', more than is free'}")
     return [*lines, "  ·  ".join(run)] if run else lines
 
 
