@@ -7,7 +7,28 @@ import random
 from pathlib import Path
 from typing import Any
 
-WORDS = "the old lamp kept its light while a ship came home over the dark sea and wind turned north again".split()
+WORDS = [
+    "the",
+    "old",
+    "lamp",
+    "kept",
+    "its",
+    "light",
+    "while",
+    "a",
+    "ship",
+    "came",
+    "home",
+    "over",
+    "the",
+    "dark",
+    "sea",
+    "and",
+    "wind",
+    "turned",
+    "north",
+    "again",
+]
 
 
 def sentences(count: int, seed: int = 0, least: int = 6, most: int = 60) -> list[str]:
@@ -31,7 +52,10 @@ def make_tokenizer(folder: Path, *, pad: bool = False) -> Any:
     tokenizer.decoder = decoders.ByteLevel()
     special = ["<|endoftext|>"] + (["<|pad|>"] if pad else [])
     trainer = trainers.BpeTrainer(
-        vocab_size=320, special_tokens=special, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False
+        vocab_size=320,
+        special_tokens=special,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
     )
     tokenizer.train_from_iterator(sentences(200, seed=9), trainer)
     fast = PreTrainedTokenizerFast(
@@ -41,7 +65,9 @@ def make_tokenizer(folder: Path, *, pad: bool = False) -> Any:
     return fast
 
 
-def make_model(folder: Path, architecture: str = "llama", *, seed: int = 0, dropout: float = 0.1, pad: bool = False) -> Path:
+def make_model(
+    folder: Path, architecture: str = "llama", *, seed: int = 0, dropout: float = 0.1, pad: bool = False
+) -> Path:
     """A model folder with random weights: 'llama' or 'gpt2', two layers of 32, with a context of 64 tokens."""
     import torch
     from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable
+import time
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -88,3 +89,17 @@ def shown() -> Callable[[Any], str]:
         return "\n".join(strip.text.rstrip() for strip in strips)
 
     return text
+
+
+@pytest.fixture
+def until(shown: Callable[[Any], str]) -> Callable[..., Awaitable[None]]:
+    """Wait, in a running app, until something holds: `await until(pilot, lambda: ...)`. Work is done in threads."""
+
+    async def wait(pilot: Any, condition: Callable[[], object], seconds: float = 60.0) -> None:
+        end = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < end, f"it did not come true; the screen:\n{shown(pilot.app)}"
+            await pilot.pause(0.02)
+        await pilot.pause()
+
+    return wait

@@ -147,13 +147,14 @@ async def test_nothing_is_drawn_while_another_screen_is_in_front(
     app = FinetuneApp(run=going.run)
     async with app.run_test(size=(100, 30)) as pilot:
         await settle(pilot)
-        await app.push_screen(Screen())
+        app.add_mode("elsewhere", Screen)
+        await app.switch_mode("elsewhere")
         await settle(pilot)
         before = len(drawn)
         going.train(20)
         await settle(pilot)
         assert len(drawn) == before
-        app.pop_screen()
+        await app.switch_mode("training")
         await settle(pilot)
         assert len(drawn) > before
 
@@ -272,7 +273,7 @@ async def test_p_on_a_paused_run_goes_on_and_the_heading_says_what_was_asked(goi
         assert [request.action for request in take(going.run.control_dir)] == ["pause", "continue"]
 
 
-async def test_evaluating_without_rows_says_why_not(home: Path, shown: Callable[[Any], str]) -> None:
+async def test_evaluating_without_rows_says_why_not(home: Path) -> None:
     fake = half_way(home / "runs" / "starter-1", validation_split=0.0)
     with RunLock(fake.run.lock_path):
         app = FinetuneApp(run=fake.run)
@@ -280,7 +281,7 @@ async def test_evaluating_without_rows_says_why_not(home: Path, shown: Callable[
             await settle(pilot)
             await pilot.press("e")
             await settle(pilot)
-            assert "validation_split is 0" in shown(app)
+            assert any("validation_split is 0" in notice.message for notice in app._notifications)
             assert take(fake.run.control_dir) == []
 
 
@@ -344,7 +345,9 @@ async def test_the_footer_shows_at_most_six_keys_whatever_the_run_does(going: Fa
 # The end
 
 
-async def test_a_finished_run_says_where_its_model_is_and_what_to_do_next(home: Path, shown: Callable[[Any], str]) -> None:
+async def test_a_finished_run_says_where_its_model_is_and_what_to_do_next(
+    home: Path, shown: Callable[[Any], str]
+) -> None:
     fake = half_way(home / "runs" / "starter-1")
     fake.train(240)
     fake.finish()
@@ -359,7 +362,9 @@ async def test_a_finished_run_says_where_its_model_is_and_what_to_do_next(home: 
         assert "Resume" not in screen
 
 
-async def test_a_stopped_run_goes_on_with_r(home: Path, monkeypatch: pytest.MonkeyPatch, shown: Callable[[Any], str]) -> None:
+async def test_a_stopped_run_goes_on_with_r(
+    home: Path, monkeypatch: pytest.MonkeyPatch, shown: Callable[[Any], str]
+) -> None:
     fake = half_way(home / "runs" / "starter-1")
     fake.finish("stopped")
     resumed: list[RunDirectory] = []

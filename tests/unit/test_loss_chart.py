@@ -121,7 +121,13 @@ def test_zooming_keeps_the_crosshair_where_it_is() -> None:
 
 @pytest.mark.parametrize(
     ("last", "total", "over", "end"),
-    [(182, 600, False, 200), (590, 600, False, 600), (182, 600, True, 182), (0, None, False, 4), (1001, None, False, 1200)],
+    [
+        (182, 600, False, 200),
+        (590, 600, False, 600),
+        (182, 600, True, 182),
+        (0, None, False, 4),
+        (1001, None, False, 1200),
+    ],
 )
 def test_the_axis_ends_at_a_round_number_until_the_run_is_over(
     last: float, total: float | None, over: bool, end: float

@@ -85,10 +85,10 @@ def prepare(
     dropped = 0
     if len(ids) > room and not isinstance(prompt, str):
         kept = list(prompt)
-        while len(ids) > room and (oldest := _oldest(kept)) is not None:
-            del kept[oldest]
-            dropped += 1
+        while len(ids) > room and (fewer := _without_oldest(kept)) is not None:
+            kept = fewer
             ids = encode(tokenizer, kept)
+        dropped = len(prompt) - len(kept)
     cut = max(0, len(ids) - room)
     if cut:
         starts_with_bos = ids[0] == tokenizer.bos_token_id and tokenizer.bos_token_id is not None and room > 1
@@ -102,10 +102,13 @@ def prepare(
     return Prepared(ids, min(max_new_tokens, context - len(ids)), notice)
 
 
-def _oldest(messages: list[Mapping[str, Any]]) -> int | None:
-    """The message to leave out next; None where only the newest is left.
+def _without_oldest(messages: list[Mapping[str, Any]]) -> list[Mapping[str, Any]] | None:
+    """The conversation without its oldest question and the answer to it; None where only the newest message is left.
 
-    What remains must begin with the user again, or templates refuse it; so an answer goes with its question.
+    What remains begins with the user again: templates refuse it otherwise, and an answer alone means nothing.
     """
-    others = [number for number, message in enumerate(messages) if message.get("role") != "system"]
-    return others[0] if len(others) > 1 else None
+    said = [number for number, message in enumerate(messages) if message.get("role") != "system"]
+    if len(said) < 2:
+        return None
+    first = next((number for number in said[1:] if messages[number].get("role") == "user"), said[-1])
+    return [message for number, message in enumerate(messages) if number >= first or number not in said]

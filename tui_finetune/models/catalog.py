@@ -97,29 +97,28 @@ def _summary(facts: ModelFacts) -> str:
     return " · ".join(part for part in parts if part)
 
 
-def _entry(source: ModelSource, name: str, folder: Path) -> ModelEntry:
-    return ModelEntry(source, name, folder, _summary(facts_from(name, read_json(folder / "config.json"), folder)))
+def _entry(source: ModelSource, name: str, folder: Path, remark: str = "") -> ModelEntry:
+    summary = _summary(facts_from(name, read_json(folder / "config.json"), folder))
+    return ModelEntry(source, name, folder, " · ".join(part for part in (remark, summary) if part))
 
 
-def _folders(base: Path) -> Iterator[tuple[str, Path]]:
-    """Folders of models beside the user, and the final models of the runs."""
-    for parent in (base, base / "models"):
-        try:
-            entries = sorted(entry.path for entry in os.scandir(parent) if entry.is_dir())
-        except OSError:
-            continue
-        for path in map(Path, entries):
-            if (path / "config.json").is_file():
-                shown = path.relative_to(base)
-                # Two words with a slash could be a hub name as well; the folder wins, but ./ makes it plain.
-                yield f"./{shown}", path
+def _folders_with(config: str, parent: Path) -> Iterator[Path]:
+    """The folders in a directory that have such a file, by name."""
     try:
-        runs = sorted(entry.path for entry in os.scandir(base / "runs") if entry.is_dir())
+        paths = sorted(Path(entry.path) for entry in os.scandir(parent) if entry.is_dir())
     except OSError:
         return
-    for path in map(Path, runs):
-        if (path / "final" / "config.json").is_file():
-            yield f"./{(path / 'final').relative_to(base)}", path / "final"
+    yield from (path for path in paths if (path / config).is_file())
+
+
+def _local(base: Path) -> Iterator[ModelEntry]:
+    """Folders of models beside the user, and the final models of the runs."""
+    # The ./ in the names tells a folder of two words from a name on the hub.
+    for parent in (base, base / "models"):
+        for path in _folders_with("config.json", parent):
+            yield _entry("local", f"./{path.relative_to(base)}", path)
+    for path in _folders_with("final/config.json", base / "runs"):
+        yield _entry("local", f"./{path.relative_to(base) / 'final'}", path / "final", f"run {path.name}")
 
 
 def list_models(base: Path) -> list[ModelEntry]:
@@ -127,9 +126,8 @@ def list_models(base: Path) -> list[ModelEntry]:
     starter = starter_path()
     entries: list[ModelEntry] = []
     if (starter / "config.json").is_file():
-        facts = facts_from(STARTER, read_json(starter / "config.json"), starter)
-        entries.append(ModelEntry("starter", STARTER, starter, f"comes along, no network · {_summary(facts)}"))
-    entries += [_entry("local", name, folder) for name, folder in _folders(base)]
+        entries.append(_entry("starter", STARTER, starter, "comes along, no network"))
+    entries += _local(base)
     entries += [_entry("cache", name, folder) for name, folder in cached_models()]
     return entries
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
+from textual.events import Key
 from textual.screen import ModalScreen
 from textual.widgets import Button, Static
 
@@ -54,9 +55,10 @@ class Confirm(ModalScreen[str | None]):
     def on_button_pressed(self, event: Button.Pressed) -> None:
         self.dismiss((event.button.id or "").removeprefix("answer-"))
 
-    def on_key(self, event: object) -> None:
-        key = getattr(event, "key", "")
+    def on_key(self, event: Key) -> None:
         for choice in self.choices:
-            if key == choice.key and key != "escape":
+            if event.key == choice.key and event.key != "escape":
+                # Otherwise the screen below, in front by then, would take the key for its own.
+                event.stop()
                 self.dismiss(choice.answer)
                 return

@@ -67,7 +67,7 @@ class DatasetScreen(TabScreen):
     def compose_body(self) -> ComposeResult:
         with Horizontal(id="columns"):
             yield FilterList("filter, path or hub name", id="data")
-            with Vertical(id="about"):
+            with VerticalScroll(id="about", can_focus=False):
                 yield Static(id="name", markup=False)
                 yield Static(id="origin", markup=False)
                 yield Static(id="trouble", markup=False)
@@ -315,7 +315,8 @@ class DatasetScreen(TabScreen):
             self._show_row()
 
     def on_resize(self) -> None:
-        super().on_resize()
+        # Where it is narrow not all of it fits: tab goes there, and the arrows scroll.
+        self.query_one("#about").can_focus = self.size.width < 80
         self.call_after_refresh(self._draw_lengths)
 
     def _draw_lengths(self) -> None:
@@ -329,7 +330,7 @@ class DatasetScreen(TabScreen):
         from tui_finetune.widgets.histogram import LengthHistogram
 
         if not holder.children:
-            holder.mount(Static("How long the rows are, in tokens", id="chart-head", markup=False), LengthHistogram())
+            holder.mount(Static("Tokens in a row", id="chart-head", markup=False), LengthHistogram())
             self.call_after_refresh(self._draw_lengths)
             return
         self.query_one(LengthHistogram).show(preview.token_lengths, preview.max_length)

@@ -99,5 +99,6 @@ def progress_in_words(done: int, total: int | None, unit: str) -> str:
 
 
 def column_choices(columns: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-    """The columns, those with text first."""
-    return sorted(columns, key=lambda column: not column[1].startswith("text"))
+    """The columns, those with text first, each with what it holds."""
+    ordered = sorted(columns, key=lambda column: not column[1].startswith("text"))
+    return [(name, f"holds {holds}") for name, holds in ordered]

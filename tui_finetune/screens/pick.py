@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rich.cells import cell_len
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Vertical
@@ -13,6 +14,7 @@ from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from tui_finetune.system.terminal import printable
+from tui_finetune.widgets.filter_list import fitted
 
 
 class Pick(ModalScreen[str | None]):
@@ -24,13 +26,7 @@ class Pick(ModalScreen[str | None]):
         current: the value that is set now.
     """
 
-    DEFAULT_CSS = """
-    Pick { align: center middle; background: $background 60%; }
-    Pick #pick { width: 64; max-width: 100%; height: auto; max-height: 90%; padding: 1 2; background: $panel; }
-    Pick #pick-title { text-style: bold; padding: 0 1; margin-bottom: 1; }
-    Pick OptionList { border: none; background: transparent; height: auto; max-height: 16; padding: 0; scrollbar-size-vertical: 1; }
-    Pick OptionList:focus { border: none; background-tint: transparent 0%; }
-    """
+    CSS_PATH = "pick.tcss"
     BINDINGS = [Binding("escape", "dismiss(None)", "Back", show=False)]
 
     def __init__(self, title: str, values: Sequence[tuple[str, str]], current: str | None = None) -> None:
@@ -40,6 +36,7 @@ class Pick(ModalScreen[str | None]):
         self.current = current
 
     def compose(self) -> ComposeResult:
+        width = min(40, max((cell_len(value) for value, _ in self.values), default=0))
         with Vertical(id="pick"):
             yield Static(self.pick_title, id="pick-title", markup=False)
             yield OptionList(
@@ -47,8 +44,8 @@ class Pick(ModalScreen[str | None]):
                     Option(
                         Content.assemble(
                             ("● " if value == self.current else "  ", "$accent"),
-                            printable(value, lines=False),
-                            (f"  {printable(words, lines=False)}", "dim"),
+                            fitted(value, width),
+                            (f"   {printable(words, lines=False)}" if words else "", "dim"),
                         )
                     )
                     for value, words in self.values

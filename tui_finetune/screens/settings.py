@@ -85,7 +85,7 @@ class SettingsScreen(TabScreen):
     def __init__(self) -> None:
         super().__init__()
         self._form: Form | None = None
-        self._search = ""
+        self._before_search: Widget | None = None
 
     def compose_body(self) -> ComposeResult:
         with Vertical(id="form"):
@@ -198,6 +198,7 @@ class SettingsScreen(TabScreen):
     # Search
 
     def action_search(self) -> None:
+        self._before_search = self._focused_line() or self._before_search
         field = self.query_one("#search", Input)
         field.display = True
         field.focus()
@@ -207,12 +208,11 @@ class SettingsScreen(TabScreen):
         field = self.query_one("#search", Input)
         if not field.display:
             return
-        line = self._focused_line()
+        line = self._focused_line() or self._before_search
         field.value = ""
         field.display = False
         self._filter("")
-        fields = self.query_one(FieldList)
-        (line or fields.lines()[0]).focus()
+        (line or self.query_one(FieldList).lines()[0]).focus()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "end_search":

@@ -37,7 +37,6 @@ _ASKED: dict[str, str] = {
 }  # fmt: skip
 
 
-
 def _clock() -> float:
     return time.monotonic()
 

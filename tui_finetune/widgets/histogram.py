@@ -60,11 +60,12 @@ class LengthHistogram(PlotextPlot):
         plot.canvas_color(background)
         plot.axes_color(background)
         plot.ticks_color(self._colour("footer-description-foreground"))
-        # As a filled line with several points for each column: bars would be rounded to columns, with gaps between.
+        # As filled points, several for each column: bars would be rounded to columns, with gaps between.
         right = bin_width * len(counts)
         points = [(number + 0.5) * right / (4 * self.size.width) for number in range(4 * self.size.width)]
         heights = [counts[min(int(point / bin_width), len(counts) - 1)] for point in points]
-        plot.plot(points, heights, marker="hd", fillx=True, color=self._colour("primary"))
+        filled = [(point, height) for point, height in zip(points, heights, strict=True) if height]
+        plot.scatter(*zip(*filled, strict=True), marker="hd", fillx=True, color=self._colour("primary"))
         if limit is not None:
             plot.vline(limit, color=self._colour("accent"))
         plot.xlim(0, right)

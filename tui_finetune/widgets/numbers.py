@@ -11,9 +11,8 @@ from textual.widgets import Static
 
 from tui_finetune.config import RunConfig
 from tui_finetune.runs.state import RunState
-from tui_finetune.words import duration
-from tui_finetune.words import size
 from tui_finetune.widgets.progress import MUTED, gauge
+from tui_finetune.words import duration, size
 
 Tone = Literal["", "better", "worse"]
 _STYLES: dict[Tone, str] = {"": MUTED, "better": "$success", "worse": "$error"}

@@ -10,8 +10,8 @@ from tui_finetune.config import RunConfig, settings
 from tui_finetune.runs.ending import short_path
 from tui_finetune.runs.registry import RunSummary
 from tui_finetune.runs.state import RunState
-from tui_finetune.words import duration
 from tui_finetune.widgets.progress import MUTED
+from tui_finetune.words import duration
 
 _ELSEWHERE = {"model_name_or_path", "dataset_name", "output_dir", "final_model_dir"}
 _LABEL_WIDTH = 10

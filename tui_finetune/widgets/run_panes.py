@@ -14,10 +14,9 @@ from tui_finetune.runs.directory import RunDirectory
 from tui_finetune.runs.events import Event
 from tui_finetune.runs.state import RunState
 from tui_finetune.system.tail import tail_lines
-from tui_finetune.words import duration
-from tui_finetune.words import size
 from tui_finetune.training.health import Finding, diagnose
 from tui_finetune.widgets.progress import MUTED
+from tui_finetune.words import duration, size
 
 SHOWN = 50
 """Samples, notices and checkpoints that are listed, the newest ones."""

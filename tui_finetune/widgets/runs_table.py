@@ -8,8 +8,8 @@ from textual.binding import Binding
 from textual.widgets import DataTable
 
 from tui_finetune.runs.registry import RunSummary
-from tui_finetune.words import ago
 from tui_finetune.widgets.run_heading import MARKS
+from tui_finetune.words import ago
 
 _SHORTEST_NAME = 14
 _PADDING = 2

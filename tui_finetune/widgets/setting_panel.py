@@ -41,14 +41,14 @@ def amounts(config: RunConfig, plan: Plan | None) -> list[str]:
         return lines
     from tui_finetune.training.plan import rough_duration
 
-    run = []
     if plan.steps is not None:
-        run.append(f"{plan.steps:,} {'step' if plan.steps == 1 else 'steps'}")
+        run = f"{plan.steps:,} {'step' if plan.steps == 1 else 'steps'}"
+        if plan.estimate is not None and plan.estimate.seconds is not None:
+            run += f", about {rough_duration(plan.estimate.seconds)}"
+        lines.append(run)
     if plan.estimate is not None:
-        if plan.estimate.seconds is not None:
-            run.append(f"about {rough_duration(plan.estimate.seconds)}")
-        run.append(f"{size(plan.estimate.memory['total'])}{'' if plan.estimate.fits else ', more than is free'}")
-    return [*lines, "  ·  ".join(run)] if run else lines
+        lines.append(f"{size(plan.estimate.memory['total'])} memory{'' if plan.estimate.fits else ': more than is free'}")
+    return lines
 
 
 class SettingPanel(Vertical):

@@ -1,0 +1,96 @@
+"""Training rate with the app open, against the same Trainer run bare.
+
+    python -m tests.benchmarks.throughput [RUNS]
+
+The default plan (starter on sea-tales) is trained in turns by plain transformers.Trainer in a process of its own, and by
+the app on a pty of 120x36 whose output is read. The rate is steps over seconds from the 10th step on, evaluations and
+saves left out: the median time of a step.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+
+from tests.benchmarks.tables import print_ratios
+from tests.pty.terminal import Terminal
+
+FIRST_STEP = 10
+
+
+def bare() -> None:
+    """Train with plain Trainer and print the time at the end of each step. Run in a process of its own."""
+    from transformers import Trainer, TrainerCallback
+
+    from tui_finetune.data.preparation import prepare
+    from tui_finetune.data.sources import open_dataset
+    from tui_finetune.models.catalog import model_settings
+    from tui_finetune.models.loading import load_model, load_tokenizer
+    from tui_finetune.resolution import resolve
+    from tui_finetune.training.arguments import training_arguments
+
+    config = resolve({"eval_strategy": "no", "save_strategy": "no"}, model_settings=model_settings("starter")).config
+    tokenizer = load_tokenizer(config.model_name_or_path)
+    data = prepare(open_dataset(config), config, tokenizer, config.max_length or 512)
+    times: list[float] = []
+
+    class Clock(TrainerCallback):
+        def on_step_end(self, args, state, control, **kwargs):
+            times.append(time.monotonic())
+
+    with tempfile.TemporaryDirectory() as folder:
+        arguments = training_arguments(config, Path(folder), precision="fp32", evaluates=False)
+        Trainer(
+            model=load_model(config.model_name_or_path, tokenizer=tokenizer), args=arguments, train_dataset=data.train,
+            data_collator=data.collator, callbacks=[Clock()],
+        ).train()  # fmt: skip
+    print(json.dumps(times))
+
+
+def rate(times: list[float]) -> float:
+    """Steps a second, from the median time between two steps."""
+    return 1 / median(b - a for a, b in zip(times[FIRST_STEP:], times[FIRST_STEP + 1 :], strict=False))
+
+
+def run_bare() -> float:
+    code = "from tests.benchmarks.throughput import bare; bare()"
+    output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    return rate(json.loads(output.splitlines()[-1]))
+
+
+def run_app() -> float:
+    """Open the app on a pty, start the default plan, and take the times of the steps from its event log."""
+    with tempfile.TemporaryDirectory() as folder:
+        terminal = Terminal([sys.executable, "-m", "tui_finetune"], columns=120, rows=36, cwd=folder,
+                            env={"FINETUNE_TUI_STATE": f"{folder}/state", "PYTHONPATH": os.getcwd()})  # fmt: skip
+        terminal.wait("starter")
+        terminal.key("ctrl+r")
+        terminal.wait("Finished", timeout=600)
+        events = next(Path(folder).glob("runs/*/events.jsonl"))
+        times: dict[int, float] = {}
+        for line in events.read_text().splitlines():
+            event = json.loads(line)
+            if event["type"] == "progress" and event["phase"] == "training":
+                times.setdefault(event["done"], event["time"])
+        terminal.key("ctrl+q")
+        terminal.wait_exit()
+    return rate([times[step] for step in sorted(times) if step > 0])
+
+
+def main() -> None:
+    runs = int(sys.argv[1]) if len(sys.argv) > 1 else 5
+    measured: dict[str, list[float]] = {"bare Trainer": [], "app open": []}
+    for _ in range(runs):
+        measured["bare Trainer"].append(run_bare())
+        measured["app open"].append(run_app())
+    print_ratios("Training rate with the app open", measured, "bare Trainer", "steps/s", "at least 0.98")
+
+
+if __name__ == "__main__":
+    main()
