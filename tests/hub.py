@@ -141,7 +141,9 @@ def _info(kind: str, name: str, folder: Path) -> dict[str, Any]:
         "gated": False, "disabled": False, "downloads": 5, "likes": 1, "tags": ["text-generation"],
         "pipeline_tag": "text-generation", "lastModified": "2025-01-01T00:00:00.000Z",
         "createdAt": "2025-01-01T00:00:00.000Z",
-        "siblings": [{"rfilename": path.relative_to(folder).as_posix()} for path in _files(folder)],
+        "siblings": [
+            {"rfilename": path.relative_to(folder).as_posix(), "size": path.stat().st_size} for path in _files(folder)
+        ],
     }  # fmt: skip
 
 

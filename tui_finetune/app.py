@@ -276,7 +276,6 @@ class FinetuneApp(App[int]):
 
     def _train(self, run: RunDirectory, resolved: Resolved | None) -> None:
         self.training_here = self.trained_here = True
-        self._stop_presses = 0
 
         def work() -> None:
             with output_to(run.log_path) if self._log_path else contextlib.nullcontext():
@@ -292,8 +291,9 @@ class FinetuneApp(App[int]):
         """Show a run on the Training screen, whoever trains it."""
         self.watched = Watch(run)
         self.watched.poll()
+        self._stop_presses = 0
         if self.current_mode == "training":
-            if (screen := self.tab_screen) is not None:
+            if (screen := self.tab_screen) is not None and screen.is_mounted:
                 screen.run_changed()
         else:
             self.switch_mode("training")
@@ -329,7 +329,7 @@ class FinetuneApp(App[int]):
             return
         before = self.watched.status
         news = self.watched.poll()
-        if (news or self.watched.status != before) and (screen := self.tab_screen) is not None:
+        if (news or self.watched.status != before) and (screen := self.tab_screen) is not None and screen.is_mounted:
             screen.run_changed()
 
     def run_light(self) -> str:

@@ -1,6 +1,9 @@
 """Models and data by their names on the hub, through the real from_pretrained and load_dataset, from a hub on loopback."""
 
 import json
+import shutil
+import time
+from pathlib import Path
 
 import pytest
 
@@ -11,7 +14,7 @@ MODEL = "PingVortex/VLM-1"
 DATA = "stas/openwebtext-10k"
 
 LOAD = f"""
-import json, pathlib, sys
+import json
 from tui_finetune.errors import UserError
 from tui_finetune.models.loading import load_model, load_tokenizer
 calls = []
@@ -23,8 +26,18 @@ except UserError as error:
     print(json.dumps({{"error": error.message, "remedy": error.remedy, "setting": error.setting}}))
 """
 
+REFUSE = f"""
+import json
+from tui_finetune.errors import UserError
+from tui_finetune.models.loading import load_model
+try:
+    load_model({MODEL!r})
+except UserError as error:
+    print(json.dumps({{"error": error.message, "remedy": error.remedy, "setting": error.setting}}))
+"""
+
 FETCH = f"""
-import json, sys, time
+import json, time
 from tui_finetune.errors import Cancelled, UserError
 from tui_finetune.models.hub import fetch
 def report(done, total, unit):
@@ -95,12 +108,26 @@ def test_a_model_is_loaded_by_name_and_again_without_the_hub(hub, tmp_path):
     assert "pytorch_model.bin" not in asked
     assert "onnx" not in asked
     before = len(hub.requests)
-    assert answer(hub.run(LOAD, tmp_path))["parameters"] == first["parameters"]
+    folder = fetch(hub, tmp_path)["folder"]
     assert not [request for request in hub.requests[before:] if "/resolve/" in request]
     hub.fault = "broken"
-    assert answer(hub.run(LOAD, tmp_path))["parameters"] == first["parameters"]
+    assert fetch(hub, tmp_path)["folder"] == folder
     hub.close()
-    assert answer(hub.run(LOAD, tmp_path))["parameters"] == first["parameters"]
+    assert fetch(hub, tmp_path)["folder"] == folder
+
+
+def test_a_new_version_is_seen_and_only_what_changed_is_downloaded(hub, tmp_path, folders):
+    model = tmp_path / "model"
+    shutil.copytree(folders / "model", model)
+    hub.repositories["models"][MODEL] = model
+    old = fetch(hub, tmp_path)["folder"]
+    (model / "README.md").write_text("changed")
+    hub.requests.clear()
+    new = Path(fetch(hub, tmp_path)["folder"])
+    assert str(new) != old
+    assert (new / "README.md").read_text() == "changed"
+    assert (new / "model.safetensors").is_file()
+    assert not [request for request in hub.requests if request.startswith("GET") and "safetensors" in request]
 
 
 @pytest.mark.parametrize(
@@ -133,14 +160,16 @@ def test_each_fault_of_the_hub_is_said_plainly_and_soon(hub, tmp_path, fault, me
 
 def test_an_unknown_name_is_said_to_be_unknown(hub, tmp_path):
     hub.repositories["models"].clear()
-    said = answer(hub.run(LOAD, tmp_path))
+    said = answer(hub.run(REFUSE, tmp_path))
     assert f"there is no model '{MODEL}'" in said["error"]
     assert said["setting"] == "model_name_or_path"
 
 
 def test_a_download_that_stands_still_is_given_up_and_goes_on_later(hub, tmp_path):
     hub.slow_files = 60.0
+    began = time.monotonic()
     assert "took too long" in fetch(hub, tmp_path, patience=1.0)["error"]
+    assert time.monotonic() - began < 30  # the process ends, although the download is under way
     hub.slow_files = 0.0
     assert "folder" in fetch(hub, tmp_path)
 
@@ -156,7 +185,7 @@ def test_a_model_with_only_pickled_weights_is_refused_before_they_are_downloaded
     for name in ("config.json", "tokenizer.json", "tokenizer_config.json", "pytorch_model.bin"):
         (model / name).write_bytes((folders / "model" / name).read_bytes())
     hub.repositories["models"][MODEL] = model
-    said = answer(hub.run(LOAD, tmp_path / "home"))
+    said = answer(hub.run(REFUSE, tmp_path / "home"))
     assert "pickle (pytorch_model.bin)" in said["error"]
     assert not [request for request in hub.requests if "pytorch_model.bin" in request]
 
@@ -169,7 +198,7 @@ def test_an_encoder_is_refused_before_its_weights_are_downloaded(hub, tmp_path, 
     config = json.loads((model / "config.json").read_text())
     (model / "config.json").write_text(json.dumps({**config, "model_type": "bert"}))
     hub.repositories["models"][MODEL] = model
-    assert "left to right" in answer(hub.run(LOAD, tmp_path / "home"))["error"]
+    assert "left to right" in answer(hub.run(REFUSE, tmp_path / "home"))["error"]
     assert not [request for request in hub.requests if "safetensors" in request]
 
 

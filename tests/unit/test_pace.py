@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from tests.app.fake_run import half_way
+from tui_finetune.runs.log import Follower, read_events
 from tui_finetune.runs.pace import Pace
 from tui_finetune.runs.state import RunState
+from tui_finetune.runs.watch import Watch
 
 
 def step(pace: Pace, moment: float, done: int) -> None:
@@ -53,3 +58,35 @@ def test_the_night_between_a_stop_and_a_resume_is_not_counted() -> None:
 
 def test_without_steps_nothing_is_claimed() -> None:
     assert Pace().seconds_left(0, 100) is None
+
+
+def test_a_long_log_skimmed_says_the_same_as_read_in_full(tmp_path: Path) -> None:
+    fake = half_way(tmp_path / "long-1")
+    fake.train(240, every=1)
+    fake.finish()
+    skimmed = Watch(fake.run)
+    kept = len(skimmed.poll())
+    whole = RunState()
+    assert whole.apply_all(read_events(fake.run.events_path)) > kept
+    for name in (
+        "status",
+        "steps",
+        "losses",
+        "eval_losses",
+        "latest",
+        "checkpoints",
+        "samples",
+        "notices",
+        "details",
+        "step",
+        "total_steps",
+    ):
+        assert getattr(skimmed.state, name) == getattr(whole, name), name
+    assert skimmed.state.pace.active_seconds == pytest.approx(whole.pace.active_seconds)
+    assert skimmed.state.pace.seconds_per_step == pytest.approx(whole.pace.seconds_per_step)
+
+
+def test_lines_that_are_not_whole_are_left_out_of_a_log(tmp_path: Path) -> None:
+    log = tmp_path / "events.jsonl"
+    log.write_bytes(b'{"time":1,"type":"notice"}\n{"time":2,"ty\n[1]\n{"time":3,"type":"sample"}\n{"time":4')
+    assert [event["time"] for event in Follower(log).poll()] == [1, 3]

@@ -125,7 +125,7 @@ def hub_error(error: BaseException, name: str, *, kind: str = "model", setting: 
         )
     for item in chain:
         number = getattr(item, "errno", None) if isinstance(item, OSError) else None
-        if number in {errno.EACCES, errno.EPERM, errno.EROFS}:
+        if number in {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST}:
             return made(
                 f"the hub's cache can't be written to: {cache_dir()}",
                 "set HF_HOME to a directory that you may write to",
@@ -144,10 +144,18 @@ class _Transfer:
     """Bytes of a download so far, counted by progress bars that draw nothing."""
 
     def __init__(self) -> None:
+        self.before = 0
+        """Bytes of the files before the one that is on its way."""
         self.done = 0
         self.total: int | None = None
         self.moved = time.monotonic()
         self.cancelled = False
+
+    def check(self) -> None:
+        """Something moved; raises Cancelled where nobody waits for it any more."""
+        self.moved = time.monotonic()
+        if self.cancelled:
+            raise Cancelled
 
     def bar_class(self) -> type:
         from tqdm.auto import tqdm  # type: ignore[import-untyped]
@@ -157,18 +165,14 @@ class _Transfer:
         class Bar(tqdm):
             def __init__(self, *args: Any, **kwargs: Any) -> None:
                 kwargs.pop("name", None)
-                self.counts = kwargs.get("unit") == "B"
                 self.bytes = int(kwargs.get("initial") or 0)
                 super().__init__(*args, **{**kwargs, "disable": True})
 
             def update(self, n: float | None = 1) -> None:
-                transfer.moved = time.monotonic()
-                if transfer.cancelled:
-                    raise Cancelled
-                if self.counts:
-                    self.bytes += int(n or 0)
-                    transfer.done = max(transfer.done, self.bytes)
-                    transfer.total = int(self.total) if self.total else transfer.total
+                transfer.check()
+                self.bytes += int(n or 0)
+                # Some files have two bars, for bytes received and bytes written.
+                transfer.done = max(transfer.done, transfer.before + self.bytes)
 
         return Bar
 
@@ -237,27 +241,37 @@ def fetch(name: str, *, weights: bool = True, report: Report | None = None, pati
     transfer = _Transfer()
 
     def work() -> Path:
-        from huggingface_hub import HfApi, snapshot_download
+        from huggingface_hub import HfApi, hf_hub_download
 
-        info = HfApi().model_info(name, timeout=REQUEST_SECONDS)
-        transfer.moved = time.monotonic()
-        files = [item.rfilename for item in info.siblings or []]
-        wanted = _wanted(files, weights=weights)
+        info = HfApi().model_info(name, files_metadata=True, timeout=REQUEST_SECONDS)
+        transfer.check()
+        sizes = {item.rfilename: item.size or 0 for item in info.siblings or []}
+        wanted = _wanted(list(sizes), weights=weights)
         if weights and not any(file.endswith(".safetensors") for file in wanted):
-            pickled = next((file for file in files if file.endswith((".bin", ".pt", ".pth", ".ckpt"))), None)
+            pickled = next((file for file in sizes if file.endswith((".bin", ".pt", ".pth", ".ckpt"))), None)
             raise no_safetensors(name, pickled)
         present = cached_folder(name, info.sha)
-        if present is not None and all((present / file).is_file() for file in wanted):
+        missing = [file for file in wanted if present is None or not (present / file).is_file()]
+        if not missing and present is not None:
             return present
-        return Path(
-            snapshot_download(
+        # One file after the other, in this thread: the threads of snapshot_download are waited for at the end of the
+        # process, for minutes where the hub stands still. Last, and by the branch's name, config.json: that makes the
+        # cache remember this version as the newest only when it is whole.
+        missing = sorted({*missing, "config.json"} & sizes.keys(), key=lambda file: (file == "config.json", file))
+        transfer.total = sum(sizes[file] for file in missing)
+        path = ""
+        for file in missing:
+            path = hf_hub_download(
                 name,
-                allow_patterns=wanted,
+                file,
+                revision=None if file == "config.json" else info.sha,
                 etag_timeout=REQUEST_SECONDS,
                 tqdm_class=transfer.bar_class(),
-                max_workers=4,
             )
-        )
+            transfer.before += sizes[file]
+            transfer.done = transfer.before
+            transfer.check()
+        return Path(path).parent
 
     try:
         return _watched(work, transfer, report, patience)

@@ -61,4 +61,17 @@ def from_line(line: bytes) -> Event | None:
         event = json.loads(line)
     except (ValueError, RecursionError):
         return None
-    return event if isinstance(event, dict) and isinstance(event.get("type"), str) else None
+    return event if _is_event(event) else None
+
+
+def _is_event(content: Any) -> bool:
+    return isinstance(content, dict) and isinstance(content.get("type"), str)
+
+
+def from_lines(lines: list[bytes]) -> list[Event]:
+    """The events in many lines; those that are not whole are left out."""
+    try:
+        # All at once takes half the time, and nearly always works.
+        return [event for event in json.loads(b"[" + b",".join(lines) + b"]") if _is_event(event)]
+    except (ValueError, RecursionError):
+        return [event for line in lines if (event := from_line(line)) is not None]

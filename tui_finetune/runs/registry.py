@@ -14,6 +14,7 @@ import platformdirs
 from tui_finetune.errors import UserError
 from tui_finetune.runs.directory import NAME, RunDirectory
 from tui_finetune.runs.events import ENDED, from_line
+from tui_finetune.runs.log import Follower
 from tui_finetune.runs.state import RunState
 from tui_finetune.system.files import PRIVATE_DIRECTORY, write_atomically
 
@@ -127,13 +128,16 @@ def load_state(run: RunDirectory, *, brief: bool = False) -> RunState:
         brief: only read what a summary needs, which is many times as fast on a long log.
     """
     state = RunState()
+    if not brief:
+        state.apply_all(Follower(run.events_path).poll(limit=-1, skim=True))
+        return state
     try:
         lines = run.events_path.read_bytes().split(b"\n")
     except OSError:
         return state
     tail = len(lines) - 50
     for number, line in enumerate(lines):
-        if not line or (brief and number < tail and not any(mark in line for mark in _TELLING)):
+        if not line or (number < tail and not any(mark in line for mark in _TELLING)):
             continue
         if (event := from_line(line)) is not None:
             state.apply(event)

@@ -24,12 +24,14 @@ class Watch:
         self.run = run
         self.state = RunState()
         self._follower = Follower(run.events_path)
+        self._polled = False
         self._live = True
         self._checked = -LIVE_CHECK_INTERVAL
 
     def poll(self) -> list[Event]:
-        """Take in what is new, and return it."""
-        events = self._follower.poll()
+        """Take in what is new, and return it; the first time without what newer events make pointless."""
+        events = self._follower.poll(skim=not self._polled)
+        self._polled = self._polled or bool(events)
         self.state.apply_all(events)
         return events
 

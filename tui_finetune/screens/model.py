@@ -227,6 +227,7 @@ class ModelScreen(TabScreen):
             self._clear("Models that write text, the most downloaded first." if searching else "")
             return
         self._show_head(item)
+        self.query_one("#fit", Facts).show([])
         self._examine(item, network=False)
 
     def action_fetch_facts(self) -> None:

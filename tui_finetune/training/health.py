@@ -99,11 +99,13 @@ def _evaluation(state: RunState, config: RunConfig | None) -> list[Finding]:
             ]  # fmt: skip
         return []
     count = len(state.eval_losses)
+    if state.best_step is None or state.best_eval_loss is None:
+        return []  # Only evaluations that were asked for by hand.
     if state.eval_losses[-1] == state.best_eval_loss:
         if count == 1:
             return [Finding("info", f"One evaluation so far: {state.eval_losses[0]:.3f}.")]
         return [Finding("good", f"The newest of {count} evaluations is the best ({state.best_eval_loss:.3f}).")]
-    since = sum(1 for step in state.eval_steps if state.best_step is not None and step > state.best_step)
+    since = sum(1 for step in state.eval_steps if step > state.best_step)
     times = "evaluation" if since == 1 else "evaluations"
     return [
         Finding("info", f"No better evaluation since step {state.best_step:,} ({since} {times}).",

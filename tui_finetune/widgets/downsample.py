@@ -9,14 +9,17 @@ from collections.abc import Sequence
 SMOOTHING = {"off": 0.0, "light": 0.6, "medium": 0.85, "strong": 0.96}
 """How much of the mean so far each new point keeps, by name."""
 
+GROWING_POINTS = 10
+"""After so many points the weight has grown to a half, after nine times as many to nine tenths."""
+
 
 class LossSeries:
     """A curve that grows at its end, and its smoothed form; both only ever worked out for what is new.
 
     The smoothed curve is a double exponential moving average (Mulloy, "Smoothing data with faster moving averages",
     1994): twice the average less the average of the average, which takes out the lag that would put the curve above
-    its points while the loss falls. Both averages are freed from their start's bias as in Adam (Kingma and Ba 2015,
-    section 3), so that the first point is the first loss.
+    its points while the loss falls. The weight grows into its full value with the points, so that a young curve is
+    smoothed over a part of it and not over all of it.
 
     Attributes:
         xs, ys: the points that are numbers, in the order of their steps.
@@ -37,7 +40,6 @@ class LossSeries:
     def _restart_smoothing(self) -> None:
         self.smoothed: list[float] = []
         self._mean = self._mean_of_means = 0.0
-        self._bias = 1.0
 
     def __len__(self) -> int:
         return len(self.xs)
@@ -69,15 +71,14 @@ class LossSeries:
         self._smooth()
 
     def _smooth(self) -> None:
-        weight, mean, mean_of_means, bias = self.smoothing, self._mean, self._mean_of_means, self._bias
-        append = self.smoothed.append
-        for loss in self.ys[len(self.smoothed) :]:
-            bias *= weight
+        mean, mean_of_means = self._mean, self._mean_of_means
+        append, begin = self.smoothed.append, len(self.smoothed)
+        for number, loss in enumerate(self.ys[begin:], begin):
+            weight = min(self.smoothing, number / (number + GROWING_POINTS))
             mean = weight * mean + (1 - weight) * loss
-            average = mean / (1 - bias)
-            mean_of_means = weight * mean_of_means + (1 - weight) * average
-            append(2 * average - mean_of_means / (1 - bias))
-        self._mean, self._mean_of_means, self._bias = mean, mean_of_means, bias
+            mean_of_means = weight * mean_of_means + (1 - weight) * mean
+            append(2 * mean - mean_of_means)
+        self._mean, self._mean_of_means = mean, mean_of_means
 
     def nearest(self, step: float) -> int | None:
         """The index of the point nearest to a step; None where there are no points."""

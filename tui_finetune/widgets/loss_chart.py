@@ -253,7 +253,8 @@ class LossChart(Vertical, can_focus=True):
 
     def _caption(self, width: int) -> Content:
         """The legend; with the crosshair the values it is on. What doesn't fit is left out, the least important first."""
-        parts = self._cursor_words() if self._cursor is not None else self._legend(short=width < 64)
+        short = width < 64
+        parts = self._cursor_words(short=short) if self._cursor is not None else self._legend(short=short)
         options = []
         if self.log_scale:
             options.append("log scale")
@@ -263,7 +264,9 @@ class LossChart(Vertical, can_focus=True):
             tail = ", newest" if self.view.follows else ""
             options.append(f"zoom {self.view.magnification:.1f}×{tail}")
         right = Content.styled(" · ".join(options), MUTED)
-        while len(parts) > 1 and sum(p.cell_length + 3 for p in parts) + right.cell_length > width:
+        if self._cursor is not None and sum(p.cell_length + 3 for p in parts[:3]) + right.cell_length > width:
+            right = Content("")
+        while len(parts) > 1 and sum(p.cell_length + 3 for p in parts) - 3 + bool(right) + right.cell_length > width:
             parts.pop()
         left = Content("   ").join(parts)
         gap = max(width - left.cell_length - right.cell_length, 1)
@@ -280,16 +283,18 @@ class LossChart(Vertical, can_focus=True):
             parts.append(Content.assemble(("┅┅", "$primary 45%"), " as logged"))
         return parts
 
-    def _cursor_words(self) -> list[Content]:
+    def _cursor_words(self, *, short: bool) -> list[Content]:
         step = self._cursor
         assert step is not None
+        digits = 3 if short else 4
         parts = [Content.assemble(("step ", MUTED), f"{step:,.0f}")]
         if (index := self.train.nearest(step)) is not None:
-            parts.append(Content.assemble(("━━", "$primary"), f" loss {self.train.ys[index]:.4f}"))
+            parts.append(Content.assemble(("━━", "$primary"), f" loss {self.train.ys[index]:.{digits}f}"))
         if (nearest := self.evaluation.nearest(step)) is not None:
             at = self.evaluation.xs[nearest]
             where = "" if at == step else f" at {at:,}"
-            parts.append(Content.assemble(("●", "$accent"), f" evaluation {self.evaluation.ys[nearest]:.4f}{where}"))
+            name = "eval" if short else "evaluation"
+            parts.append(Content.assemble(("●", "$accent"), f" {name} {self.evaluation.ys[nearest]:.{digits}f}{where}"))
         if index is not None and self.smoothing != "off":
-            parts.append(Content.assemble(("smoothed ", MUTED), f"{self.train.smoothed[index]:.4f}"))
+            parts.append(Content.assemble(("smoothed ", MUTED), f"{self.train.smoothed[index]:.{digits}f}"))
         return parts

@@ -92,9 +92,10 @@ def number_rows(state: RunState, config: RunConfig | None, *, waited: float = 0.
     if state.losses:
         rows.append(Row("loss", f"{state.losses[-1]:.3f}", *trend(state.losses), group=1))
     if state.eval_losses:
-        newest = state.eval_losses[-1]
-        is_best = newest == state.best_eval_loss
-        note: tuple[str, Tone] = ("▼ best", "better") if is_best else ("▲ not best", "worse")
+        newest, best = state.eval_losses[-1], state.best_eval_loss
+        note: tuple[str, Tone] = ("", "")
+        if best is not None:
+            note = ("▼ best", "better") if newest <= best else ("▲ not best", "worse")
         rows.append(Row("eval loss", f"{newest:.3f}", *note, group=1))
     if state.best_eval_loss is not None:
         rows.append(Row("best", f"{state.best_eval_loss:.3f}", f"at step {state.best_step:,}", group=1))

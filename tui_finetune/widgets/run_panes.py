@@ -32,7 +32,7 @@ def samples_content(samples: list[Event]) -> Content:
     for sample in reversed(samples[-SHOWN:]):
         prompt, text = str(sample.get("prompt", "")), str(sample.get("text", ""))
         # Whether the text repeats its prompt depends on who wrote it; a reader wants it once.
-        rest = text[len(prompt) :] if text.startswith(prompt) else f" {text}"
+        rest = text.removeprefix(prompt)
         blocks.append(
             Content.assemble((f"step {sample.get('step', '?')}  ", MUTED), (prompt, "bold $primary"), rest.rstrip())
         )

@@ -1,0 +1,265 @@
+"""The Dataset screen: what it lists, what it says about data, and what its keys do."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from textual.widgets import Input, OptionList, Static
+
+from tests.app.conftest import SIZES
+from tests.app.model_folders import write_model
+from tests.tiny import make_tokenizer, sentences, write_jsonl
+from tui_finetune.app import FinetuneApp
+from tui_finetune.data import samples
+from tui_finetune.errors import Cancelled
+from tui_finetune.models import catalog
+from tui_finetune.recent import recent_data, remember_data
+from tui_finetune.screens import dataset_look
+from tui_finetune.widgets.filter_list import FilterList
+
+Until = Callable[..., Awaitable[None]]
+Shown = Callable[[Any], str]
+
+
+@pytest.fixture(autouse=True)
+def data(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A starter with a tokenizer, one sample, and files of several kinds."""
+    starter = write_model(tmp_path / "starter", vocabulary=320, context=64)
+    make_tokenizer(starter)
+    monkeypatch.setattr(catalog, "starter_path", lambda: starter)
+    monkeypatch.setattr(samples, "samples_dir", lambda: tmp_path / "samples")
+    (tmp_path / "samples").mkdir()
+    write_jsonl(tmp_path / "samples" / "sea-tales.jsonl", sentences(40, seed=3))
+    (tmp_path / "samples" / "summaries.yaml").write_text("sea-tales: what the sea told\n")
+    rows = [{"question": f"q {n}", "answer": f"answer {n} " * n, "number": n} for n in range(1, 21)]
+    (home / "pairs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (home / "story.txt").write_text("Once there was a lamp.\n\nIt kept its light.\n")
+    (home / "notes.docx").write_text("no data")
+    (home / ".hidden.txt").write_text("hidden")
+    (home / "shelf").mkdir()
+    (home / "shelf" / "inner.txt").write_text("An inner text.\n")
+
+
+@pytest.fixture
+def app(monkeypatch: pytest.MonkeyPatch) -> FinetuneApp:
+    """The app, opening on the Dataset screen."""
+    monkeypatch.setattr(FinetuneApp, "DEFAULT_MODE", "dataset")
+    return FinetuneApp()
+
+
+def listed(app: FinetuneApp) -> list[str]:
+    return [str(option.prompt) for choices in app.screen.query(OptionList) for option in choices.options]
+
+
+def looked_at(app: FinetuneApp) -> str:
+    item = app.screen.query_one(FilterList).looked
+    return item.key if item else ""
+
+
+def row(app: FinetuneApp) -> str:
+    return str(app.screen.query_one("#row", Static).content)
+
+
+async def look_at(pilot: Any, typed: str, until: Until) -> None:
+    """Put the cursor on what this finds."""
+    await until(pilot, lambda: listed(pilot.app))
+    await pilot.press("slash", *typed, "down")
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_picture(size: tuple[int, int], app: FinetuneApp, snap_compare: Any, until: Until) -> None:
+    async def go(pilot: Any) -> None:
+        await until(pilot, lambda: row(pilot.app))
+
+    assert snap_compare(app, terminal_size=size, run_before=go)
+
+
+def test_picture_of_data_that_cannot_be_read(app: FinetuneApp, snap_compare: Any, until: Until, shown: Shown) -> None:
+    async def go(pilot: Any) -> None:
+        await look_at(pilot, "pairs", until)
+        await until(pilot, lambda: "Columns" in shown(pilot.app))
+
+    assert snap_compare(app, terminal_size=(80, 24), run_before=go)
+
+
+def test_picture_narrow(app: FinetuneApp, snap_compare: Any, until: Until) -> None:
+    async def go(pilot: Any) -> None:
+        await until(pilot, lambda: row(pilot.app))
+
+    assert snap_compare(app, terminal_size=(60, 30), run_before=go)
+
+
+async def test_only_what_can_be_data_is_listed(app: FinetuneApp, until: Until) -> None:
+    async with app.run_test(size=(100, 40)) as pilot:
+        await until(pilot, lambda: listed(app))
+        text = "\n".join(listed(app))
+        assert "story.txt" in text
+        assert "shelf/" in text
+        assert "● sea-tales" in text
+        assert "notes.docx" not in text
+        assert "hidden" not in text
+
+
+async def test_enter_opens_a_folder_chooses_a_file_and_remembers_it(
+    app: FinetuneApp, home: Path, until: Until
+) -> None:
+    async with app.run_test(size=(100, 40)) as pilot:
+        await until(pilot, lambda: listed(app))
+        while not looked_at(app).endswith("shelf"):
+            await pilot.press("down")
+        await pilot.press("enter")
+        assert any("inner.txt" in line for line in listed(app))
+        while looked_at(app) != "./shelf/inner.txt":
+            await pilot.press("down")
+        await pilot.press("enter")
+        assert app.choices["dataset_name"] == "./shelf/inner.txt"
+        assert recent_data() == [str(home / "shelf" / "inner.txt")]
+        assert any(line.startswith("● ") and "inner.txt" in line for line in listed(app))
+        await pilot.press("u")
+        assert any("story.txt" in line for line in listed(app))
+
+
+async def test_what_was_used_last_comes_first_among_the_used(app: FinetuneApp, home: Path, until: Until) -> None:
+    remember_data("org/older")
+    remember_data("story.txt")
+    async with app.run_test(size=(100, 40)) as pilot:
+        await until(pilot, lambda: listed(app))
+        lines = listed(app)
+        start = next(number for number, line in enumerate(lines) if "Used lately" in line)
+        assert "./story.txt" in lines[start + 1]
+        assert "org/older" in lines[start + 2]
+
+
+async def test_rows_are_turned_with_n_and_b(app: FinetuneApp, until: Until) -> None:
+    async with app.run_test(size=(100, 40)) as pilot:
+        await until(pilot, lambda: row(app))
+        first = row(app)
+        await pilot.press("n")
+        assert row(app) != first
+        await pilot.press("b", "b")
+        assert row(app) == first
+
+
+async def test_an_error_stands_beside_the_data_and_the_column_can_be_chosen(
+    app: FinetuneApp, until: Until, shown: Shown
+) -> None:
+    async with app.run_test(size=(100, 40)) as pilot:
+        await look_at(pilot, "pairs", until)
+        await until(pilot, lambda: "✗" in shown(app))
+        assert "dataset_name" not in app.choices
+        await pilot.press("c")
+        choices = app.screen.query_one(OptionList)
+        assert [str(option.prompt).split()[0] for option in choices.options] == ["question", "answer", "number"]
+        await pilot.press("down", "enter")
+        assert app.choices["dataset_name"] == "./pairs.jsonl"
+        assert app.choices["dataset_text_field"] == "answer"
+        await until(pilot, lambda: row(app).startswith("answer 1"))
+
+
+async def test_choosing_other_data_lets_go_of_the_column_of_the_data_before(app: FinetuneApp, until: Until) -> None:
+    app.choices = {"dataset_name": "./pairs.jsonl", "dataset_text_field": "answer"}
+    async with app.run_test(size=(100, 40)) as pilot:
+        await look_at(pilot, "story", until)
+        await pilot.press("enter")
+        assert app.choices == {"dataset_name": "./story.txt"}
+
+
+async def test_what_is_in_a_row_is_shown_and_never_obeyed(
+    app: FinetuneApp, home: Path, until: Until, shown: Shown
+) -> None:
+    hostile = "[@click=app.quit()]press[/] [/red] \x1b]52;c;aGk=\x07 \u202eback"
+    write_jsonl(home / "hostile.jsonl", [hostile] * 3)
+    async with app.run_test(size=(100, 40)) as pilot:
+        await look_at(pilot, "hostile", until)
+        await until(pilot, lambda: row(app))
+        assert "[@click=app.quit()]press[/] [/red]" in shown(app)
+        assert "\x1b" not in shown(app)
+        assert "\u202e" not in shown(app)
+        await pilot.click("#row", offset=(3, 0))
+        await pilot.pause()
+        assert app.is_running
+
+
+async def test_a_broken_file_is_named_with_its_line(app: FinetuneApp, home: Path, until: Until, shown: Shown) -> None:
+    (home / "broken.jsonl").write_text('{"text": "fine"}\n{"text": "cut\n')
+    async with app.run_test(size=(100, 40)) as pilot:
+        await look_at(pilot, "broken", until)
+        await until(pilot, lambda: "line 2" in shown(app))
+
+
+async def test_looking_at_something_else_cancels_the_look_before(
+    app: FinetuneApp, home: Path, until: Until, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, cancelled = dataset_look.look, []
+
+    def slow(config: Any, kept: Any, report: Any = None) -> Any:
+        if config.dataset_name != "./story.txt":
+            return real(config, kept, report)
+        try:
+            while True:
+                report(0, None, "reading")
+        except Cancelled:
+            cancelled.append(config.dataset_name)
+            raise
+
+    monkeypatch.setattr("tui_finetune.screens.dataset.look", slow)
+    async with app.run_test(size=(100, 40)) as pilot:
+        await look_at(pilot, "story", until)
+        head = app.screen.query_one("#row-head", Static)
+        await until(pilot, lambda: "reading" in str(head.content))
+        await pilot.press("escape", "home")
+        await until(pilot, lambda: cancelled)
+        await until(pilot, lambda: row(app))
+
+
+async def test_hub_data_is_taken_as_typed_and_not_downloaded_by_looking(
+    app: FinetuneApp, until: Until, shown: Shown, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[str] = []
+    real = dataset_look.look
+
+    def look(config: Any, kept: Any, report: Any = None) -> Any:
+        looked.append(config.dataset_name)
+        return real(config, kept, report)
+
+    monkeypatch.setattr("tui_finetune.screens.dataset.look", look)
+    async with app.run_test(size=(100, 40)) as pilot:
+        await look_at(pilot, "org/some-data", until)
+        await until(pilot, lambda: "enter downloads it" in shown(app))
+        assert "org/some-data" not in looked
+        await pilot.press("enter")
+        assert app.choices["dataset_name"] == "org/some-data"
+        await until(pilot, lambda: "✗" in shown(app))  # no network here: the words are beside it
+        assert "org/some-data" in looked
+
+
+async def test_a_path_is_completed_while_it_is_typed(app: FinetuneApp, home: Path, until: Until) -> None:
+    async with app.run_test(size=(100, 40)) as pilot:
+        await until(pilot, lambda: listed(app))
+        await pilot.press("slash", *"./sh", "enter")
+        assert app.screen.query_one(Input).value == "./shelf/"
+        await pilot.press(*"inn", "enter")
+        assert app.choices["dataset_name"] == "./shelf/inner.txt"
+
+
+async def test_a_model_without_tokenizer_leaves_the_rows_to_be_read(
+    app: FinetuneApp, home: Path, until: Until, shown: Shown
+) -> None:
+    write_model(home / "bare")
+    app.choices = {"model_name_or_path": "./bare"}
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: row(app))
+        assert "not known" in shown(app)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (20, 5), (40, 12)])
+async def test_any_size_is_taken(size: tuple[int, int], app: FinetuneApp, until: Until) -> None:
+    async with app.run_test(size=size) as pilot:
+        await until(pilot, lambda: row(app))
+        await pilot.resize_terminal(130, 40)
+        await until(pilot, lambda: app.screen.query("LengthHistogram"))
+        await pilot.resize_terminal(*size)

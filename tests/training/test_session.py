@@ -1,0 +1,251 @@
+"""A run from its first look at the data to the final model."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import threading
+import time
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from tests.tiny import sentences, write_jsonl
+from tui_finetune.errors import UserError
+from tui_finetune.runs import registry
+from tui_finetune.runs.events import from_line
+from tui_finetune.training import checkpoints
+
+TYPES = {"status", "phase", "progress", "metrics", "checkpoint", "sample", "resources", "notice"}
+PHASES = ["checking", "loading_model", "loading_data", "preparing_data", "loading_model", "checking", "training"]
+
+
+def test_a_run_leaves_everything_that_was_promised(train, place):
+    trained = train(num_train_epochs=2)
+    run, outcome = trained.run, trained.outcome
+    assert outcome.status == "finished"
+
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    model = AutoModelForCausalLM.from_pretrained(run.final_dir)
+    assert AutoTokenizer.from_pretrained(run.final_dir).pad_token is not None
+    assert model.dtype == torch.float32
+    assert (run.final_dir / "training_plot.png").read_bytes().startswith(b"\x89PNG")
+    card = (run.final_dir / "README.md").read_text()
+    assert f"{trained.state.best_eval_loss:.4f}" in card
+    assert "learning_rate" in card
+
+    assert run.read_config().max_length == 64
+    assert [r.path for r in registry.known_runs()] == [run.path]
+    summary = registry.summarise(run)
+    assert (summary.status, summary.step) == ("finished", trained.state.total_steps)
+    assert summary.best_eval_loss == trained.state.best_eval_loss
+
+
+def test_events_are_those_promised(train):
+    trained = train()
+    lines = trained.run.events_path.read_bytes().splitlines()
+    events = [from_line(line) for line in lines]
+    assert None not in events
+    assert {event["type"] for event in events} <= TYPES
+    assert all(isinstance(event["time"], float) for event in events)
+    begun = [event["phase"] for event in events if event["type"] == "phase"]
+    assert begun[: len(PHASES)] == PHASES
+    assert begun[-1] == "finishing"
+    statuses = [event["status"] for event in events if event["type"] == "status"]
+    assert statuses == ["starting", "running", "finished"]
+    logged = [event for event in events if event["type"] == "metrics" and "loss" in event]
+    assert {"step", "epoch", "loss", "learning_rate", "grad_norm", "tokens_per_second", "num_tokens"} <= set(logged[0])
+    assert [event["step"] for event in logged] == list(range(1, trained.state.total_steps + 1))
+    for event in (e for e in events if e["type"] == "checkpoint"):
+        assert {"step", "path", "seconds", "bytes", "best"} <= set(event)
+
+
+def test_a_run_is_private_and_holds_no_secret(train, place, monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", "hf_verysecrettoken")
+    trained = train()
+    assert stat.S_IMODE(trained.run.path.stat().st_mode) == 0o700
+    for path in trained.run.path.rglob("*"):
+        if path.is_file():
+            assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
+            assert b"hf_verysecrettoken" not in path.read_bytes(), path
+
+
+def test_the_best_checkpoint_becomes_the_final_model(train, place):
+    # Few rows and a high learning rate: it overfits, and the evaluation loss turns up.
+    write_jsonl(place / "data.jsonl", sentences(24))
+    trained = train(num_train_epochs=12, learning_rate=2e-2, early_stopping_patience=2, lr_scheduler_type="constant")
+    state, details = trained.state, trained.outcome.details
+    assert details["early_stopped"]
+    assert details["step"] < state.total_steps
+    assert details["final_step"] == state.best_step < details["step"]
+    best = trained.run.checkpoints_dir / f"checkpoint-{state.best_step}"
+    weights = [load_file(path / "model.safetensors") for path in (best, trained.run.final_dir)]
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[1])
+
+
+def test_old_checkpoints_go_the_best_and_the_two_newest_stay(train):
+    trained = train(num_train_epochs=5, learning_rate=1e-4, early_stopping_patience=0)
+    left = [checkpoints.step_of(path) for path in checkpoints.committed(trained.run.checkpoints_dir)]
+    saved = sorted(event["step"] for event in trained.state.checkpoints)
+    assert len(saved) == 5
+    assert left == sorted({trained.state.best_step, *saved[-2:]})
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"validation_split": 0, "eval_strategy": "epoch"},
+        {"eval_strategy": "no", "save_strategy": "no"},
+        {"eval_strategy": "steps", "eval_steps": 3, "save_strategy": "epoch"},
+        {"eval_strategy": "epoch", "save_strategy": "steps", "save_steps": 4},
+        {"logging_steps": 100},
+        {"max_steps": 5},
+        {"packing": False},
+        {"packing": False, "padding": "max_length", "excess_length_strategy": "truncate"},
+        {"gradient_checkpointing": True, "max_steps": 3},
+        {"precision": "bf16", "max_steps": 3},
+        {"optim": "adafactor", "lr_scheduler_type": "cosine", "warmup_steps": 0.1, "max_steps": 3},
+    ],
+    ids=lambda settings: ",".join(f"{key}={value}" for key, value in settings.items()),
+)
+def test_settings_of_every_kind_train_to_the_end(train, settings):
+    trained = train(**settings)
+    assert trained.outcome.status == "finished", trained.outcome.error
+    assert checkpoints.newest_sound(trained.run.checkpoints_dir)[0] is not None
+    assert (trained.run.final_dir / "training_plot.png").is_file()
+
+
+def test_pausing_keeps_everything_and_stopping_ends_a_pause(train, soon):
+    def pause(run):
+        run.request("pause")
+        soon(0.6, lambda: run.request("stop"))
+
+    trained = train(at={3: pause})
+    statuses = [event["status"] for event in trained.events if event["type"] == "status"]
+    assert statuses == ["starting", "running", "paused", "stopping", "stopped"]
+    assert trained.outcome.details["checkpoint_step"] == 3
+
+
+def test_a_stop_before_the_first_step_leaves_nothing_to_save(train, place, models):
+    from tui_finetune.resolution import resolve
+    from tui_finetune.runs.directory import RunDirectory
+    from tui_finetune.training.session import TrainingSession
+
+    run = RunDirectory(place / "early")
+    run.create()
+    # The lock is there before the data is read: leave the request as soon as the run says that it has started.
+    session = TrainingSession(resolve({"model": str(models / "llama"), "dataset": "data.jsonl"}), run)
+
+    def stop_when_started():
+        while not run.events_path.exists() or b"starting" not in run.events_path.read_bytes():
+            time.sleep(0.001)
+        run.request("stop")
+
+    thread = threading.Thread(target=stop_when_started)
+    original = session._phase
+    session._phase = lambda *a, **k: (thread.join(), original(*a, **k))[1]  # type: ignore[method-assign]
+    thread.start()
+    outcome = session.run()
+    assert (outcome.status, outcome.began) == ("stopped", False)
+    assert not run.is_live
+
+
+def test_one_directory_is_trained_by_one_process(train, place):
+    from tui_finetune.runs.lock import RunLock
+
+    trained = train(max_steps=2)
+    with RunLock(trained.run.lock_path), pytest.raises(UserError, match="trained already"):
+        train(resume=True)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"model_name_or_path": "./nowhere"}, "nowhere"),
+        ({"dataset_name": "nowhere.jsonl"}, "nowhere.jsonl"),
+        ({"dataset_text_field": "body"}, "body"),
+        ({"max_length": 65}, "64"),
+        ({"report_to": "trackio"}, "trackio"),
+        ({"validation_split": 60}, "60"),
+    ],
+)
+def test_what_cannot_be_done_fails_before_a_step_in_plain_words(train, settings, words):
+    outcome = train(**settings).outcome
+    assert (outcome.status, outcome.began) == ("failed", False)
+    assert words in outcome.error.message
+    assert outcome.error.remedy
+
+
+def test_a_final_folder_elsewhere_is_never_overwritten(train, place):
+    first = train("first", max_steps=2, final_model_dir=str(place / "mine"))
+    assert (place / "mine" / "model.safetensors").is_file()
+    assert first.outcome.details["final_dir"] == str(place / "mine")
+    before = {path.name: path.read_bytes() for path in (place / "mine").iterdir()}
+    second = train("second", max_steps=2, final_model_dir=str(place / "mine"))
+    assert second.outcome.status == "failed"
+    assert "not empty" in second.outcome.error.message
+    assert {path.name: path.read_bytes() for path in (place / "mine").iterdir()} == before
+
+
+def test_a_model_that_cannot_keep_documents_apart_is_padded_instead(train, monkeypatch):
+    from tui_finetune.training import isolation
+
+    monkeypatch.setattr(isolation, "keeps_documents_apart", lambda *_: False)
+    trained = train(max_steps=2)
+    assert trained.outcome.status == "finished"
+    assert any("padded instead" in event["message"] for event in trained.events if event["type"] == "notice")
+
+
+def test_leaking_documents_are_seen(models):
+    from transformers import AutoModelForCausalLM
+
+    from tui_finetune.training.isolation import keeps_documents_apart
+
+    for name in ("llama", "gpt2"):
+        model = AutoModelForCausalLM.from_pretrained(models / name)
+        assert keeps_documents_apart(model, model.config.vocab_size)
+        forward = model.forward
+
+        def leaking(*, input_ids, position_ids=None, forward=forward, **kwargs):
+            # What a model does that is not told where documents begin: all of the row is one.
+            return forward(input_ids=input_ids, **kwargs)
+
+        model.forward = leaking
+        assert not keeps_documents_apart(model, model.config.vocab_size)
+
+
+def test_settings_that_suit_a_model_go_on_with_its_descendants(train, models, place):
+    import shutil
+
+    shutil.copytree(models / "llama", place / "model")
+    (place / "model" / "finetune-tui.yaml").write_text("learning_rate: 3.0e-3\n")
+    trained = train(model_name_or_path="model", max_steps=1)
+    assert (trained.run.final_dir / "finetune-tui.yaml").read_text() == "learning_rate: 3.0e-3\n"
+
+
+def test_what_libraries_log_is_in_train_log_and_not_on_the_terminal(train, capfd):
+    import logging
+
+    trained = train(max_steps=1, at={1: lambda run: logging.getLogger("transformers.trainer").warning("a word")})
+    assert "a word" in trained.run.log_path.read_text()
+    captured = capfd.readouterr()
+    assert (captured.out, captured.err) == ("", "")
+
+
+def test_json_of_every_event_is_strict(train):
+    trained = train(max_steps=2)
+    for line in trained.run.events_path.read_text().splitlines():
+        json.loads(line, parse_constant=pytest.fail)
+
+
+def test_the_process_has_no_descriptor_of_the_run_left_open(train):
+    trained = train(max_steps=1)
+    open_files = [os.readlink(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd") if _readable(fd)]
+    assert not [path for path in open_files if path.startswith(str(trained.run.path))]
+
+
+def _readable(fd: str) -> bool:
+    return os.path.lexists(f"/proc/self/fd/{fd}")
