@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-from collections.abc import Iterable, Sequence
+import threading
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -67,7 +68,8 @@ class FinetuneApp(App[int]):
         plan: what is known of a run with it; `plan_pending` while it is being worked out.
         watched: the run that the Training screen shows.
         chat_target: whom the Chat screen shall talk to next; None for whom it talks to already.
-        training_here: whether this process trains it; `trained_here` stays set once it has.
+        own_run: the run that this process trains, or trained last.
+        training_here: whether it is going; `training_over` is set when its thread is done with it.
     """
 
     TITLE = "finetune-tui"
@@ -106,8 +108,10 @@ class FinetuneApp(App[int]):
         self.plan_pending = False
         self.watched: Watch | None = None
         self.chat_target: str | None = None
+        self.own_run: RunDirectory | None = None
         self.training_here = False
-        self.trained_here = False
+        self.training_over = threading.Event()
+        self._work_to_begin: Callable[[], None] | None = None
         self._first_run = run
         self._log_path = log_path
         self._stop_presses = 0
@@ -272,24 +276,55 @@ class FinetuneApp(App[int]):
         if self.is_busy:
             self.notify("A run is going. Stop it with ctrl+c first.", severity="warning", markup=False)
             return
-        self._train(run, None)
+        try:
+            self._train(run, None)
+        except UserError as error:
+            self.notify(f"{error.message}\n{error.remedy}", title="Can't do that", severity="error", markup=False)
 
     def _train(self, run: RunDirectory, resolved: Resolved | None) -> None:
-        self.training_here = self.trained_here = True
+        from tui_finetune.training.session import TrainingSession
+
+        # Made here and now: what is asked of the run from this moment on, it obeys.
+        session = TrainingSession.resume(run) if resolved is None else TrainingSession(resolved, run)
+        over = threading.Event()
 
         def work() -> None:
-            with output_to(run.log_path) if self._log_path else contextlib.nullcontext():
-                from tui_finetune.training.session import TrainingSession
+            try:
+                with output_to(run.log_path) if self._log_path else contextlib.nullcontext():
+                    session.run()
+            finally:
+                over.set()
 
-                session = TrainingSession.resume(run) if resolved is None else TrainingSession(resolved, run)
-                session.run()
-
-        self.run_worker(work, thread=True, group="training", exit_on_error=False, description=f"training {run.name}")
+        self.own_run, self.training_here, self.training_over = run, True, over
+        self._work_to_begin = work
         self.watch_run(run)
+        self._begin_when_drawn()
+
+    def _begin_when_drawn(self) -> None:
+        """Begin the training once its screen is drawn, which the heavy imports would hold up."""
+        screen = self.tab_screen
+        if screen is not None and screen.is_mounted:
+            screen.call_after_refresh(self._begin_now)
+        else:
+            self.set_timer(0.05, self._begin_when_drawn)
+
+    def _begin_now(self) -> None:
+        work, self._work_to_begin = self._work_to_begin, None
+        if work is not None and self.own_run is not None:
+            self.run_worker(work, thread=True, group="training", exit_on_error=False,
+                            description=f"training {self.own_run.name}")  # fmt: skip
+
+    @property
+    def training_has_begun(self) -> bool:
+        """Whether the training thread has been started, where a run is to be trained here."""
+        return self._work_to_begin is None
+
+    def _trains(self, run: RunDirectory) -> bool:
+        return self.training_here and self.own_run is not None and self.own_run.path == run.path
 
     def watch_run(self, run: RunDirectory) -> None:
         """Show a run on the Training screen, whoever trains it."""
-        self.watched = Watch(run)
+        self.watched = Watch(run, lambda: self._trains(run))
         self.watched.poll()
         self._stop_presses = 0
         if self.current_mode == "training":
@@ -314,7 +349,9 @@ class FinetuneApp(App[int]):
     @property
     def run_is_going(self) -> bool:
         """Whether the run that is watched is going, here or elsewhere."""
-        return self.watched is not None and not self.watched.state.is_over and (self.training_here or self.watched.is_live)
+        if self.watched is None:
+            return False
+        return self._trains(self.watched.run) or (not self.watched.state.is_over and self.watched.is_live)
 
     def request(self, action: Action, **fields: Any) -> bool:
         """Ask something of the run that is watched; False, with a word to the user, where none is going."""
@@ -345,7 +382,7 @@ class FinetuneApp(App[int]):
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         """One handler for all workers: a run that has ended, and work that failed."""
         worker = event.worker
-        if worker.group == "training" and worker.is_finished:
+        if worker.group == "training" and self.training_over.is_set():
             self.training_here = False
             self._poll_run()
         if event.state == WorkerState.ERROR and worker.error is not None:
@@ -397,7 +434,7 @@ class FinetuneApp(App[int]):
         screen = self.tab_screen
         if screen is not None and screen.stop_reply():
             return
-        if self.run_is_going:
+        if self.run_is_going or self.training_here:
             self._stop_run()
             return
         self.notify("ctrl+q quits.", timeout=3, markup=False)
@@ -405,7 +442,10 @@ class FinetuneApp(App[int]):
     def _stop_run(self) -> None:
         self._stop_presses += 1
         if self._stop_presses == 1:
-            self.request("stop")
+            if self.run_is_going:
+                self.request("stop")
+            elif self.own_run is not None:
+                self.own_run.request("stop")
             if self.watched is not None and self.watched.state.progress.get("training"):
                 self.notify("Stopping after this step; everything is being saved.", markup=False)
             else:
@@ -447,7 +487,7 @@ class FinetuneApp(App[int]):
 
     async def action_quit(self) -> None:
         """Quit; while a run is going here, ask what becomes of it."""
-        if not self.training_here or not self.run_is_going:
+        if not self.training_here or self.own_run is None:
             self.exit(0)
             return
         from tui_finetune.screens.confirm import Choice, Confirm
@@ -457,10 +497,9 @@ class FinetuneApp(App[int]):
 
         def answered(answer: str | None) -> None:
             if answer == "detach":
-                self.action_detach()
+                self.detach()
             elif answer == "stop":
-                self.request("stop")
-                self.leave_when_over(0)
+                self.end_training(0)
 
         self.push_screen(
             Confirm(
@@ -475,8 +514,10 @@ class FinetuneApp(App[int]):
             answered,
         )
 
-    def leave_when_over(self, status: int) -> None:
-        """Leave with that exit status as soon as the run has ended. May be called from a signal handler."""
+    def end_training(self, status: int, reason: str = "") -> None:
+        """Save, end the run that is trained here, and leave with that exit status. A signal handler may call it."""
+        if self.own_run is not None:
+            self.own_run.request("stop", reason=reason)
         self._status_when_over = status
 
     def _leave_if_over(self) -> None:
@@ -488,8 +529,11 @@ class FinetuneApp(App[int]):
         if not self.run_is_going:
             self.notify("No run is going.", severity="warning", markup=False)
             return
-        self.detached = True
-        self.exit(0)
+        self.detach()
 
-    detached = False
-    """Whether the app was left while its run goes on."""
+    def detach(self) -> None:
+        """Leave; what is trained here goes on."""
+        work, self._work_to_begin = self._work_to_begin, None
+        if work is not None:  # too late for a worker, which would be cancelled
+            threading.Thread(target=work, daemon=True).start()
+        self.exit(0)

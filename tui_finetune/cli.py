@@ -22,7 +22,9 @@ class _Parser(argparse.ArgumentParser):
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status."""
     from tui_finetune.console.output import write_error
+    from tui_finetune.system.output import open_missing
 
+    open_missing()
     try:
         return _run(list(sys.argv[1:] if argv is None else argv))
     except UserError as error:
@@ -135,6 +137,7 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
     """Every setting as a flag, written with underscores or dashes, and under its aliases."""
     from tui_finetune.config import settings
     from tui_finetune.presets import PRESETS
+    from tui_finetune.resolution import COMBINED
 
     parser.add_argument("--preset", choices=list(PRESETS), help="settings to start from")
     groups: dict[str, Any] = {}
@@ -150,8 +153,9 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
         group.add_argument(first, dest=f"setting_{key}", metavar=metavar, help=text, **options)
         for name in others:
             group.add_argument(name, dest=f"setting_{key}", help=argparse.SUPPRESS, **options)
-    for name in ("bf16", "fp16"):
-        parser.add_argument(f"--{name}", dest=f"setting_{name}", nargs="?", const="true", help=argparse.SUPPRESS)
+    for name in COMBINED:
+        flags = dict.fromkeys((f"--{name}", f"--{name.replace('_', '-')}"))
+        parser.add_argument(*flags, dest=f"setting_{name}", nargs="?", const="true", help=argparse.SUPPRESS)
 
 
 def given_settings(arguments: argparse.Namespace) -> dict[str, Any]:

@@ -88,8 +88,9 @@ class RunConfig(BaseModel):
         aliases=("dataset", "dataset_path"),
         help="Data to learn from: a sample's name, a file, a folder of files, or a name on the hub.",
         explanation="What the model learns to write like. A sample ('sea-tales'), a file (.txt, .md, .jsonl, .json, .csv, "
-        ".parquet), a folder of such files, or a data set on the hub, as 'stas/openwebtext-10k'. A few hundred good "
-        "examples change a model's style; new knowledge takes many more. `finetune-tui preview` shows what is in it.",
+        ".parquet, .arrow), a folder of such files, a data set saved with save_to_disk, or one on the hub, as "
+        "'stas/openwebtext-10k'. A few hundred good examples change a model's style; new knowledge takes many more. "
+        "`finetune-tui preview` shows what is in it.",
     )
     dataset_config: Annotated[str | None, Auto] = setting(
         None,
@@ -108,12 +109,14 @@ class RunConfig(BaseModel):
         explanation="Hub data sets come in named parts, usually 'train' and sometimes 'validation' and 'test'. Local "
         "files have only 'train'.",
     )
-    dataset_format: Literal["auto", "text"] = setting(
+    dataset_format: Literal["auto", "text", "prompt-completion", "messages", "alpaca", "sharegpt"] = setting(
         "auto",
         group="Model and data",
-        help="How a row becomes text; recognised from the columns where 'auto'.",
-        explanation="'text': one column holds the text, and all of it is learnt. 'auto' looks at the columns and the first "
-        "rows, and says what it found and why.",
+        help="How a row becomes what is learnt; recognised from the columns and first rows where 'auto'.",
+        explanation="'text': one column holds the text, and all of it is learnt. 'prompt-completion': a prompt and what "
+        "follows it. 'messages' and 'sharegpt': conversations, as a list of turns with role and content, or from and "
+        "value. 'alpaca': instruction, input and output. Of all but 'text' only what the model is to write is learnt. "
+        "'auto' looks at the columns and the first rows, and says what it found and why.",
     )
     dataset_text_field: Annotated[str | None, Auto] = setting(
         None,
@@ -122,6 +125,38 @@ class RunConfig(BaseModel):
         help="Column that holds the text.",
         explanation="Only needed where the column is not found by itself: 'text' is taken if there is one, then 'content', "
         "then the only column of text.",
+    )
+    dataset_messages_field: Annotated[str | None, Auto] = setting(
+        None,
+        group="Model and data",
+        aliases=("messages_column", "field_messages"),
+        help="Column that holds the turns of a conversation.",
+        explanation="Only needed where a row has several lists of turns: otherwise 'messages' or 'conversations' is taken, "
+        "or the only column that holds a list of turns with role and content, or from and value.",
+    )
+    dataset_prompt_field: Annotated[str | None, Auto] = setting(
+        None,
+        group="Model and data",
+        aliases=("prompt_column", "field_instruction"),
+        help="Column that holds the prompt, instruction or question.",
+        explanation="Only needed where the column has an unusual name: 'prompt', 'instruction', 'question' and 'query' are "
+        "found by themselves. Set it together with dataset_completion_field.",
+    )
+    dataset_input_field: Annotated[str | None, Auto] = setting(
+        None,
+        group="Model and data",
+        aliases=("input_column", "field_input"),
+        help="Column that holds the input that an instruction is about.",
+        explanation="Only for the form 'alpaca', and only where the column is called neither 'input' nor 'context'. Where a "
+        "row's input is empty, its instruction stands alone.",
+    )
+    dataset_completion_field: Annotated[str | None, Auto] = setting(
+        None,
+        group="Model and data",
+        aliases=("completion_column", "response_column", "field_output"),
+        help="Column that holds the completion, output or answer: what is learnt.",
+        explanation="Only needed where the column has an unusual name: 'completion', 'response', 'output' and 'answer' are "
+        "found by themselves. Set it together with dataset_prompt_field.",
     )
     validation_split: float = setting(
         0.1,
@@ -169,7 +204,24 @@ class RunConfig(BaseModel):
         group="Text to tokens",
         help="What becomes of a text longer than max_length: split it, cut its end off, or leave it out.",
         explanation="'split' makes several rows of a long text, so that nothing is lost. 'truncate' keeps only its "
-        "beginning, 'drop' leaves the whole text out.",
+        "beginning, 'drop' leaves the whole text out. Conversations, and prompts with completions, are never split, for "
+        "the second half would lack its question: 'split' cuts their end off, and says how many there are.",
+    )
+    completion_only_loss: Annotated[bool | None, Auto] = setting(
+        None,
+        group="Text to tokens",
+        help="Learn only completions, not prompts; for prompt-completion and alpaca data.",
+        explanation="The model reads the prompt and is trained to write only what follows it, which is nearly always what "
+        "one wants; auto does so. Turned off, it learns to write the prompts as well. train_on_inputs and mask_prompt "
+        "of other tools are taken too: they set this and assistant_only_loss.",
+    )
+    assistant_only_loss: Annotated[bool | None, Auto] = setting(
+        None,
+        group="Text to tokens",
+        help="Learn only the assistant's turns; for messages and sharegpt data.",
+        explanation="Of a conversation the model is trained to write the assistant's turns, each with the token that ends "
+        "it, and only reads all else; auto does so. Turned off, it learns to write the user's and the system's words "
+        "as well.",
     )
     train_on_eos: bool = setting(
         True,
@@ -403,7 +455,8 @@ class RunConfig(BaseModel):
 class Setting:
     """What is known of one setting, for forms, flags and documentation.
 
-    ``kind`` is 'str', 'int', 'float', 'bool' or 'choice'; ``bounds`` has some of 'ge', 'gt', 'le', 'lt'.
+    ``kind`` is 'str', 'int', 'float', 'bool' or 'choice'; ``bounds`` has some of 'ge', 'gt', 'le', 'lt'. ``choices`` are
+    those of a 'choice', and of a 'bool' that may also be left unset.
     """
 
     key: str
@@ -453,15 +506,18 @@ def _describe(key: str) -> Setting:
     if get_origin(annotation) in {Union, types.UnionType}:
         optional = True
         annotation = next(part for part in get_args(annotation) if part is not type(None))
-    choices = tuple(get_args(annotation)) if get_origin(annotation) is Literal else ()
+    is_choice = get_origin(annotation) is Literal
+    choices = tuple(get_args(annotation)) if is_choice else ()
     extra: Any = field.json_schema_extra
     bounds: dict[str, float] = {}
     for item in field.metadata:
         for name in ("ge", "gt", "le", "lt"):
             if (limit := getattr(item, name, None)) is not None:
                 bounds[name] = limit
+    if optional and annotation is bool:
+        choices = (extra["unset"], "true", "false")
     return Setting(
-        key=key, kind="choice" if choices else _KINDS[annotation], default=field.default, group=extra["group"],
+        key=key, kind="choice" if is_choice else _KINDS[annotation], default=field.default, group=extra["group"],
         help=field.description or "", explanation=extra["explanation"], aliases=tuple(extra["aliases"]),
         choices=choices, optional=optional, unset=extra["unset"], bounds=bounds,
     )  # fmt: skip

@@ -54,12 +54,32 @@ def key_of(name: str, known: Mapping[str, Setting] | None = None) -> str:
     raise UserError(f"there is no setting '{name}'", remedy)
 
 
-def _one(name: str, value: Any, known: Mapping[str, Setting]) -> tuple[str, Any] | None:
-    """A pair as another tool may write it, as one of ours; None where it asks for nothing."""
+COMBINED = ("bf16", "fp16", "train_on_inputs", "train_on_prompt", "mask_prompt")
+"""Names of other tools that stand for no single setting of ours, or for its opposite."""
+
+_LOSS_MASKS = ("completion_only_loss", "assistant_only_loss")
+
+
+def _is_on(value: Any) -> bool | None:
+    """Whether a switch is on; None for auto, or where it is none of the usual words."""
+    word = str(value).strip().lower()
+    return True if word in {"true", "1", "yes", "on"} else False if word in {"false", "0", "no", "off"} else None
+
+
+def _meant(name: str, value: Any, known: Mapping[str, Setting]) -> dict[str, Any]:
+    """A pair as another tool may write it, as settings of ours; none where it asks for nothing."""
+    if name not in COMBINED:
+        return {key_of(name, known): value}
+    on = _is_on(value)
     if name in {"bf16", "fp16"}:
-        on = str(value).strip().lower() in {"true", "1", "yes", "on", "auto"}
-        return ("precision", name if str(value).lower() != "auto" else "auto") if on else None
-    return key_of(name, known), value
+        if str(value).strip().lower() == "auto":
+            return {"precision": "auto"}
+        return {"precision": name} if on else {}
+    if on is None:
+        if value is None or str(value).strip().lower() in {"", "auto", "none"}:
+            return {}
+        raise UserError(f"{name}: {value!r} is not allowed", "use true, false", setting=_LOSS_MASKS[0])
+    return dict.fromkeys(_LOSS_MASKS, on if name == "mask_prompt" else not on)
 
 
 def canonical(values: Mapping[str, Any], where: str = "") -> dict[str, Any]:
@@ -76,15 +96,16 @@ def canonical(values: Mapping[str, Any], where: str = "") -> dict[str, Any]:
     result: dict[str, Any] = {}
     for name, value in values.items():
         try:
-            pair = _one(str(name), value, known)
+            pairs = _meant(str(name).replace("-", "_"), value, known)
         except UserError as error:
-            raise UserError(f"{where}: {error.message}" if where else error.message, error.remedy) from None
-        if pair is None:
-            continue
-        key, meant = pair
-        if key in result and result[key] != meant:
-            raise UserError(f"{where + ': ' if where else ''}'{key}' is set twice, differently", "keep one of the two")
-        result[key] = meant
+            message = f"{where}: {error.message}" if where else error.message
+            raise UserError(message, error.remedy, error.setting) from None
+        for key, meant in pairs.items():
+            if key in result and result[key] != meant:
+                raise UserError(
+                    f"{where + ': ' if where else ''}'{key}' is set twice, differently", "keep one of the two"
+                )
+            result[key] = meant
     return result
 
 

@@ -353,12 +353,12 @@ async def test_a_model_with_a_template_is_given_all_turns(engine: type[FakeEngin
 async def test_turns_and_text_change_with_a_key_and_a_base_model_says_why_not(
     engine: type[FakeEngine], shown: Callable[[Any], str]
 ) -> None:
-    async with FinetuneApp().run_test(size=(80, 24)) as pilot:
+    async with FinetuneApp().run_test(size=(80, 24), notifications=True) as pilot:
         await loaded(pilot)
         await pilot.press("f2")
         await pilot.pause()
         assert chat(pilot).conversation.style == "text"
-        assert "no chat template" in shown(pilot.app)
+        await until(pilot, lambda: "no chat template" in shown(pilot.app))
         engine.template = True
         app_of(pilot).chat_with("starter")
         await loaded(pilot)

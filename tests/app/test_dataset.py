@@ -104,9 +104,7 @@ async def test_only_what_can_be_data_is_listed(app: FinetuneApp, until: Until) -
         assert "hidden" not in text
 
 
-async def test_enter_opens_a_folder_chooses_a_file_and_remembers_it(
-    app: FinetuneApp, home: Path, until: Until
-) -> None:
+async def test_enter_opens_a_folder_chooses_a_file_and_remembers_it(app: FinetuneApp, home: Path, until: Until) -> None:
     async with app.run_test(size=(100, 40)) as pilot:
         await until(pilot, lambda: listed(app))
         while not looked_at(app).endswith("shelf"):

@@ -142,7 +142,9 @@ async def test_a_folder_that_is_not_there_shows_the_error_where_its_facts_would_
         assert any(line.startswith("● ./gone") for line in listed(app))
 
 
-async def test_what_is_written_in_a_model_card_is_shown_and_never_obeyed(home: Path, until: Until, shown: Shown) -> None:
+async def test_what_is_written_in_a_model_card_is_shown_and_never_obeyed(
+    home: Path, until: Until, shown: Shown
+) -> None:
     hostile = "[@click=app.quit()]quit[/] [/red] \x1b]52;c;aGk=\x07"
     write_model(home / "hostile", architectures=[hostile])
     app = FinetuneApp()

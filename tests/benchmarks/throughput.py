@@ -67,19 +67,20 @@ def run_bare() -> float:
 def run_app() -> float:
     """Open the app on a pty, start the default plan, and take the times of the steps from its event log."""
     with tempfile.TemporaryDirectory() as folder:
-        terminal = Terminal([sys.executable, "-m", "tui_finetune"], columns=120, rows=36, cwd=folder,
-                            env={"FINETUNE_TUI_STATE": f"{folder}/state", "PYTHONPATH": os.getcwd()})  # fmt: skip
-        terminal.wait("starter")
-        terminal.key("ctrl+r")
-        terminal.wait("Finished", timeout=600)
-        events = next(Path(folder).glob("runs/*/events.jsonl"))
+        environment = {**os.environ, "TERM": "xterm-256color", "FINETUNE_TUI_STATE": f"{folder}/state",
+                       "PYTHONPATH": os.getcwd()}  # fmt: skip
+        command = [sys.executable, "-m", "tui_finetune"]
         times: dict[int, float] = {}
-        for line in events.read_text().splitlines():
-            event = json.loads(line)
-            if event["type"] == "progress" and event["phase"] == "training":
-                times.setdefault(event["done"], event["time"])
-        terminal.key("ctrl+q")
-        terminal.wait_exit()
+        with Terminal(command, environment=environment, folder=Path(folder), columns=120, rows=36) as terminal:
+            terminal.wait("starter")
+            terminal.press("ctrl+r")
+            terminal.wait("Finished")
+            for line in next(Path(folder).glob("runs/*/events.jsonl")).read_text().splitlines():
+                event = json.loads(line)
+                if event["type"] == "progress" and event["phase"] == "training":
+                    times.setdefault(event["done"], event["time"])
+            terminal.press("ctrl+q")
+            terminal.status()
     return rate([times[step] for step in sorted(times) if step > 0])
 
 

@@ -28,6 +28,7 @@ KEYS = {
 
 # What the emulator does not know, and would draw: queries, and sequences with '<', '>' or '=' parameters.
 _UNKNOWN = re.compile(rb"\x1b\[[<>=][0-9;]*[a-zA-Z]|\x1b\[\?[0-9;]*\$p")
+_ALTERNATE = re.compile(rb"(\x1b\[\?1049[hl])")
 _MODES = re.compile(rb"\x1b\[\?([0-9;]+)([hl])")
 
 
@@ -57,9 +58,9 @@ class Terminal:
         self, command: Sequence[str], *, environment: Mapping[str, str], folder: Path, columns: int = 100, rows: int = 30
     ) -> None:
         self.raw = bytearray()
-        self.columns, self.rows = columns, rows
-        self.screen = pyte.Screen(columns, rows)
-        self._stream = pyte.ByteStream(self.screen)
+        self._normal, self._alternate = pyte.Screen(columns, rows), pyte.Screen(columns, rows)
+        self.screen = self._normal
+        self._streams = {id(screen): pyte.ByteStream(screen) for screen in (self._normal, self._alternate)}
         self._changed = threading.Condition()
         self._reading = threading.Event()
         self._reading.set()
@@ -85,9 +86,9 @@ class Terminal:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._reading.set()
-        for pid in self.session():
-            _kill(pid, signal.SIGKILL)
-        self.process.wait()
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
         self.hang_up()
         os.close(self._slave)
 
@@ -105,8 +106,17 @@ class Terminal:
                 return
             with self._changed:
                 self.raw += data
-                self._stream.feed(_UNKNOWN.sub(b"", data))
+                self._draw(data)
                 self._changed.notify_all()
+
+    def _draw(self, data: bytes) -> None:
+        for part in _ALTERNATE.split(_UNKNOWN.sub(b"", data)):
+            if _ALTERNATE.fullmatch(part):
+                self.screen = self._alternate if part.endswith(b"h") else self._normal
+                if part.endswith(b"h"):
+                    self.screen.reset()
+            else:
+                self._streams[id(self.screen)].feed(part)
 
     def text(self) -> str:
         """What is on the screen, line by line."""
@@ -173,8 +183,8 @@ class Terminal:
     def resize(self, columns: int, rows: int) -> None:
         with self._changed:
             self._set_size(columns, rows)
-            self.columns, self.rows = columns, rows
-            self.screen.resize(max(rows, 1), max(columns, 1))
+            for screen in (self._normal, self._alternate):
+                screen.resize(rows, columns)
 
     def stall(self) -> None:
         """Read nothing any more, as a connection that hangs."""
@@ -189,13 +199,7 @@ class Terminal:
             os.close(self._master)
             self._master = -1
 
-    # Processes
-
-    def session(self) -> list[int]:
-        """The processes of the program that are alive, also those that have left the terminal's session."""
-        mark = f"FINETUNE_TUI_TEST={id(self)}"  # not known to the program: found by its descendants instead
-        del mark
-        return processes_below(self.process.pid)
+    # Its end
 
     def status(self) -> int:
         """Wait for the program to end, and return its exit status, 128 + n for a signal."""
@@ -204,23 +208,6 @@ class Terminal:
         except subprocess.TimeoutExpired:
             raise AssertionError(f"it does not end; the screen:\n{self.text()}") from None
         return 128 - status if status < 0 else status
-
-
-def _kill(pid: int, number: int) -> None:
-    try:
-        os.kill(pid, number)
-    except ProcessLookupError:
-        pass
-
-
-def processes_below(pid: int) -> list[int]:
-    import psutil
-
-    try:
-        process = psutil.Process(pid)
-        return [p.pid for p in [process, *process.children(recursive=True)]]
-    except psutil.NoSuchProcess:
-        return []
 
 
 def wait_for(condition: Callable[[], Any], otherwise: str) -> Any:

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -218,3 +220,20 @@ print(model_facts({MODEL!r}), model_facts({MODEL!r}, network=True).licence)
     process = hub.run(code, tmp_path)
     assert process.stdout == f"['{MODEL}'] []\nNone mit\n", process.stderr
     assert not [request for request in hub.requests if "safetensors" in request]
+
+
+def test_the_program_trains_from_these_names(hub, tmp_path):
+    process = subprocess.run(
+        [
+            sys.executable, "-m", "tui_finetune", "train", "--model_name_or_path", MODEL, "--dataset_name", DATA,
+            "--max_steps", "2", "--per_device_train_batch_size", "2",
+        ],
+        env=hub.environment(tmp_path), cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert process.returncode == 0, process.stderr
+    run = tmp_path / "runs" / "VLM-1-openwebtext-10k-1"
+    for file in ("model.safetensors", "tokenizer.json", "training_plot.png"):
+        assert (run / "final" / file).is_file()
+    card = (run / "final" / "README.md").read_text()
+    assert f"base_model: {MODEL}" in card
+    assert f"- {DATA}" in card

@@ -6,7 +6,7 @@ import signal
 import sys
 from typing import Any
 
-from tui_finetune.console.output import write_line
+from tui_finetune.console.output import write_line, write_text
 from tui_finetune.generation.sampling import Sampling
 from tui_finetune.generation.targets import resolve_chat_target
 from tui_finetune.system.terminal import printable
@@ -41,9 +41,7 @@ def chat(name: str | None, prompts: list[str] | None, given: dict[str, Any]) -> 
 
 
 def _write(text: str) -> None:
-    encoding = sys.stdout.encoding or "utf-8"
-    sys.stdout.write(printable(text).encode(encoding, "replace").decode(encoding))
-    sys.stdout.flush()
+    write_text(printable(text), sys.stdout)
 
 
 class _Interrupt:

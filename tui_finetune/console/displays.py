@@ -7,7 +7,7 @@ import time
 from collections import deque
 from typing import Any, Protocol
 
-from tui_finetune.console.output import write_line
+from tui_finetune.console.output import write_line, write_text
 from tui_finetune.runs.events import Event, to_line
 from tui_finetune.runs.state import RunState
 from tui_finetune.runs.watch import Watch
@@ -121,10 +121,8 @@ class JsonDisplay:
     """One event a line on standard output, as in events.jsonl."""
 
     def show(self, events: list[Event], state: RunState) -> None:
-        for event in events:
-            sys.stdout.write(to_line(event).decode())
         if events:
-            sys.stdout.flush()
+            write_text("".join(to_line(event).decode() for event in events), sys.stdout)
 
     def say(self, text: str) -> None:
         write_line(text, sys.stderr)

@@ -41,9 +41,7 @@ def train(arguments: Namespace) -> int:
     from tui_finetune.training.precheck import precheck
 
     precheck(resolved.config)
-    run = RunDirectory(path)
-    run.create()
-    return _train(run, resolved, json_output=arguments.json)
+    return _train(RunDirectory(path), resolved, json_output=arguments.json)
 
 
 def resume(arguments: Namespace) -> int:
@@ -62,6 +60,8 @@ def _train(run: RunDirectory, resolved: Resolved | None, *, json_output: bool) -
     from tui_finetune.console.training import train as train_session
     from tui_finetune.training.session import TrainingSession
 
+    if resolved:
+        run.create()
     session = TrainingSession(resolved, run) if resolved else TrainingSession.resume(run)
     try:
         return train_session(session, display, duplicates)
@@ -88,6 +88,9 @@ def stop(arguments: Namespace) -> int:
 
     watch = Watch(run)
     watch.poll()
+    if not watch.state.is_over:
+        write_line(f"{run.name} ended before it could save; `finetune-tui resume {run.name}` goes on with it")
+        return 1
     for line in ending_lines(watch):
         write_line(line)
     return 0

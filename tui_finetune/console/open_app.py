@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import sys
+import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +20,9 @@ from tui_finetune.system.terminal import is_terminal, over_ssh
 
 if TYPE_CHECKING:
     from tui_finetune.app import FinetuneApp
+
+ENDING_SECONDS = 5.0
+"""How long the app may take to leave once its run is over."""
 
 
 def open_app(run: RunDirectory | None = None) -> int:
@@ -57,35 +62,46 @@ def _run_app(front: Front, run: RunDirectory | None) -> int:
 async def _until_over(app: FinetuneApp, front: Front, duplicates: list[int]) -> int:
     """Run the app; afterwards end the process, or let it go on in the background with its run."""
     status = await app.run_async()
-    if not app.training_here or app.ended_at_once:
-        # Threads that are still busy with an import or a download must not hold up the prompt.
-        _say_goodbye(app)
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(status or app.return_code or 0)
-    _say_goodbye(app)
-    front.detach(duplicates)
-    # Closing the event loop waits for the training thread.
-    return 0
+    status = app.return_code or 0 if status is None else status
+    if _goes_on(app):
+        _say(f"{_name(app)} goes on in the background: `finetune-tui attach {_name(app)}` watches it")
+        front.detach(duplicates, status)
+        # Not the event loop's to do: from Python 3.12 on it waits five minutes for a thread and no longer.
+        app.training_over.wait()
+    elif app.ended_at_once:
+        _say(f"{_name(app)} was ended at once; `finetune-tui resume {_name(app)}` goes on from its newest checkpoint")
+    elif app.own_run is not None:
+        from tui_finetune.console.displays import ending_lines
+        from tui_finetune.runs.watch import Watch
+
+        watch = Watch(app.own_run)
+        watch.poll()
+        for line in ending_lines(watch):
+            _say(line)
+    # Threads that are still busy with an import or a download must not hold up the prompt.
+    os._exit(status)
 
 
-def _say_goodbye(app: FinetuneApp) -> None:
-    """A line or two left on the terminal: what was saved, or how to come back."""
-    from tui_finetune.console.displays import ending_lines
+def _goes_on(app: FinetuneApp) -> bool:
+    """Whether the run is going on now that the app is left. One that has told its end is waited for."""
+    if not app.training_here or app.ended_at_once or not app.training_has_begun:
+        return False
+    if app.watched is not None and app.own_run is not None and app.watched.run.path == app.own_run.path:
+        app.watched.poll()
+        if app.watched.state.is_over:
+            app.training_over.wait(ENDING_SECONDS)
+    return not app.training_over.is_set()
+
+
+def _name(app: FinetuneApp) -> str:
+    return app.own_run.name if app.own_run is not None else ""
+
+
+def _say(line: str) -> None:
+    """A line left on the terminal: what was saved, or how to come back."""
     from tui_finetune.console.output import write_line
 
-    if app.watched is None:
-        return
-    name = app.watched.run.name
-    if app.training_here and not app.ended_at_once:
-        write_line(f"{name} goes on in the background: `finetune-tui attach {name}` watches it")
-        return
-    app.watched.poll()
-    if app.ended_at_once:
-        write_line(f"{name} was ended at once; `finetune-tui resume {name}` goes on from its newest checkpoint")
-    elif app.trained_here and app.watched.state.is_over:
-        for line in ending_lines(app.watched):
-            write_line(line)
+    write_line(line)
 
 
 class _Signals:
@@ -101,20 +117,32 @@ class _Signals:
             signal.signal(number, self.end)
         signal.signal(signal.SIGHUP, self.hang_up)
 
-    def _exit(self, status: int) -> None:
+    def _leave(self, leave: Callable[[], None], status: int) -> None:
         try:
-            self.app.call_later(self.app.exit, status)
+            self.app.call_later(leave)
         except Exception:
-            os._exit(status)
+            os._exit(status)  # The app has not begun, or is over.
 
     def end(self, number: int, _: Any) -> None:
         status = 128 + number
-        if self.app.training_here and self.app.watched is not None:
-            self.app.watched.run.request("stop", reason=signal.Signals(number).name)
-            self.app.leave_when_over(status)
+        if self.app.training_here:
+            self.app.end_training(status, reason=signal.Signals(number).name)
         else:
-            self._exit(status)
+            self._leave(lambda: self.app.exit(status), status)
+        self._end_surely(status)
 
     def hang_up(self, *_: Any) -> None:
         let_go_of_terminal(self.duplicates)
-        self._exit(0)
+        self._leave(self.app.detach, 0)
+        self._end_surely(0)
+
+    def _end_surely(self, status: int) -> None:
+        """End the process a while after the run, also where the app can't leave because nobody reads what it draws."""
+
+        def work() -> None:
+            if self.app.training_here:
+                self.app.training_over.wait()
+            time.sleep(ENDING_SECONDS)
+            os._exit(status)
+
+        threading.Thread(target=work, daemon=True).start()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TextIO
 
@@ -11,15 +12,20 @@ from tui_finetune.system.terminal import printable
 
 def write_line(text: str = "", stream: TextIO | None = None) -> None:
     """Print one line; characters that a terminal might obey, or that its encoding lacks, are replaced."""
-    stream = stream or sys.stdout
+    write_text(printable(text) + "\n", stream or sys.stdout)
+
+
+def write_text(text: str, stream: TextIO) -> None:
+    """Write printable text. Where nobody reads any more, what was asked for is done all the same."""
     encoding = stream.encoding or "utf-8"
-    safe = printable(text).encode(encoding, "replace").decode(encoding)
     try:
-        stream.write(safe + "\n")
+        stream.write(text.encode(encoding, "replace").decode(encoding))
         stream.flush()
-    except (BrokenPipeError, OSError):
-        # Nobody reads any more; what was asked for is done all the same.
-        return
+    except OSError:
+        # What is still in the buffer goes nowhere, or Python would fail with it at the end.
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, stream.fileno())
+        os.close(null)
 
 
 def write_error(error: UserError) -> None:

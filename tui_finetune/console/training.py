@@ -5,21 +5,29 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import sys
 import threading
+import time
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from tui_finetune.console.displays import Display, ending_lines
+from tui_finetune.console.displays import Display, JsonDisplay, ending_lines
 from tui_finetune.console.output import write_error, write_line
+from tui_finetune.errors import UserError
+from tui_finetune.runs import registry
 from tui_finetune.runs.directory import RunDirectory
 from tui_finetune.runs.watch import Watch
 from tui_finetune.system.background import let_go_of_terminal
+from tui_finetune.system.files import PRIVATE_FILE
 from tui_finetune.system.output import output_to
 
 if TYPE_CHECKING:
     from tui_finetune.training.session import Outcome, TrainingSession
 
 TICK_SECONDS = 0.1
+
+BURST_SECONDS = 0.25
+"""Signals that follow each other faster are one: a held key, or a supervisor that sends several."""
 
 
 class Stopper:
@@ -30,11 +38,17 @@ class Stopper:
         self.signals: list[int] = []
         self.hung_up = False
         self._duplicates = duplicates
+        self._on_terminal = sys.stdout.isatty()
+        self._last = -BURST_SECONDS
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._stop)
         signal.signal(signal.SIGHUP, self._hang_up)
 
     def _stop(self, number: int, _: FrameType | None) -> None:
+        now = time.monotonic()
+        burst, self._last = now - self._last < BURST_SECONDS, now
+        if burst:
+            return
         self.signals.append(number)
         if len(self.signals) == 1:
             self.run.request("stop", reason=signal.Signals(number).name)
@@ -43,7 +57,7 @@ class Stopper:
             os._exit(128 + number)
 
     def _hang_up(self, *_: object) -> None:
-        self.hung_up = True
+        self.hung_up = self._on_terminal
         let_go_of_terminal(self._duplicates)
 
 
@@ -56,6 +70,12 @@ def train(session: TrainingSession, display: Display, duplicates: list[int]) -> 
         duplicates: descriptors that lead to the terminal, for when it goes away.
     """
     run = session.directory
+    try:
+        run.log_path.touch(mode=PRIVATE_FILE)
+    except OSError as error:
+        raise UserError(
+            f"{run.log_path}: {error.strerror}", "the run's directory must be there and writable"
+        ) from None
     stopper = Stopper(run, duplicates)
     watch = Watch(run)
     outcomes: list[Outcome] = []
@@ -72,13 +92,19 @@ def train(session: TrainingSession, display: Display, duplicates: list[int]) -> 
         # A daemon, so that a third ctrl+c ends the process whatever the thread does.
         thread = threading.Thread(target=work, name="training", daemon=True)
         thread.start()
-        while thread.is_alive():
-            thread.join(TICK_SECONDS)
-            if not stopper.hung_up:
-                display.show(watch.poll(), watch.state)
-                told = _tell_signals(stopper, display, told)
-        display.show(watch.poll(), watch.state)
-        display.close()
+        try:
+            while thread.is_alive():
+                thread.join(TICK_SECONDS)
+                if not stopper.hung_up:
+                    display.show(watch.poll(), watch.state)
+                    told = _tell_signals(stopper, display, told)
+            display.show(watch.poll(), watch.state)
+            display.close()
+        except BaseException:
+            # Whatever is wrong with the display, nothing of the run is lost.
+            run.request("stop")
+            thread.join()
+            raise
     if failures:
         raise failures[0]
     return _end(outcomes[0], watch, stopper, display, session)
@@ -99,8 +125,6 @@ def _end(outcome: Outcome, watch: Watch, stopper: Stopper, display: Display, ses
             discard(session.directory)
             return 2
         return 1 if outcome.began else 2
-    from tui_finetune.console.displays import JsonDisplay
-
     if not isinstance(display, JsonDisplay):
         for line in ending_lines(watch):
             write_line(line)
@@ -119,3 +143,4 @@ def discard(run: RunDirectory) -> None:
         run.path.rmdir()
     except OSError:
         return
+    registry.forget(run)

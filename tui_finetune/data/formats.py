@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tui_finetune.config import RunConfig
-from tui_finetune.data.segments import Example, Segment
+from tui_finetune.data.columns import TURN_LISTS, Columns, columns_of
 from tui_finetune.errors import UserError
 
 if TYPE_CHECKING:
@@ -16,16 +15,47 @@ if TYPE_CHECKING:
 
     from tui_finetune.data.sources import Source
 
-USUAL_NAMES = ("text", "content")
+USUAL_TEXT = ("text", "content")
+PROMPTS = ("prompt", "instruction")
+QUESTIONS = ("question", "query", "input")
+"""Names that mean a prompt only where no column is called 'text'."""
 
-SHAPES = (
-    ("messages", ({"messages"},)),
-    ("sharegpt", ({"conversations"},)),
-    ("prompt-completion", ({"prompt", "completion"},)),
-    ("alpaca", ({"instruction", "output"},)),
-    ("question and answer", ({"instruction", "response"}, {"question", "answer"})),
+COMPLETIONS = ("completion", "response", "output", "answer", "target")
+INPUTS = ("input", "context")
+
+
+@dataclass(frozen=True)
+class Form:
+    """A form that data may have: its name, what it is, and a row of it as JSON. For the reference and for help."""
+
+    name: str
+    summary: str
+    row: str
+
+
+FORMS = (
+    Form("text", "text, all of which is learnt", '{"text": "Once upon a time ..."}'),
+    Form(
+        "prompt-completion",
+        "a prompt and what follows it; also instruction and response, question and answer",
+        '{"prompt": "The capital of France is", "completion": " Paris."}',
+    ),
+    Form(
+        "messages",
+        "a conversation of turns with role and content",
+        '{"messages": [{"role": "user", "content": "Hello!"}, {"role": "assistant", "content": "Hello. Yes?"}]}',
+    ),
+    Form(
+        "alpaca",
+        "an instruction, an input that it is about (or none), and the output",
+        '{"instruction": "Translate to French.", "input": "Good morning", "output": "Bonjour"}',
+    ),
+    Form(
+        "sharegpt",
+        "a conversation of turns with from and value",
+        '{"conversations": [{"from": "human", "value": "Hello!"}, {"from": "gpt", "value": "Hello. Yes?"}]}',
+    ),
 )
-"""Forms that are known by their columns and can't be trained on yet."""
 
 
 @dataclass(frozen=True)
@@ -33,71 +63,29 @@ class Format:
     """How a row becomes a document.
 
     Attributes:
-        name: 'text'.
+        name: a name of FORMS.
         reason: why it was recognised as that, in words.
-        mapping: the part that a column plays, to the column's name.
+        mapping: the part that a column plays, to the column's name. Parts are 'text'; 'prompt' and 'completion';
+            'messages' and, where there is such a column, 'tools'; 'instruction', 'input', 'output' and 'history'. All of
+            them but the first may have 'system'.
+        turns: whether rows become the turns of a conversation, which a chat template puts into words; otherwise their
+            parts are joined as they stand.
     """
 
     name: str
     reason: str
     mapping: dict[str, str]
+    turns: bool = False
 
     @property
     def columns(self) -> list[str]:
         """The columns that are needed."""
         return list(dict.fromkeys(self.mapping.values()))
 
-    def example(self, row: Mapping[str, Any], *, keep_blank: bool = False) -> Example | None:
-        """The document in a row; None where there is no text in it.
-
-        Args:
-            row: the row.
-            keep_blank: whether a text of nothing but spaces, or of nothing, counts as one.
-        """
-        text = row.get(self.mapping["text"])
-        if text is None or not (keep_blank or text.strip()):
-            return None
-        return [Segment(text, True)]
-
-
-@dataclass(frozen=True)
-class _Columns:
-    """The columns, each with the kinds of values in it and where they first are."""
-
-    kinds: dict[str, set[str]]
-    places: dict[str, dict[str, str]]
-
-    def is_text(self, name: str) -> bool:
-        return self.kinds[name] == {"text"}
-
-    def listed(self) -> str:
-        return ", ".join(list(self.kinds)[:12]) + (" ..." if len(self.kinds) > 12 else "")
-
-
-def _place(file: str, row: int) -> str:
-    return f"{file}, {'row' if file.endswith('.parquet') else 'line'} {row}"
-
-
-def _columns(rows: Dataset, source: Source | None) -> _Columns:
-    if source is not None and source.columns is not None:
-        places = {
-            name: {kind: _place(source.files[file], row) for kind, (file, row) in column.kinds.items()}
-            for name, column in source.columns.items()
-        }
-        return _Columns({name: set(column.kinds) for name, column in source.columns.items()}, places)
-    kinds = {}
-    for name, feature in rows.features.items():
-        dtype = str(getattr(feature, "dtype", ""))
-        # A class label is a number that has names.
-        is_text = dtype in {"string", "large_string", "string_view"} and not hasattr(feature, "names")
-        kinds[name] = {"text"} if is_text else {_word(feature, dtype)}
-    return _Columns(kinds, {})
-
-
-def _word(feature: Any, dtype: str) -> str:
-    if isinstance(feature, (list, dict)) or "List" in type(feature).__name__ or dtype in {"list", "dict"}:
-        return "an object" if isinstance(feature, dict) else "a list"
-    return "true or false" if dtype == "bool" else "nothing" if dtype == "null" else "a number"
+    @property
+    def main_column(self) -> str:
+        """The column without which there is nothing to learn."""
+        return next(self.mapping[part] for part in ("text", "messages", "completion", "output") if part in self.mapping)
 
 
 def recognise(rows: Dataset | Source, config: RunConfig) -> Format:
@@ -105,32 +93,163 @@ def recognise(rows: Dataset | Source, config: RunConfig) -> Format:
 
     Args:
         rows: an open data set; or only its rows, where it doesn't matter that the places of mixed values aren't known.
-        config: may name the format and the column.
+        config: may name the format and the columns.
 
     Raises:
-        UserError: no column can be taken for the text, or the one that was named isn't there or holds something else.
+        UserError: the format can't be told, or the columns it needs aren't there or hold something else.
     """
+    columns = columns_of(rows)
     source = rows if not hasattr(rows, "features") else None
-    columns = _columns(rows.rows if source is not None else rows, source)
-    layout = source.layout if source is not None else ""
-    chosen = config.dataset_text_field
+    found = _recognise(columns, config, source)
+    note = source.note if source is not None else ""
+    return Format(found.name, f"{found.reason}; {note}", found.mapping, found.turns) if note else found
+
+
+def _recognise(columns: Columns, config: RunConfig, source: Source | None) -> Format:
+    for key in _FIELDS:
+        if (name := getattr(config, key)) is not None and name not in columns.kinds:
+            raise _no_such_column(name, key, columns)
+    wanted = config.dataset_format
+    if wanted == "auto":
+        if config.dataset_messages_field:
+            wanted = "messages"
+        elif config.dataset_prompt_field or config.dataset_completion_field:
+            wanted = "alpaca" if config.dataset_input_field else "prompt-completion"
+        elif config.dataset_text_field:
+            wanted = "text"
+    if wanted in {"messages", "sharegpt"}:
+        return _conversation(columns, config, wanted)
+    if wanted in {"prompt-completion", "alpaca"}:
+        return _pair(columns, config, wanted)
+    if wanted == "text":
+        return _text_column(columns, config, source)
+    return _guess(columns, config, source)
+
+
+_FIELDS = (
+    "dataset_text_field", "dataset_messages_field", "dataset_prompt_field", "dataset_input_field",
+    "dataset_completion_field",
+)  # fmt: skip
+
+
+def _guess(columns: Columns, config: RunConfig, source: Source | None) -> Format:
+    """What the columns look like; conversations first, text last."""
+    plain = next((name for name in USUAL_TEXT if name in columns.kinds and columns.is_text(name)), None)
+    also = f" (set dataset_format: text to take '{plain}' instead)" if plain else ""
+    if (found := _find_turns(columns)) is not None:
+        name = "sharegpt" if found[1][0] == "from" else "messages"
+        shape = _conversation(columns, config, name)
+        return Format(shape.name, shape.reason + also, shape.mapping, shape.turns)
+    names = PROMPTS if plain == "text" else PROMPTS + QUESTIONS
+    prompt, completion = columns.find(*names), columns.find(*COMPLETIONS)
+    if prompt and completion and all(columns.is_scalar(n) or _is_turns(columns, n) for n in (prompt, completion)):
+        has_input = prompt != columns.find("input") and not _joined(prompt, completion) and columns.find(*INPUTS)
+        shape = _pair(columns, config, "alpaca" if has_input else "prompt-completion", names)
+        return Format(shape.name, shape.reason + also, shape.mapping, shape.turns)
+    return _text_column(columns, config, source)
+
+
+# Conversations
+
+
+def _find_turns(columns: Columns) -> tuple[str, tuple[str, str]] | None:
+    """The column with turns, and their keys; one of a usual name, or the only one."""
+    usual = [name for name in map(columns.find, TURN_LISTS) if name]
+    for name in usual:
+        if keys := columns.turn_keys(name):
+            return name, keys
+    others = [(name, keys) for name in columns.kinds if (keys := columns.turn_keys(name))]
+    return others[0] if len(others) == 1 else None
+
+
+def _conversation(columns: Columns, config: RunConfig, name: str) -> Format:
+    chosen = config.dataset_messages_field
     if chosen is not None:
-        if chosen not in columns.kinds:
-            raise _no_such_column(chosen, columns)
+        keys = columns.turn_keys(chosen)
+        if keys is None:
+            raise UserError(
+                f"the column '{chosen}' holds no turns with role and content, or from and value",
+                f"choose another column; there are: {columns.listed()}",
+                setting="dataset_messages_field",
+            )
+        found: tuple[str, tuple[str, str]] | None = (chosen, keys)
+    else:
+        found = _find_turns(columns)
+    if found is None:
+        raise UserError(
+            f"no column holds turns with role and content, or from and value; there are: {columns.listed()}",
+            "set dataset_messages_field, or another dataset_format",
+            setting="dataset_messages_field",
+        )
+    column, keys = found
+    if config.dataset_format == "auto":
+        name = "sharegpt" if keys[0] == "from" else "messages"
+    mapping = {"messages": column, **_others(columns, {"system": ("system",), "tools": ("tools",)}, {column})}
+    return Format(name, f"'{column}' holds turns with {keys[0]} and {keys[1]}", mapping, turns=True)
+
+
+def _others(columns: Columns, parts: dict[str, tuple[str, ...]], taken: set[str]) -> dict[str, str]:
+    """Columns that may be there as well, by the part they play."""
+    found = {part: columns.find(*names) for part, names in parts.items()}
+    return {part: name for part, name in found.items() if name and name not in taken}
+
+
+# Prompts and completions
+
+
+def _joined(prompt: str, completion: str) -> bool:
+    """Whether two columns are meant to be joined as they stand, which is what TRL's names for them say."""
+    return prompt.lower() == "prompt" and completion.lower() == "completion"
+
+
+def _is_turns(columns: Columns, name: str) -> bool:
+    return columns.turn_keys(name) is not None
+
+
+def _pair(columns: Columns, config: RunConfig, name: str, prompts: tuple[str, ...] = PROMPTS + QUESTIONS) -> Format:
+    prompt = config.dataset_prompt_field or columns.find(*prompts)
+    completion = config.dataset_completion_field or columns.find(*COMPLETIONS)
+    for column, part in ((prompt, "prompt"), (completion, "completion")):
+        if column is None:
+            raise UserError(
+                f"which column holds the {part}? There are: {columns.listed()}",
+                f"set dataset_{part}_field, or another dataset_format",
+                setting=f"dataset_{part}_field",
+            )
+        if not columns.is_scalar(column) and not _is_turns(columns, column):
+            raise _not_text(column, f"dataset_{part}_field", columns)
+    assert prompt is not None
+    assert completion is not None
+    if name == "alpaca":
+        given = config.dataset_input_field or columns.find(*INPUTS)
+        mapping = {"instruction": prompt, "output": completion}
+        if given is not None and given not in {prompt, completion}:
+            mapping = {"instruction": prompt, "input": given, "output": completion}
+        mapping |= _others(columns, {"system": ("system",), "history": ("history",)}, set(mapping.values()))
+        listed = ", ".join(f"'{column}'" for column in mapping.values())
+        return Format(name, f"there are the columns {listed}", mapping, turns=True)
+    mapping = {"prompt": prompt, "completion": completion}
+    if _is_turns(columns, prompt) or _is_turns(columns, completion):
+        mapping |= _others(columns, {"tools": ("tools",)}, set(mapping.values()))
+        return Format(name, f"'{prompt}' and '{completion}' hold turns of a conversation", mapping, turns=True)
+    if _joined(prompt, completion):
+        return Format(name, f"'{prompt}' and '{completion}' are joined as they stand", mapping)
+    mapping |= _others(columns, {"system": ("system",)}, set(mapping.values()))
+    return Format(name, f"'{prompt}' and '{completion}' are a question and its reply", mapping, turns=True)
+
+
+# Text
+
+
+def _text_column(columns: Columns, config: RunConfig, source: Source | None) -> Format:
+    chosen = config.dataset_text_field
+    layout = source.layout if source is not None else ""
+    if chosen is not None:
         return _text(chosen, f"the column '{chosen}' was chosen", columns)
-    for name in USUAL_NAMES:
+    for name in USUAL_TEXT:
         if name in columns.kinds:
             reason = f"{source.name}: {layout}" if source and layout else f"there is a column called '{name}'"
             return _text(name, reason, columns)
-    for shape, alternatives in SHAPES if config.dataset_format == "auto" else ():
-        for names in alternatives:
-            if names <= set(columns.kinds):
-                raise UserError(
-                    f"the columns {', '.join(sorted(names))} are recognised as the form '{shape}', which can't be "
-                    "trained on yet",
-                    "put each example into one column 'text', or set dataset_text_field to the column with the text",
-                    setting="dataset_format",
-                )
     candidates = [name for name, kinds in columns.kinds.items() if "text" in kinds]
     if len(candidates) == 1:
         return _text(candidates[0], f"'{candidates[0]}' is the only column of text", columns)
@@ -142,12 +261,12 @@ def recognise(rows: Dataset | Source, config: RunConfig) -> Format:
         )
     raise UserError(
         f"which column holds the text? There are: {columns.listed()}",
-        f"set dataset_text_field, for instance to '{_longest(rows, candidates)}'",
+        f"set dataset_text_field, for instance to '{_longest(columns, candidates)}'",
         setting="dataset_text_field",
     )
 
 
-def _text(name: str, reason: str, columns: _Columns) -> Format:
+def _text(name: str, reason: str, columns: Columns) -> Format:
     kinds = columns.kinds[name]
     others = sorted(kinds - {"text"})
     if others and "text" in kinds:
@@ -158,26 +277,29 @@ def _text(name: str, reason: str, columns: _Columns) -> Format:
             setting="dataset_text_field",
         )
     if others:
-        text = [other for other in columns.kinds if columns.is_text(other)]
-        raise UserError(
-            f"the column '{name}' holds {others[0]}, not text",
-            f"set dataset_text_field to one of: {', '.join(text)}" if text else "choose data with a column of text",
-            setting="dataset_text_field",
-        )
+        raise _not_text(name, "dataset_text_field", columns)
     return Format("text", reason, {"text": name})
 
 
-def _no_such_column(name: str, columns: _Columns) -> UserError:
-    text = [column for column in columns.kinds if columns.is_text(column)]
-    near = difflib.get_close_matches(name, columns.kinds, n=1) or [c for c in text if c in USUAL_NAMES] or text
-    remedy = f"did you mean '{near[0]}'?" if near else "choose data with a column of text"
+def _not_text(name: str, setting: str, columns: Columns) -> UserError:
+    text = [other for other in columns.kinds if columns.is_text(other)]
+    holds = ", sometimes ".join(sorted(columns.kinds[name], key=lambda kind: (kind == "text", kind)))
     return UserError(
-        f"there is no column '{name}'; there are: {columns.listed()}", remedy, setting="dataset_text_field"
+        f"the column '{name}' holds {holds}, not text",
+        f"set {setting} to one of: {', '.join(text)}" if text else "choose data with a column of text",
+        setting=setting,
     )
 
 
-def _longest(rows: Any, candidates: list[str]) -> str:
+def _no_such_column(name: str, setting: str, columns: Columns) -> UserError:
+    text = [column for column in columns.kinds if columns.is_text(column)]
+    near = difflib.get_close_matches(name, columns.kinds, n=1) or [c for c in text if c in USUAL_TEXT] or text
+    remedy = f"did you mean '{near[0]}'?" if near else "choose data with a column of text"
+    return UserError(f"there is no column '{name}'; there are: {columns.listed()}", remedy, setting=setting)
+
+
+def _longest(columns: Columns, candidates: list[str]) -> str:
     """The column with the longest texts in the first rows."""
-    table = rows if hasattr(rows, "features") else rows.rows
-    head = table.select_columns(candidates)[:100]
-    return max(candidates, key=lambda name: sum(len(value) for value in head[name] if isinstance(value, str)))
+    return max(
+        candidates, key=lambda name: sum(len(value) for value in columns.head(name) if isinstance(value, str))
+    )

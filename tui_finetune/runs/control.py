@@ -27,7 +27,7 @@ class Request:
 
 def send(control_dir: Path, action: Action, **fields: Any) -> None:
     """Leave a request. The trainer takes it at its next step."""
-    control_dir.mkdir(mode=PRIVATE_DIRECTORY, exist_ok=True)
+    control_dir.mkdir(mode=PRIVATE_DIRECTORY, parents=True, exist_ok=True)
     # The name sorts by time, then by this process's count, so requests are taken in the order they were made.
     name = f"{time.time_ns():020d}-{os.getpid():08d}-{next(_count):06d}.json"
     write_atomically(control_dir / name, json.dumps({"action": action, **fields}), durable=False)
@@ -51,6 +51,18 @@ def take(control_dir: Path) -> list[Request]:
         if isinstance(content, dict) and content.get("action") in get_args(Action):
             requests.append(Request(content.pop("action"), content))
     return requests
+
+
+def drop_older(control_dir: Path, moment: int) -> None:
+    """Remove the requests that were left before a moment, in nanoseconds of the clock: nobody waits for them any more."""
+    try:
+        names = [entry.name for entry in os.scandir(control_dir) if entry.name.endswith(".json")]
+    except OSError:
+        return
+    for name in names:
+        sent = name.split("-")[0]
+        if not sent.isdigit() or int(sent) < moment:
+            (control_dir / name).unlink(missing_ok=True)
 
 
 def waiting(control_dir: Path, action: Action) -> bool:

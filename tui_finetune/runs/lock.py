@@ -25,8 +25,13 @@ class RunLock:
         self._descriptor = -1
 
     def acquire(self) -> None:
-        """Take the lock; raises UserError where another process has it."""
-        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE_FILE)
+        """Take the lock; raises UserError where another process has it, or the directory can't be written to."""
+        try:
+            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE_FILE)
+        except OSError as error:
+            raise UserError(
+                f"{self.path.parent}: {error.strerror}", "the run's directory must be there and writable"
+            ) from None
         end = time.monotonic() + RETRY_SECONDS
         while True:
             try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from tui_finetune.runs.directory import RunDirectory
 from tui_finetune.runs.events import Event
@@ -15,12 +16,17 @@ LIVE_CHECK_INTERVAL = 1.0
 class Watch:
     """A run as somebody who watches it sees it, whoever trains it.
 
+    Args:
+        run: the run's directory.
+        trained_here: whether this very process trains it, which its lock doesn't tell before the training has begun.
+
     Attributes:
         run: the run's directory.
         state: what its events add up to so far.
     """
 
-    def __init__(self, run: RunDirectory) -> None:
+    def __init__(self, run: RunDirectory, trained_here: Callable[[], bool] = lambda: False) -> None:
+        self._trained_here = trained_here
         self.run = run
         self.state = RunState()
         self._follower = Follower(run.events_path)
@@ -38,6 +44,8 @@ class Watch:
     @property
     def is_live(self) -> bool:
         """Whether a process trains it; looked up at most once a second."""
+        if self._trained_here():
+            return True
         now = time.monotonic()
         if now - self._checked >= LIVE_CHECK_INTERVAL:
             self._checked = now

@@ -273,7 +273,6 @@ class ChatScreen(TabScreen):
     def _replied(self, words: str, reply: Reply) -> None:
         self._drain()
         if self._exchange is not None:
-            # What came piece by piece is what counts: it is on the screen.
             self.conversation.keep(words, self._exchange.reply)
             self._exchange.finish(done_words(reply))
             self.query_one(Conversed).follow()
@@ -298,7 +297,7 @@ class ChatScreen(TabScreen):
 
     def _drain(self) -> None:
         text = self._buffer.take()
-        if text and self._exchange is not None and self._exchange.is_mounted:
+        if text and self._exchange is not None:
             self._exchange.add(text)
             self.query_one(Conversed).follow()
 

@@ -12,26 +12,42 @@ import contextlib
 import os
 import select
 import signal
+import stat
 import sys
+import termios
 from collections.abc import Callable
+from typing import Any
 
-_PASSED_ON = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
+_PASSED_ON = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
+
+# Normal screen, cursor shown, no mouse, no paste mode, usual keys, usual colours.
+_AS_USUAL = b"\x1b[?1049l\x1b[?25h\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?1015l\x1b[?2004l\x1b[?1004l\x1b[<u\x1b[m"
 
 
 def let_go_of_terminal(duplicates: list[int]) -> None:
-    """Point every descriptor that leads to the terminal elsewhere; standard input at a pipe that stays empty.
+    """Point every descriptor that leads to the terminal elsewhere; those that lead to a file or a pipe stay.
 
-    An input at /dev/null is always readable, and whoever polls it would spin.
+    Standard input goes to a pipe that stays empty: one at /dev/null is always readable, and whoever polls it would spin.
 
     Args:
-        duplicates: descriptors beside 0, 1 and 2 that lead there.
+        duplicates: descriptors beside 0, 1 and 2 that may lead there.
     """
     with contextlib.suppress(OSError):
         empty, _kept_open = os.pipe()
-        os.dup2(empty, 0)
+        if _leads_to_device(0):
+            os.dup2(empty, 0)
         null = os.open(os.devnull, os.O_WRONLY)
         for descriptor in (1, 2, *duplicates):
-            os.dup2(null, descriptor)
+            if _leads_to_device(descriptor):
+                os.dup2(null, descriptor)
+
+
+def _leads_to_device(descriptor: int) -> bool:
+    """Whether it leads to a terminal. One that is gone is no `isatty` any more, but still a device."""
+    try:
+        return stat.S_ISCHR(os.fstat(descriptor).st_mode)
+    except OSError:
+        return False
 
 
 class Front:
@@ -40,23 +56,25 @@ class Front:
     def __init__(self, pipe: int) -> None:
         self._pipe = pipe
 
-    def detach(self, duplicates: list[int]) -> None:
-        """Let the parent end, with status 0, while this process goes on without a terminal."""
+    def detach(self, duplicates: list[int], status: int = 0) -> None:
+        """Let the parent end, with that status, while this process goes on without a terminal."""
         with contextlib.suppress(OSError):
             os.setsid()
         let_go_of_terminal(duplicates)
         with contextlib.suppress(OSError):
-            os.write(self._pipe, b"d")
+            os.write(self._pipe, bytes([status]))
             os.close(self._pipe)
 
 
 def run_detachable(program: Callable[[Front], int]) -> int:
-    """Run the program in a child, and return its exit status, or 0 as soon as it detaches.
+    """Run the program in a child, and return its exit status, or what it gives as soon as it detaches.
 
-    A status above 128 is that of a program ended by a signal, as in a shell.
+    A status above 128 is that of a program ended by a signal, as in a shell. One that a signal has ended could not put
+    the terminal in order: that is done here.
     """
     sys.stdout.flush()
     sys.stderr.flush()
+    settings = _terminal_settings()
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
@@ -75,16 +93,31 @@ def run_detachable(program: Callable[[Front], int]) -> int:
             # Threads that are still busy, as with an import, must not hold up the end.
             os._exit(status)
     os.close(writing)
-    return _wait_for(child, reading)
+    return _wait_for(child, reading, settings)
 
 
-def _wait_for(child: int, pipe: int) -> int:
+def _terminal_settings() -> list[Any] | None:
+    try:
+        return termios.tcgetattr(0)
+    except termios.error:
+        return None
+
+
+def _put_in_order(settings: list[Any] | None) -> None:
+    """Make the terminal what it was before a program that had it was killed."""
+    if settings is not None:
+        with contextlib.suppress(termios.error, OSError):
+            termios.tcsetattr(0, termios.TCSADRAIN, settings)
+            os.write(1, _AS_USUAL)
+
+
+def _wait_for(child: int, pipe: int, settings: list[Any] | None) -> int:
     waking, wake = os.pipe()
     for descriptor in (waking, wake):
         os.set_blocking(descriptor, False)
     signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
-    signal.signal(signal.SIGHUP, lambda *_: None)  # The child gets it as well, and decides.
+    # Of a hang-up only the session's leader hears, which this process may be.
     for number in _PASSED_ON:
         signal.signal(number, lambda number, _: _pass_on(child, number))
     while True:
@@ -92,8 +125,8 @@ def _wait_for(child: int, pipe: int) -> int:
         if waking in ready:
             with contextlib.suppress(BlockingIOError):
                 os.read(waking, 4096)
-        if pipe in ready and os.read(pipe, 1):
-            return 0
+        if pipe in ready and (byte := os.read(pipe, 1)):
+            return byte[0]
         pid, status = os.waitpid(child, os.WUNTRACED | (0 if pipe in ready else os.WNOHANG))
         if pid == 0:
             continue
@@ -102,7 +135,10 @@ def _wait_for(child: int, pipe: int) -> int:
             os.kill(os.getpid(), signal.SIGSTOP)
             _pass_on(child, signal.SIGCONT)
             continue
-        return os.WEXITSTATUS(status) if os.WIFEXITED(status) else 128 + os.WTERMSIG(status)
+        if os.WIFEXITED(status):
+            return os.WEXITSTATUS(status)
+        _put_in_order(settings)
+        return 128 + os.WTERMSIG(status)
 
 
 def _pass_on(child: int, number: int) -> None:

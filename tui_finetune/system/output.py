@@ -24,11 +24,28 @@ def keep_terminal() -> list[int]:
     for number, name in ((1, "stdout"), (2, "stderr")):
         descriptor = os.dup(number)
         os.set_inheritable(descriptor, False)
-        stream = open(descriptor, "w", encoding="utf-8", errors="replace", newline="\n", closefd=False)  # noqa: SIM115
+        encoding = getattr(sys, name).encoding or "utf-8"
+        stream = open(descriptor, "w", encoding=encoding, errors="replace", newline="\n", closefd=False)  # noqa: SIM115
         setattr(sys, name, stream)
         setattr(sys, f"__{name}__", stream)
         duplicates.append(descriptor)
     return duplicates
+
+
+def open_missing() -> None:
+    """Lead standard input, output and error to /dev/null where they are closed.
+
+    Otherwise the next file that is opened would be number 1, and get what is printed.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+        if getattr(sys, name) is None:
+            stream = open(number, "r" if number == 0 else "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+            setattr(sys, name, stream)
+            setattr(sys, f"__{name}__", stream)
 
 
 @contextlib.contextmanager

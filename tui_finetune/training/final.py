@@ -54,6 +54,7 @@ def export(
     config: RunConfig,
     state: RunState,
     facts: dict[str, Any],
+    licence: str | None = None,
 ) -> None:
     """Write the final folder beside its place, then put it there, so that it is whole or not there.
 
@@ -61,7 +62,7 @@ def export(
         model, tokenizer: what is saved.
         final_dir: where it goes; what an earlier start of this run left there is replaced.
         base_model: the folder of the model that training began from, for the settings that suit it.
-        run_name, config, state, facts: for the plot and the model card.
+        run_name, config, state, facts, licence: for the plot and the model card.
     """
     final_dir.parent.mkdir(mode=PRIVATE_DIRECTORY, parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(prefix=f".{final_dir.name}-", dir=final_dir.parent))
@@ -71,7 +72,7 @@ def export(
         if base_model is not None and (base_model / MODEL_SETTINGS_FILE).is_file():
             shutil.copyfile(base_model / MODEL_SETTINGS_FILE, draft / MODEL_SETTINGS_FILE)
         draw_losses(state, draft / PLOT, run_name)
-        write_model_card(draft / CARD, run_name, config, state, facts=facts)
+        write_model_card(draft / CARD, run_name, config, state, facts=facts, licence=licence)
         for path in draft.rglob("*"):
             if path.is_file():
                 path.chmod(0o600)

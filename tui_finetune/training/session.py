@@ -16,7 +16,7 @@ from tui_finetune.errors import Cancelled, UserError
 from tui_finetune.presets import PRESETS
 from tui_finetune.resolution import Resolved
 from tui_finetune.runs import registry
-from tui_finetune.runs.control import take, waiting
+from tui_finetune.runs.control import drop_older, take, waiting
 from tui_finetune.runs.directory import RunDirectory
 from tui_finetune.runs.events import PHASE_LABELS, Phase
 from tui_finetune.runs.lock import RunLock
@@ -60,6 +60,7 @@ class TrainingSession:
         self.log: EventLog
         self._began = False
         self._cancel_checked = 0.0
+        self._made = time.time_ns()
 
     @classmethod
     def resume(cls, run: RunDirectory) -> TrainingSession:
@@ -83,7 +84,8 @@ class TrainingSession:
 
     def _run(self) -> Outcome:
         try:
-            take(self.directory.control_dir)  # Requests to an earlier start mean nothing to this one.
+            # Requests to an earlier start mean nothing to this one; what is asked from now on does.
+            drop_older(self.directory.control_dir, self._made)
             checkpoint = self._checkpoint_to_go_on_from()
             self._tell_start(checkpoint)
             details = self._train(checkpoint)
@@ -166,7 +168,10 @@ class TrainingSession:
         """All of it: data, model, training, final model. Returns the details of the last status event."""
         config = self.config
         with self._phase("checking", "Getting ready"):
-            # The heavy imports: five seconds or so.
+            # The heavy imports: five seconds or so. The plan may be importing them too.
+            from tui_finetune.models.heavy import import_libraries
+
+            import_libraries("torch", "transformers", "datasets", "transformers.models.auto", "transformers.trainer")
             from transformers import AutoConfig
 
             from tui_finetune.data.preparation import prepare
@@ -274,6 +279,7 @@ class TrainingSession:
 
     def _finish(self, trainer: Any, tokenizer: Any, final_dir: Path, details: dict[str, Any]) -> dict[str, Any]:
         """Write the final folder: the best checkpoint's weights where one was evaluated, else the newest."""
+        from tui_finetune.models.catalog import model_facts
         from tui_finetune.models.loading import model_folder
         from tui_finetune.training.final import CARD, PLOT, export, load_weights
 
@@ -293,6 +299,7 @@ class TrainingSession:
         if state.best_metric is not None:
             details |= {"eval_loss": state.best_metric, "best_step": best}
         config = self.config
+        known = model_facts(config.model_name_or_path)
         try:
             export(
                 trainer.model,
@@ -303,6 +310,7 @@ class TrainingSession:
                 config=config,
                 state=registry.load_state(self.directory),
                 facts=details,
+                licence=known.licence if known else None,
             )
             details |= {"plot": str(final_dir / PLOT), "card": str(final_dir / CARD)}
         except OSError as error:

@@ -44,7 +44,7 @@ class Item:
     enabled: bool = True
 
     def matches(self, words: Sequence[str]) -> bool:
-        text = f"{self.label}\n{self.key}".casefold()
+        text = self.label.casefold()
         return self.kept or all(word in text for word in words)
 
 
@@ -104,7 +104,9 @@ class FilterList(Vertical):
     .-narrow FilterList Input { margin-bottom: 0; }
     """
 
-    BINDINGS = [Binding("escape", "leave_filter", "Clear filter", show=False, id="list.clear")]
+    BINDINGS = [
+        Binding("escape", "leave_filter", "Clear filter", show=False, id="list.clear", tooltip="Clear the filter")
+    ]
 
     @dataclass
     class Looked(Message):

@@ -31,29 +31,41 @@ class Exchange(Vertical):
         self.prompt = prompt
         self.style = style
         self.reply = ""
+        self.caption = ""
+        self.is_over = False
+        self.went_wrong = False
 
     def compose(self) -> ComposeResult:
         if self.style == "turns":
             yield Static(Content(self.prompt), classes="said", markup=False)
-        yield Static(self._text("…"), classes="reply", markup=False)
+        yield Static(self._text(), classes="reply", markup=False)
         yield Static("", classes="caption", markup=False)
 
-    def _text(self, end: str = "") -> Content:
-        if self.style == "turns":
-            return Content.assemble(self.reply, (end, "$foreground 50%"))
-        return Content.assemble((self.prompt, "bold $primary"), self.reply, (end, "$foreground 50%"))
+    def on_mount(self) -> None:
+        self._show()  # a quick reply may be over before this is on the screen
+
+    def _text(self) -> Content:
+        end = "" if self.is_over else " …" if self.reply else "…"
+        said = "" if self.style == "turns" else self.prompt
+        return Content.assemble((said, "bold $primary"), self.reply, (end, "$foreground 50%"))
+
+    def _show(self) -> None:
+        if not self.is_mounted:
+            return
+        self.query_one(".reply", Static).update(self._text())
+        line = self.query_one(".caption", Static)
+        line.set_class(self.went_wrong, "-problem")
+        line.update(Content(self.caption))
 
     def add(self, text: str) -> None:
         """Show more of the reply."""
         self.reply += text
-        self.query_one(".reply", Static).update(self._text(" …"))
+        self._show()
 
     def finish(self, caption: str, *, problem: bool = False) -> None:
         """The reply is over; say how it was made, or what went wrong."""
-        self.query_one(".reply", Static).update(self._text())
-        line = self.query_one(".caption", Static)
-        line.set_class(problem, "-problem")
-        line.update(Content(caption))
+        self.caption, self.went_wrong, self.is_over = caption, problem, True
+        self._show()
 
 
 class Note(Static):

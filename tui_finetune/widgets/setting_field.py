@@ -100,7 +100,7 @@ class SettingField(Widget, can_focus=True):
 
     @property
     def choices(self) -> tuple[str, ...]:
-        return ("true", "false") if self.item.kind == "bool" else self.item.choices
+        return self.item.choices or (("true", "false") if self.item.kind == "bool" else ())
 
     def _value_column(self, width: int) -> int:
         """Where the value begins: in one line with the others, further left if it is too long for that."""

@@ -47,7 +47,9 @@ def amounts(config: RunConfig, plan: Plan | None) -> list[str]:
             run += f", about {rough_duration(plan.estimate.seconds)}"
         lines.append(run)
     if plan.estimate is not None:
-        lines.append(f"{size(plan.estimate.memory['total'])} memory{'' if plan.estimate.fits else ': more than is free'}")
+        lines.append(
+            f"{size(plan.estimate.memory['total'])} memory{'' if plan.estimate.fits else ': more than is free'}"
+        )
     return lines
 
 

@@ -1,0 +1,123 @@
+"""An empty machine for the real program: home, state, caches and working directory of its own, and a tiny model."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.pty.terminal import Terminal, wait_for
+from tests.tiny import make_model, sentences, write_jsonl
+from tui_finetune.runs.directory import RunDirectory
+from tui_finetune.runs.lock import holder
+
+PROGRAM = (sys.executable, "-m", "tui_finetune")
+PROBE = "FINETUNE_TUI_STATE"
+
+LONG = "max_steps: 100000\nlogging_steps: 1\nwarmup_steps: 0\nlearning_rate: 1.0e-3\nmax_length: 64\n"
+"""A run with these settings of the tiny model ends only when it is asked to."""
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_model(tmp_path_factory.mktemp("models") / "tiny")
+
+
+class Machine:
+    """Where the program runs.
+
+    Attributes:
+        folder: its working directory; `tiny` in it is a model whose runs go on until they are stopped, `data.jsonl` data.
+        environment: what it sees.
+    """
+
+    def __init__(self, base: Path, model: Path) -> None:
+        self.base = base
+        self.folder = base / "work"
+        for name in ("home", "state", "cache", "hub", "work"):
+            (base / name).mkdir()
+        shutil.copytree(model, self.folder / "tiny")
+        (self.folder / "tiny" / "finetune-tui.yaml").write_text(LONG)
+        write_jsonl(self.folder / "data.jsonl", sentences(60))
+        kept = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("SSH_", "HF_", "TEXTUAL", "XDG_", "FINETUNE_TUI")) and name not in {"NO_COLOR", "TMUX"}
+        }
+        self.environment = kept | {
+            "HOME": str(base / "home"), "FINETUNE_TUI_STATE": str(base / "state"), "FINETUNE_TUI_CACHE": str(base / "cache"),
+            "HF_HOME": str(base / "hub"), "HF_HUB_OFFLINE": "1", "TERM": "xterm-256color", "COLORTERM": "truecolor",
+            "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[2]),
+        }  # fmt: skip
+        self._terminals: list[Terminal] = []
+
+    def terminal(self, *arguments: str, command: tuple[str, ...] = PROGRAM, columns: int = 100, rows: int = 30,
+                 **environment: str) -> Terminal:  # fmt: skip
+        """Start the program on a terminal."""
+        terminal = Terminal(
+            [*command, *arguments], environment=self.environment | environment, folder=self.folder, columns=columns,
+            rows=rows,
+        )  # fmt: skip
+        self._terminals.append(terminal)
+        return terminal
+
+    def app_with_tiny_model(self, **options: str) -> Terminal:
+        """The app, with the tiny model chosen."""
+        terminal = self.terminal(**options)
+        terminal.wait(r"tiny\s+\d")
+        terminal.press("down", "enter")
+        terminal.wait("tiny → sea-tales")
+        return terminal
+
+    def training(self, **options: str) -> Terminal:
+        """The app, with a run of the tiny model that has taken some steps and won't end by itself."""
+        terminal = self.app_with_tiny_model(**options)
+        terminal.press("ctrl+r")
+        terminal.wait(r"step +[1-9]")
+        return terminal
+
+    @property
+    def run(self) -> RunDirectory:
+        """The only run there is."""
+        (path,) = (self.folder / "runs").iterdir()
+        return RunDirectory(path)
+
+    def trainer(self) -> psutil.Process:
+        """The process that trains the run."""
+        owner = wait_for(lambda: holder(self.run.lock_path), "nobody trains")
+        return psutil.Process(int(owner["pid"]))
+
+    def processes(self) -> list[psutil.Process]:
+        """The program's processes that are alive, also those in the background."""
+        found = []
+        for process in psutil.process_iter():
+            try:
+                if process.environ().get(PROBE) == self.environment[PROBE] and process.status() != psutil.STATUS_ZOMBIE:
+                    found.append(process)
+            except (psutil.Error, OSError):
+                continue
+        return found
+
+    def close(self) -> None:
+        for terminal in self._terminals:
+            terminal.__exit__(None, None, None)
+        for process in self.processes():
+            try:
+                process.send_signal(signal.SIGKILL)
+            except psutil.Error:
+                continue
+
+
+@pytest.fixture
+def machine(tmp_path: Path, tiny_model: Path) -> Iterator[Machine]:
+    machine = Machine(tmp_path, tiny_model)
+    yield machine
+    machine.close()
+
+

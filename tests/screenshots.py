@@ -1,0 +1,81 @@
+"""The pictures in screenshots/: the real program on a pty, in a real run of the default plan.
+
+    python -m tests.screenshots
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from tests.pty.pictures import draw
+from tests.pty.terminal import Terminal
+
+SCREENSHOTS = Path(__file__).parent.parent / "screenshots"
+COLUMNS, ROWS = 100, 30
+PROMPT = "They still sing of"
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        environment = {
+            **os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor", "FINETUNE_TUI_STATE": f"{folder}/.state",
+            "FINETUNE_TUI_CACHE": f"{folder}/.cache", "HF_HOME": f"{folder}/.hub", "PYTHONPATH": os.getcwd(),
+        }  # fmt: skip
+        for variable in ("SSH_CONNECTION", "SSH_TTY", "SSH_CLIENT", "HF_HUB_OFFLINE"):
+            environment.pop(variable, None)
+        (folder / "project").mkdir()
+        terminal = Terminal(
+            [sys.executable, "-m", "tui_finetune"], environment=environment, folder=folder / "project", columns=COLUMNS,
+            rows=ROWS,
+        )  # fmt: skip
+        with terminal:
+            take_all(terminal)
+            assert terminal.status() == 0
+
+
+def take_all(terminal: Terminal) -> None:
+    """Go through a first session and take a picture of every screen."""
+
+    def take(name: str, *, after: float = 1.0) -> None:
+        time.sleep(after)
+        draw(terminal.screen, SCREENSHOTS / f"{name}.png")
+        print(f"screenshots/{name}.png")
+
+    terminal.wait("steps")
+    take("model", after=3)
+    terminal.press("2")
+    terminal.wait("Tokens")
+    take("dataset")
+    terminal.press("3")
+    terminal.wait("learning_rate")
+    terminal.press(*["down"] * 12)
+    take("settings")
+    terminal.press("ctrl+r")
+    terminal.wait(r"epoch +1\.[3-9]")
+    terminal.press("g")
+    terminal.wait("(?i)once|tale|sing|sea|tide|harbour|lantern")
+    terminal.wait(r"epoch +(1\.[7-9]|2)")
+    take("training")
+    terminal.wait(r"epoch +2\.[3-9]")
+    terminal.press("ctrl+c")
+    terminal.wait("Stopped")
+    take("stopped", after=6)
+    terminal.press("5")
+    terminal.wait("(?i)enter")
+    terminal.write(PROMPT)
+    terminal.press("enter")
+    terminal.wait("tok/s")
+    take("chat")
+    terminal.press("escape", "6")
+    terminal.wait("starter-sea-tales-1")
+    take("runs")
+    terminal.press("ctrl+q")
+
+
+if __name__ == "__main__":
+    main()
