@@ -382,7 +382,7 @@ class RunConfig(BaseModel):
         group="Evaluation and saving",
         unset="auto",
         help="Steps between evaluations, where eval_strategy is 'steps'; auto is logging_steps.",
-        explanation="Five to twenty evaluations in a run are plenty.",
+        explanation="Each evaluation takes the time of a pass over the rows kept aside. Five to twenty in a run are plenty.",
     )
     save_strategy: Interval = setting(
         "epoch",

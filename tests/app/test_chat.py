@@ -108,7 +108,7 @@ def app_of(pilot: Pilot[Any]) -> FinetuneApp:
 
 async def until(pilot: Pilot[Any], done: Callable[[], bool]) -> None:
     """Let the app go on until something has happened."""
-    for _ in range(500):
+    for _ in range(200):
         await pilot.pause(0.02)
         if done():
             await pilot.pause()

@@ -70,8 +70,10 @@ class Machine:
     def app_with_tiny_model(self, **options: str) -> Terminal:
         """The app, with the tiny model chosen."""
         terminal = self.terminal(**options)
-        terminal.wait(r"tiny\s+\d")
-        terminal.press("down", "enter")
+        terminal.wait(r"tiny\s+\d(?s:.*)Choose")  # in the footer once the list has the focus
+        terminal.press("down")
+        terminal.wait("enter chooses it")
+        terminal.press("enter")
         terminal.wait("tiny → sea-tales")
         return terminal
 

@@ -25,8 +25,10 @@ KINDS = {
     ".csv": "csv",
     ".tsv": "tsv",
     ".parquet": "parquet",
+    ".arrow": "arrow",
 }
-TABLES = frozenset({"jsonl", "json", "csv", "tsv", "parquet"})
+TABLES = frozenset({"jsonl", "json", "csv", "tsv", "parquet", "arrow"})
+BINARY = frozenset({"parquet", "arrow"})
 """Kinds that have rows and columns, as against running text."""
 
 MAX_RECORD_BYTES = 16 * 1024 * 1024
@@ -59,7 +61,7 @@ def kind_of(path: Path) -> tuple[str, bool] | None:
     packed = bool(suffixes) and suffixes[-1] == ".gz"
     suffix = (suffixes[-2] if len(suffixes) == 2 else "") if packed else (suffixes[-1] if suffixes else "")
     kind = KINDS.get(suffix)
-    if kind is None or (packed and kind == "parquet"):
+    if kind is None or (packed and kind in BINARY):
         return None
     return kind, packed
 
@@ -84,7 +86,7 @@ def find_files(name: str) -> tuple[list[DataFile], list[Problem]] | None:
     """
     path = Path(name).expanduser()
     if path.is_file():
-        return [_data_file(path)], []
+        return [data_file(path)], []
     if path.is_dir():
         found = [p for p in sorted(path.rglob("*")) if not _hidden(p.relative_to(path)) and p.is_file()]
         return _choose(found, name)
@@ -114,7 +116,7 @@ def _choose(found: list[Path], name: str) -> tuple[list[DataFile], list[Problem]
     if not kinds:
         raise UserError(
             f"{name} has no data files" if found else f"{name} has no files",
-            f"data files end in {', '.join(KINDS)}; all but .parquet may also be .gz",
+            f"data files end in {', '.join(KINDS)}; all but .parquet and .arrow may also be .gz",
             setting="dataset_name",
         )
     tables = [path for path, (kind, _) in kinds.items() if kind in TABLES]
@@ -126,15 +128,16 @@ def _choose(found: list[Path], name: str) -> tuple[list[DataFile], list[Problem]
         message = f"{first.name} is not read" if left == 1 else f"{left} files are not read, {first.name} the first"
         remedy = "text files beside tables are taken for notes" if tables else "name the file itself to read it"
         problems.append(Problem(str(first), None, message, remedy))
-    return [_data_file(path) for path in taken], problems
+    return [data_file(path) for path in taken], problems
 
 
-def _data_file(path: Path) -> DataFile:
+def data_file(path: Path) -> DataFile:
+    """A data file that is there; raises UserError where its name is none of a data file."""
     kind = kind_of(path)
     if kind is None:
         raise UserError(
             f"{path}: not a kind of file that can be read as data",
-            f"data files end in {', '.join(KINDS)}; all but .parquet may also be .gz",
+            f"data files end in {', '.join(KINDS)}; all but .parquet and .arrow may also be .gz",
             setting="dataset_name",
         )
     status = path.stat()

@@ -8,7 +8,9 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from tui_finetune.config import RunConfig
-from tui_finetune.data.formats import Format, recognise
+from tui_finetune.data.conversations import Unfit
+from tui_finetune.data.documents import Reader, leave_out, none_left, take_note
+from tui_finetune.data.formats import recognise
 from tui_finetune.data.problems import Problem, Tally
 from tui_finetune.data.progress import Report, Ticker
 from tui_finetune.data.segments import Example, plain_text
@@ -53,6 +55,8 @@ class Preview:
         documents: rows with text; an estimate where sampled.
         token_lengths: tokens of each document that was looked at, in order; for the histogram.
         max_length: tokens of a training row, as assumed for over_max_length.
+        splits: whether documents that are longer may be split; otherwise their end is cut off.
+        out_of_reach: the places in `token_lengths` of documents with nothing to learn in their first max_length tokens.
     """
 
     name: str
@@ -72,6 +76,8 @@ class Preview:
     documents: int = 0
     token_lengths: list[int] = field(default_factory=list)
     max_length: int = USUAL_MAX_LENGTH
+    splits: bool = True
+    out_of_reach: list[int] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
         """The object that `preview --json` prints."""
@@ -109,14 +115,11 @@ def preview(
     shape = recognise(source, config)
     limit = max_length or config.max_length or USUAL_MAX_LENGTH
     total = len(source.rows)
-    look = _Look(source, shape, config, tokenizer, report)
+    reader = Reader(shape, config, tokenizer)
+    look = _Look(source, reader, config, tokenizer, report, limit)
     look.through(max_rows)
     if not look.documents:
-        raise UserError(
-            f"{source.name}: no row has text in '{shape.columns[0]}'",
-            "choose another column with dataset_text_field, or other data",
-            setting="dataset_text_field",
-        )
+        raise none_left(source, shape, look.tally)
     scale = total / look.seen
     documents = round(look.documents * scale)
     problems = source.problems + look.tally.problems()
@@ -131,12 +134,13 @@ def preview(
     has_tokens = tokenizer is not None
     return Preview(
         name=source.name, files=source.files, columns=list(source.rows.column_names), format=shape.name,
-        reason=shape.reason, mapping=shape.mapping, rows=total, examples=look.examples,
+        reason=reader.reason, mapping=shape.mapping, rows=total, examples=look.examples,
         lengths=_lengths(look.lengths, limit, scale) if has_tokens else None,
         tokens=round(sum(look.lengths) * scale) if has_tokens else None,
         trained_tokens=round(look.trained * scale) if has_tokens else None,
         duplicates=look.duplicates, problems=problems, sampled=look.seen if look.seen < total else None,
-        documents=documents, token_lengths=look.lengths, max_length=limit,
+        documents=documents, token_lengths=look.lengths, max_length=limit, splits=reader.splits,
+        out_of_reach=look.out_of_reach,
     )  # fmt: skip
 
 
@@ -161,20 +165,26 @@ def _lengths(lengths: list[int], limit: int, scale: float) -> Lengths:
 class _Look:
     """One look at some rows of a data set."""
 
-    def __init__(self, source: Source, shape: Format, config: RunConfig, tokenizer: Any, report: Report | None) -> None:
-        self.source, self.shape, self.config, self.tokenizer, self.report = source, shape, config, tokenizer, report
+    def __init__(
+        self, source: Source, reader: Reader, config: RunConfig, tokenizer: Any, report: Report | None, limit: int
+    ) -> None:
+        self.source, self.reader, self.config, self.tokenizer = source, reader, config, tokenizer
+        self.report, self.limit = report, limit
         self.tally = Tally()
         self.examples: list[Example] = []
         self.lengths: list[int] = []
+        self.out_of_reach: list[int] = []
         self.seen = self.documents = self.trained = self.duplicates = 0
 
     def through(self, max_rows: int) -> None:
         """Look at no more than so many rows, in as many characters as are allowed."""
-        from tui_finetune.data.rows_writer import leave_out
         from tui_finetune.data.tokenization import Encoder, batched
 
+        reader = self.reader
         plain = not self.config.packing and not self.config.train_on_eos
-        encoder = Encoder(self.tokenizer, train_on_eos=self.config.train_on_eos) if self.tokenizer is not None else None
+        encoder = None
+        if self.tokenizer is not None:
+            encoder = Encoder(self.tokenizer, train_on_eos=self.config.train_on_eos, rendered=reader.rendered)
         tick = Ticker(self.report, min(len(self.source.rows), max_rows), "rows")
         texts: set[int] = set()
 
@@ -182,10 +192,12 @@ class _Look:
             characters = 0
             for row, values in self._rows(max_rows):
                 self.seen += 1
-                example = self.shape.example(values, keep_blank=plain)
-                if example is None:
-                    leave_out(self.tally, self.source, row, "no text")
+                try:
+                    example = reader.example(values, keep_blank=plain)
+                except Unfit as unfit:
+                    leave_out(self.tally, self.source, row, unfit.what)
                     continue
+                take_note(self.tally, self.source, row, reader)
                 text = plain_text(example)
                 self.documents += 1
                 self.duplicates += hash(text) in texts
@@ -200,13 +212,15 @@ class _Look:
         for batch in batched(documents()):
             if encoder is not None:
                 for tokens in encoder.encode([example for _, example in batch]):
+                    if reader.masked and not tokens.trained[1 : self.limit].any():
+                        self.out_of_reach.append(len(self.lengths))
                     self.lengths.append(len(tokens.ids))
                     self.trained += int(tokens.trained.sum())
             tick(self.seen)
 
     def _rows(self, max_rows: int) -> Iterator[tuple[int, dict[str, Any]]]:
         """Numbered rows: all, or blocks spread evenly over the data set, the first rows among them."""
-        rows = self.source.rows.select_columns(self.shape.columns).with_format("arrow")
+        rows = self.source.rows.select_columns(self.reader.shape.columns).with_format("arrow")
         total = len(rows)
         blocks = min(SAMPLE_BLOCKS, max_rows) if total > max_rows else math.ceil(total / 500)
         size = max_rows // blocks if total > max_rows else 500
@@ -230,18 +244,22 @@ def estimate_rows(data: Preview, config: RunConfig) -> int:
         share = config.validation_split
         return max(data.documents - math.ceil(share if share >= 1 else share * data.documents), 1)
     limit = data.max_length
+    # What has nothing to learn within reach is left out, as if it had no tokens.
+    lengths = list(data.token_lengths)
+    for number in data.out_of_reach:
+        lengths[number] = 0
     if data.sampled is None:
-        chosen, share = [data.token_lengths[number] for number in divide(data.documents, config)[0]], 1.0
+        chosen, share = [lengths[number] for number in divide(data.documents, config)[0]], 1.0
     else:
         aside = config.validation_split
         kept = data.documents - (aside if aside >= 1 else aside * data.documents)
-        chosen, share = data.token_lengths, max(kept, 1) / len(data.token_lengths)
+        chosen, share = lengths, max(kept, 1) / len(lengths)
     if config.excess_length_strategy == "drop":
         chosen = [length for length in chosen if length <= limit]
     pieces = [min(length, limit) for length in chosen]
-    if config.excess_length_strategy == "split":
+    if config.excess_length_strategy == "split" and data.splits:
         pieces += [min(length - start, limit) for length in chosen for start in range(limit, length, limit)]
-    if config.packing or config.train_on_eos:
+    if config.packing or config.train_on_eos or not data.splits:
         pieces = [piece for piece in pieces if piece > 1]
     rows = len(best_fit(pieces, limit)) if config.packing else len(pieces)
     return max(round(rows * share), 1)

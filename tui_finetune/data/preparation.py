@@ -12,10 +12,12 @@ import numpy as np
 
 from tui_finetune.config import RunConfig
 from tui_finetune.data.cache import Entry, fingerprint
+from tui_finetune.data.conversations import Unfit
+from tui_finetune.data.documents import Reader, documents, leave_out, none_left, take_note
 from tui_finetune.data.formats import Format, recognise
 from tui_finetune.data.problems import Problem, Tally
 from tui_finetune.data.progress import Report, Ticker
-from tui_finetune.data.rows_writer import DataStatistics, Indices, RowsWriter, documents, leave_out
+from tui_finetune.data.rows_writer import DataStatistics, Indices, RowsWriter
 from tui_finetune.data.sources import Source
 from tui_finetune.data.tokenization import tokenizer_fingerprint
 from tui_finetune.errors import UserError
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DataStatistics", "PreparedData", "divide", "prepare"]
 
-PREPARING = 1
+PREPARING = 2
 """Raise this when preparing changes, so that nothing prepared the old way is taken from the cache."""
 
 Notice = tuple[str, str]
@@ -44,6 +46,9 @@ class PreparedData:
         problems: rows that were left out, and other oddities of the data.
         format: how rows became documents.
         fingerprint: a name for exactly these rows.
+        chat_template: the template that the data was put into words by, to be saved with the tokenizer; None where none
+            was used, or where the tokenizer has it.
+        end_token: the token that ends the assistant's turns, where a chat template has one; generation must stop there.
     """
 
     train: Dataset
@@ -55,6 +60,8 @@ class PreparedData:
     problems: list[Problem] = field(default_factory=list)
     format: Format | None = None
     fingerprint: str = ""
+    chat_template: str | None = None
+    end_token: int | None = None
 
 
 def prepare(
@@ -77,6 +84,7 @@ def prepare(
         UserError: the text's column can't be found, there are too few rows for the split, nothing is left to train on.
     """
     shape = recognise(source, config)
+    reader = Reader(shape, config, tokenizer)
     plain = not config.packing and not config.train_on_eos and shape.name == "text"
     if plain and tokenizer.pad_token_id is None:
         if tokenizer.eos_token is None:
@@ -87,7 +95,7 @@ def prepare(
             )
         tokenizer.pad_token = tokenizer.eos_token
     key = fingerprint(
-        PREPARING, source.fingerprint, [shape.name, shape.mapping], tokenizer_fingerprint(tokenizer), max_length,
+        PREPARING, source.fingerprint, reader.identity, tokenizer_fingerprint(tokenizer), max_length,
         config.packing, config.excess_length_strategy, config.train_on_eos, config.validation_split, config.seed,
     )  # fmt: skip
     entry = Entry("prepared", key)
@@ -95,8 +103,8 @@ def prepare(
     for _ in range(2):
         if (meta := entry.meta()) is None:
             tally = Tally()
-            train, evaluation = divide(_count(source, shape, plain, tally, report), config)
-            writer = RowsWriter(source, config, tokenizer, max_length, shape, plain=plain, tally=tally, report=report)
+            train, evaluation = divide(_count(source, reader, plain, tally, report), config)
+            writer = RowsWriter(source, config, tokenizer, max_length, reader, plain=plain, tally=tally, report=report)
             writer.write(entry, train, evaluation)
             meta = entry.meta()
         try:
@@ -110,7 +118,8 @@ def prepare(
     problems = source.problems + [Problem(**problem) for problem in meta["problems"]]
     return PreparedData(
         *result, _collator(tokenizer, config, max_length, plain), statistics, config.packing,
-        _notices(statistics, config, tokenizer, max_length), problems, shape, key,
+        _notices(statistics, config, reader, tokenizer, max_length), problems, shape, key, reader.template,
+        reader.end_token(),
     )  # fmt: skip
 
 
@@ -136,23 +145,20 @@ def _load(path: Path, config: RunConfig) -> tuple[Dataset, Dataset | None]:
     return rows.select(train_rows), rows.select(eval_rows) if len(eval_rows) else None
 
 
-def _count(source: Source, shape: Format, plain: bool, tally: Tally, report: Report | None) -> int:
-    """How many rows have text; notes those without."""
+def _count(source: Source, reader: Reader, plain: bool, tally: Tally, report: Report | None) -> int:
+    """How many rows have a document; notes those without."""
     tick = Ticker(report, len(source.rows), "rows looked through")
     usable = 0
-    for row, example in enumerate(documents(source, shape, keep_blank=plain)):
-        if example is None:
-            leave_out(tally, source, row, "no text")
+    for row, example in enumerate(documents(source, reader, keep_blank=plain)):
+        if isinstance(example, Unfit):
+            leave_out(tally, source, row, example.what)
         else:
+            take_note(tally, source, row, reader)
             usable += 1
         if row % 256 == 0:
             tick(row)
     if not usable:
-        raise UserError(
-            f"{source.name}: no row has text in '{shape.columns[0]}'",
-            "choose another column with dataset_text_field, or other data",
-            setting="dataset_text_field",
-        )
+        raise none_left(source, reader.shape, tally)
     return usable
 
 
@@ -182,10 +188,12 @@ def divide(count: int, config: RunConfig) -> tuple[Indices, Indices]:
     return tuple(np.asarray(split[part].with_format("numpy")["document"][:], np.int64) for part in ("train", "test"))  # type: ignore[return-value]
 
 
-def _notices(statistics: DataStatistics, config: RunConfig, tokenizer: Any, max_length: int) -> list[Notice]:
+def _notices(
+    statistics: DataStatistics, config: RunConfig, reader: Reader, tokenizer: Any, max_length: int
+) -> list[Notice]:
     """What the user should know before it is trained on."""
     notices: list[Notice] = []
-    if config.train_on_eos and tokenizer.eos_token_id is None:
+    if config.train_on_eos and tokenizer.eos_token_id is None and reader.end_token() is None:
         notices.append(
             (
                 "the tokenizer has no end-of-text token: the model will not learn when to stop",
@@ -197,11 +205,12 @@ def _notices(statistics: DataStatistics, config: RunConfig, tokenizer: Any, max_
         notices.append(
             (f"{statistics.left_out:,} of {total:,} rows are left out", "`finetune-tui preview` shows which and why")
         )
-    if statistics.over_max_length and config.excess_length_strategy == "truncate":
+    over, strategy = statistics.over_max_length, config.excess_length_strategy
+    if over and strategy != "drop" and (strategy == "truncate" or not reader.splits):
         notices.append(
             (
-                f"{statistics.over_max_length:,} texts are longer than {max_length} tokens, and cut off there",
-                "set excess_length_strategy: split, or a larger max_length",
+                f"{over:,} {'texts' if reader.splits else 'rows'} are longer than {max_length} tokens, and cut off there",
+                "set a larger max_length, or excess_length_strategy: " + ("split" if reader.splits else "drop"),
             )
         )
     return notices

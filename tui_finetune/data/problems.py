@@ -48,10 +48,20 @@ class Tally:
         seen, first = self._counts.get((file, what, remedy), (0, row))
         self._counts[file, what, remedy] = (seen + count, first)
 
+    def most_frequent(self) -> Problem | None:
+        """The problem that most rows have; None where there is none."""
+        return max(self._all(), key=lambda counted: counted[0], default=(0, None))[1]
+
     def problems(self) -> list[Problem]:
+        return [problem for _, problem in self._all()]
+
+    def _all(self) -> list[tuple[int, Problem]]:
         return [
-            Problem(
-                file, row, f"a row with {what}" if count == 1 else f"{count:,} rows with {what}, first here", remedy
+            (
+                count,
+                Problem(
+                    file, row, f"a row with {what}" if count == 1 else f"{count:,} rows with {what}, first here", remedy
+                ),
             )
             for (file, what, remedy), (count, row) in self._counts.items()
         ]

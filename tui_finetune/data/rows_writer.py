@@ -14,7 +14,8 @@ import pyarrow as pa
 
 from tui_finetune.config import RunConfig
 from tui_finetune.data.cache import Entry
-from tui_finetune.data.formats import Format
+from tui_finetune.data.conversations import Unfit
+from tui_finetune.data.documents import Reader, documents, leave_out
 from tui_finetune.data.packing import Packer, labels_of
 from tui_finetune.data.problems import Tally
 from tui_finetune.data.progress import Report, Ticker
@@ -94,7 +95,7 @@ class RowsWriter:
     """Makes the rows of a data set that isn't in the cache yet."""
 
     def __init__(
-        self, source: Source, config: RunConfig, tokenizer: Any, max_length: int, shape: Format, *, plain: bool,
+        self, source: Source, config: RunConfig, tokenizer: Any, max_length: int, reader: Reader, *, plain: bool,
         tally: Tally, report: Report | None,
     ) -> None:  # fmt: skip
         """
@@ -102,9 +103,9 @@ class RowsWriter:
             plain: make them as the plain script does (see `preparation.prepare`).
             tally: takes the rows that are left out.
         """
-        self.source, self.config, self.tokenizer, self.shape = source, config, tokenizer, shape
+        self.source, self.config, self.tokenizer, self.reader = source, config, tokenizer, reader
         self.max_length, self.plain, self.tally, self.report = max_length, plain, tally, report
-        self.encoder = Encoder(tokenizer, train_on_eos=config.train_on_eos)
+        self.encoder = Encoder(tokenizer, train_on_eos=config.train_on_eos, rendered=reader.rendered)
         self.left_out = self.tokens = self.trained = self.over = self.highest = self.longest = 0
 
     def write(self, entry: Entry, train: Indices, evaluation: Indices) -> None:
@@ -144,6 +145,8 @@ class RowsWriter:
     def _why_nothing(self) -> str:
         if self.config.excess_length_strategy == "drop" and self.over:
             return "every text is longer than max_length: set excess_length_strategy: split"
+        if not self.reader.splits and self.over:
+            return "what is to be learnt begins beyond max_length: set a larger max_length"
         return "the texts are too short to learn from: they have one token at most"
 
     def _encoded(self) -> Iterator[tuple[int, Example, Tokens]]:
@@ -151,8 +154,8 @@ class RowsWriter:
         tick = Ticker(self.report, len(self.source.rows), "rows")
         numbered = (
             (row, example)
-            for row, example in enumerate(documents(self.source, self.shape, keep_blank=self.plain))
-            if example is not None
+            for row, example in enumerate(documents(self.source, self.reader, keep_blank=self.plain))
+            if not isinstance(example, Unfit)
         )
         for batch in batched(numbered):
             encoded = self.encoder.encode([example for _, example in batch])
@@ -174,7 +177,7 @@ class RowsWriter:
             if strategy == "drop":
                 self._leave_out(row, "more than max_length tokens")
                 return []
-            if strategy == "truncate":
+            if strategy == "truncate" or not self.reader.splits:
                 pieces = [self.encoder.truncated(example, limit)] if self.plain else [tokens.cut(0, limit)]
             else:
                 pieces = [tokens.cut(start, start + limit) for start in range(0, len(tokens.ids), limit)]
@@ -182,7 +185,8 @@ class RowsWriter:
             # The first token of a row is not predicted from anything.
             pieces = [piece for piece in pieces if piece.trained[1:].any()]
             if not pieces:
-                self._leave_out(row, "nothing to learn")
+                cut = len(tokens.ids) > limit and tokens.trained[1:].any()
+                self._leave_out(row, "nothing to learn within max_length tokens" if cut else "nothing to learn")
         for piece in pieces:
             self.tokens += len(piece.ids)
             self.trained += int(piece.trained.sum())
@@ -229,16 +233,3 @@ class RowsWriter:
             np.save(directory / f"{name}.npy", rows)
             counts.append(len(rows))
         return counts[0], counts[1]
-
-
-def documents(source: Source, shape: Format, *, keep_blank: bool = False) -> Iterator[Example | None]:
-    """The document in each row, in order; None for a row without text."""
-    for batch in source.batches(shape.columns):
-        for row in batch:
-            yield shape.example(row, keep_blank=keep_blank)
-
-
-def leave_out(tally: Tally, source: Source, row: int, what: str) -> None:
-    """Note a row that is left out, with its place."""
-    file, number = source.place(row)
-    tally.add(file, number, what, "left out")

@@ -20,3 +20,14 @@ Example = list[Segment]
 def plain_text(example: Example) -> str:
     """The document as one text."""
     return example[0].text if len(example) == 1 else "".join(segment.text for segment in example)
+
+
+def merged(segments: Example) -> Example:
+    """The same document in as few segments as it can be."""
+    result: Example = []
+    for segment in segments:
+        if result and result[-1].trained == segment.trained:
+            result[-1] = Segment(result[-1].text + segment.text, segment.trained)
+        elif segment.text:
+            result.append(segment)
+    return result

@@ -19,6 +19,7 @@ from tui_finetune.data.files import ByteStream, DataFile, find_files, looks_like
 from tui_finetune.data.hub import load_hub
 from tui_finetune.data.problems import Problem, Tally
 from tui_finetune.data.progress import Report, Ticker
+from tui_finetune.data.saved import saved_files
 from tui_finetune.data.samples import Sample, list_samples, sample_path
 from tui_finetune.errors import UserError
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Sample", "Source", "list_samples", "open_dataset"]
 
-READING = 1
+READING = 2
 """Raise this when reading changes, so that nothing read the old way is taken from the cache."""
 
 BATCH_ROWS = 500
@@ -47,6 +48,7 @@ class Source:
         fingerprint: a name for exactly this content.
         columns: for local files, what each column holds; all are stored as text (see `tables`). None for the hub.
         layout: how plain text was divided into documents, in words; else ''.
+        note: what else should be known about where it is from, in words; else ''.
         parts: for local files, the Arrow files that `rows` are in.
     """
 
@@ -57,6 +59,7 @@ class Source:
     fingerprint: str
     columns: dict[str, Column] | None = None
     layout: str = ""
+    note: str = ""
     parts: list[Path] = field(default_factory=list)
 
     def place(self, row: int) -> tuple[str, int]:
@@ -102,6 +105,9 @@ def open_dataset(config: RunConfig, report: Report | None = None) -> Source:
     """
     name = config.dataset_name
     sample = sample_path(name)
+    if not sample and (saved := saved_files(name, config.dataset_train_split)) is not None:
+        files, note = saved
+        return _open_files(name, files, [], report, note)
     found = find_files(str(sample) if sample else name)
     if found is None:
         if looks_like_path(name):
@@ -132,7 +138,9 @@ def _missing(name: str) -> UserError:
     return UserError(f"{name}: no such file or folder", remedy, setting="dataset_name")
 
 
-def _open_files(name: str, files: list[DataFile], problems: list[Problem], report: Report | None) -> Source:
+def _open_files(
+    name: str, files: list[DataFile], problems: list[Problem], report: Report | None, note: str = ""
+) -> Source:
     from datasets import Dataset, concatenate_datasets
 
     from tui_finetune.data.tables import Column
@@ -162,7 +170,7 @@ def _open_files(name: str, files: list[DataFile], problems: list[Problem], repor
     }
     problems = problems + [Problem(**problem) for problem in meta["problems"]]
     rows = tables[0] if len(tables) == 1 else concatenate_datasets(tables)
-    return Source(rows, name, [file.name for file in files], problems, key, columns, meta["layout"], parts)
+    return Source(rows, name, [file.name for file in files], problems, key, columns, meta["layout"], note, parts)
 
 
 def _read(entry: Entry, files: list[DataFile], report: Report | None) -> None:
@@ -207,10 +215,11 @@ def _rows(file: DataFile, layouts: dict[str, str]) -> Iterator[tuple[int, dict[s
     """The rows of a file, each with its line or row and with how many bytes of the file have been used."""
     from tui_finetune.data import csv_reader, json_reader, text_reader
 
-    if file.kind == "parquet":
+    if file.kind in {"parquet", "arrow"}:
+        from tui_finetune.data.arrow_reader import read_arrow
         from tui_finetune.data.parquet_reader import read_parquet
 
-        for number, row in read_parquet(file):
+        for number, row in (read_parquet if file.kind == "parquet" else read_arrow)(file):
             yield number, row, 0
         return
     with ByteStream(file) as stream:

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tui_finetune.data.segments import Example, plain_text
+from tui_finetune.errors import UserError
 
 Ids = npt.NDArray[np.int32]
 Mask = npt.NDArray[np.bool_]
@@ -33,24 +34,34 @@ class Tokens(NamedTuple):
 class Encoder:
     """Turns documents into tokens with a fast tokenizer, many at a time."""
 
-    def __init__(self, tokenizer: Any, *, train_on_eos: bool) -> None:
+    def __init__(self, tokenizer: Any, *, train_on_eos: bool, rendered: bool = False) -> None:
         """
         Args:
             tokenizer: of transformers.
+            rendered: the documents are whole as they are, special tokens included: none is added.
             train_on_eos: end each document with the end-of-text token, trained on; unless the tokenizer, or the text
                 itself, has put it there already. Otherwise no token is added, and padding tokens in the text, which
                 often are end-of-text tokens, are not trained on.
         """
         self.tokenizer = tokenizer
         self.train_on_eos = train_on_eos
+        self.rendered = rendered
         self.eos_id: int | None = tokenizer.eos_token_id
         self.pad_id: int | None = tokenizer.pad_token_id
+        self.special_ids = frozenset(tokenizer.all_special_ids)
 
     def encode(self, examples: list[Example]) -> list[Tokens]:
         """The tokens of each document, whole, however long."""
         masked = any(not segment.trained for example in examples for segment in example)
+        if masked and not self.tokenizer.is_fast:
+            raise UserError(
+                "the model's tokenizer can't tell which token is which part of a text, so none can be left unlearnt",
+                "set train_on_inputs: true to learn all of it, or choose another model",
+                setting="completion_only_loss",
+            )
+        texts = [plain_text(example) for example in examples]
         encoded = self.tokenizer(
-            [plain_text(example) for example in examples], add_special_tokens=True, padding=False, truncation=False,
+            texts, add_special_tokens=not self.rendered, padding=False, truncation=False,
             return_attention_mask=False, return_token_type_ids=False, return_offsets_mapping=masked, verbose=False,
         )  # fmt: skip
         result = []
@@ -58,9 +69,37 @@ class Encoder:
             ids = np.array(encoded["input_ids"][number], np.int32)
             trained = np.ones(len(ids), np.bool_)
             if masked:
-                trained = _trained_tokens(example, np.array(encoded["offset_mapping"][number], np.int64))
-            result.append(self._end(ids, trained))
+                offsets = np.array(encoded["offset_mapping"][number], np.int64).reshape(-1, 2)
+                trained = self._trained_tokens(example, ids, offsets)
+            result.append(Tokens(ids, trained) if self.rendered else self._end(ids, trained))
         return result
+
+    def _trained_tokens(self, example: Example, ids: Ids, offsets: npt.NDArray[np.int64]) -> Mask:
+        """Which tokens are trained on: those that have a character of a trained segment.
+
+        Args:
+            example: the document.
+            ids: its tokens.
+            offsets: begin and end of each token in the document's text, in characters; (n, 2).
+        """
+        begins, ends = offsets[:, 0], offsets[:, 1]
+        empty = np.flatnonzero(begins >= ends)
+        if len(empty):
+            # Tokens without characters were added by the tokenizer; or are spaces, which some tokenizers leave out: these
+            # reach to the next token.
+            begins, ends = begins.copy(), ends.copy()
+            length = sum(len(segment.text) for segment in example)
+            for number in empty.tolist():
+                if int(ids[number]) in self.special_ids:
+                    continue
+                begins[number] = ends[number - 1] if number else 0
+                ends[number] = next((b for b, e in offsets[number + 1 :].tolist() if e > b), length)
+        sizes = [len(segment.text) for segment in example]
+        bounds = np.cumsum([0, *sizes])
+        before = np.cumsum([0, *(size * segment.trained for size, segment in zip(sizes, example, strict=True))])
+        # Trained characters before a position, at the begin and the end of each token.
+        trained: Mask = np.interp(ends, bounds, before) > np.interp(begins, bounds, before)
+        return trained
 
     def truncated(self, example: Example, max_length: int) -> Tokens:
         """A document cut by the tokenizer itself, which keeps the tokens that it adds."""
@@ -79,23 +118,6 @@ class Encoder:
             return Tokens(ids, np.append(trained, trained[-1]))
         trained[-1] = True
         return Tokens(ids, trained)
-
-
-def _trained_tokens(example: Example, offsets: npt.NDArray[np.int64]) -> Mask:
-    """Which tokens are trained on: those whose last character is in a trained segment.
-
-    Args:
-        example: the document.
-        offsets: begin and end of each token in the document's text, in characters; (n, 2).
-    """
-    if not len(offsets):
-        return np.zeros(0, np.bool_)
-    ends = np.cumsum([len(segment.text) for segment in example])
-    last = np.maximum(offsets[:, 1] - 1, 0)
-    segments = np.minimum(np.searchsorted(ends, last, side="right"), len(example) - 1)
-    trained: Mask = np.array([segment.trained for segment in example])[segments]
-    # Tokens without characters are added by the tokenizer; they belong to no segment.
-    return trained & (offsets[:, 1] > offsets[:, 0])
 
 
 def batched(documents: Iterable[tuple[int, Example]]) -> Iterator[list[tuple[int, Example]]]:

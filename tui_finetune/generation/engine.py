@@ -219,6 +219,9 @@ class Engine:
         Raises:
             UserError: it can't be had.
         """
+        from tui_finetune.models.heavy import import_libraries
+
+        import_libraries("torch", "transformers")
         import torch
 
         from tui_finetune.models.devices import best_device, device_facts

@@ -10,9 +10,17 @@ from importlib import import_module
 
 _LOCK = threading.Lock()
 
+# transformers imports its parts when they are first asked for: those that everything here asks for come at once.
+_PARTS = {
+    "transformers": tuple(
+        f"transformers.models.auto.{part}_auto" for part in ("configuration", "tokenization", "modeling")
+    )
+}
+
 
 def import_libraries(*names: str) -> None:
     """Import packages, as 'torch' or 'transformers', after any other thread that is importing some."""
     with _LOCK:
         for name in names:
-            import_module(name)
+            for part in (name, *_PARTS.get(name, ())):
+                import_module(part)

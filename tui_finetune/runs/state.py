@@ -34,6 +34,7 @@ class RunState:
         steps, losses: training loss over steps, in two lists of one length.
         eval_steps, eval_losses: evaluation loss over steps, likewise.
         latest: the newest value of every metric, and of `step` and `epoch`.
+        asked_for: the steps of evaluations that were asked for on the side.
         best_eval_loss, best_step: the lowest evaluation loss and its step.
         checkpoints: checkpoint events, oldest first; of a step saved again, the newest.
         samples, notices: those events, oldest first.
@@ -53,6 +54,7 @@ class RunState:
     eval_steps: list[int] = field(default_factory=list)
     eval_losses: list[float] = field(default_factory=list)
     latest: dict[str, Any] = field(default_factory=dict)
+    asked_for: set[int] = field(default_factory=set)
     best_eval_loss: float | None = None
     best_step: int | None = None
     checkpoints: list[Event] = field(default_factory=list)
@@ -121,12 +123,11 @@ class RunState:
         self.latest = {"step": step}
         if self.losses:
             self.latest["loss"] = self.losses[-1]
-        if self.eval_losses:
-            self.latest["eval_loss"] = self.eval_losses[-1]
-            self.best_eval_loss = min(self.eval_losses)
-            self.best_step = self.eval_steps[self.eval_losses.index(self.best_eval_loss)]
-        else:
-            self.best_eval_loss = self.best_step = None
+        self.best_eval_loss = self.best_step = None
+        for evaluated, loss in zip(self.eval_steps, self.eval_losses, strict=True):
+            self.latest["eval_loss"] = loss
+            if evaluated not in self.asked_for and (self.best_eval_loss is None or loss < self.best_eval_loss):
+                self.best_eval_loss, self.best_step = loss, evaluated
 
     def _on_phase(self, event: Event) -> None:
         self.phase = str(event.get("phase", ""))
@@ -157,7 +158,9 @@ class RunState:
             self.eval_steps.append(step)
             self.eval_losses.append(loss)
             # An evaluation that was asked for on the side saves no checkpoint, so it can't be the best.
-            if not numbers.get("asked_for") and (self.best_eval_loss is None or loss < self.best_eval_loss):
+            if event.get("asked_for"):
+                self.asked_for.add(step)
+            elif self.best_eval_loss is None or loss < self.best_eval_loss:
                 self.best_eval_loss, self.best_step = loss, step
 
     def _on_checkpoint(self, event: Event) -> None:

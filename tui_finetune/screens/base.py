@@ -57,7 +57,7 @@ class TabScreen(Screen[None]):
             if self.AUTO_FOCUS and self.focused is None:
                 self.set_focus(self.query(self.AUTO_FOCUS).first())
             self.body_mounted()
-            self.on_screen_resume()
+            self._catch_up()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         return not self._is_bare  # what its keys work on is not there yet
@@ -78,6 +78,9 @@ class TabScreen(Screen[None]):
             if self.finetune_app.is_settled:
                 self.call_later(self.complete)
             return
+        self._catch_up()
+
+    def _catch_up(self) -> None:
         self.choices_changed()
         self.plan_changed()
         self.run_changed()

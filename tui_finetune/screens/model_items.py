@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tui_finetune.models.catalog import ModelEntry
 
 GROUPS = {"starter": "Comes along", "local": "Folders here", "cache": "Downloaded from the hub", "hub": "On the hub"}
+CHOSEN_GROUP = "Chosen"
 SEARCH = "\0search"
 FOLDER = "\0folder:"
 MAX_FOLDERS = 200
@@ -116,6 +117,6 @@ def items_for(
         items.insert(0, Item(STARTER, STARTER, "", GROUPS["starter"]))
         known.add(STARTER)
     if chosen not in known and chosen != text:
-        items.insert(0, Item(chosen, chosen, "", "Chosen"))
+        items.insert(0, Item(chosen, chosen, "", CHOSEN_GROUP))
         known.add(chosen)
     return items + _hub_items(text, search, known)

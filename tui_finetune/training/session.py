@@ -103,6 +103,13 @@ class TrainingSession:
     ) -> Outcome:
         if error is not None:
             details = {**details, "reason": error.message, "remedy": error.remedy}
+        if self.log.lost:
+            self.log.write(
+                "notice",
+                level="warning",
+                message=f"{self.log.lost:,} events of this run could not be written, so its curves have gaps.",
+                remedy="look after the disk that the run's directory is on",
+            )
         self.log.write("status", status=status, began=self._began, **details)
         return Outcome(status, error, self._began, details)
 
@@ -171,7 +178,7 @@ class TrainingSession:
             # The heavy imports: five seconds or so. The plan may be importing them too.
             from tui_finetune.models.heavy import import_libraries
 
-            import_libraries("torch", "transformers", "datasets", "transformers.models.auto", "transformers.trainer")
+            import_libraries("torch", "transformers", "datasets", "transformers.trainer")
             from transformers import AutoConfig
 
             from tui_finetune.data.preparation import prepare

@@ -50,7 +50,7 @@ class Exchange(Vertical):
         return Content.assemble((said, "bold $primary"), self.reply, (end, "$foreground 50%"))
 
     def _show(self) -> None:
-        if not self.is_mounted:
+        if not self.children:
             return
         self.query_one(".reply", Static).update(self._text())
         line = self.query_one(".caption", Static)

@@ -1,0 +1,24 @@
+"""The app's first frame comes before anything that takes its time to import."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+LATER = ("torch", "transformers", "datasets", "pydantic", "yaml", "huggingface_hub", "plotext", "numpy")
+CODE = """
+import sys
+import tui_finetune.cli, tui_finetune.console.open_app, tui_finetune.app, tui_finetune.screens.model
+print(*sys.modules)
+"""
+
+
+def test_opening_the_app_imports_nothing_that_the_first_frame_can_do_without() -> None:
+    root = Path(__file__).parents[2]
+    environment = {**os.environ, "PYTHONPATH": str(root)}
+    done = subprocess.run([sys.executable, "-c", CODE], env=environment, capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    assert "textual.app" in loaded
+    assert not loaded & set(LATER)

@@ -1,0 +1,144 @@
+"""Rows as documents, in whatever form they are: what the model reads, and which of it it learns to write."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from tui_finetune.config import RunConfig
+from tui_finetune.data.conversations import Unfit, conversation, scalar
+from tui_finetune.data.formats import Format
+from tui_finetune.data.problems import Tally
+from tui_finetune.data.rendering import Renderer
+from tui_finetune.data.segments import Example, Segment, merged
+from tui_finetune.data.sources import Source
+from tui_finetune.data.templates import choose_template
+from tui_finetune.errors import UserError
+
+CUT = "turns after the last reply"
+
+
+class Reader:
+    """Makes documents of the rows of a data set.
+
+    Attributes:
+        shape: how rows become documents.
+        reason: why, and what puts conversations into words.
+        masked: whether only a part of a document is trained on.
+        template: the chat template that has to be saved with the tokenizer; None where none is used, or it has its own.
+        note: what was left out of the last row that was read; '' where nothing was.
+    """
+
+    def __init__(self, shape: Format, config: RunConfig, tokenizer: Any) -> None:
+        """
+        Args:
+            shape: as recognised.
+            config: says what is learnt.
+            tokenizer: of transformers; without one, conversations are put into words by a plain template.
+        """
+        self.shape = shape
+        self.reason = shape.reason
+        self.masked = is_masked(shape.name, config)
+        self.template: str | None = None
+        self.note = ""
+        self._renderer: Renderer | None = None
+        if shape.turns:
+            chosen = choose_template(tokenizer, shape.name, tools="tools" in shape.mapping)
+            self.reason = f"{shape.reason}; {chosen.words}"
+            self.template = None if chosen.own else chosen.source
+            self._renderer = Renderer(tokenizer, chosen, masked=self.masked)
+
+    @property
+    def rendered(self) -> bool:
+        """Whether a chat template makes the documents whole, special tokens included."""
+        return self._renderer is not None
+
+    @property
+    def splits(self) -> bool:
+        """Whether a document that is too long may be split; a part of a conversation makes no sense."""
+        return self.shape.name == "text"
+
+    @property
+    def identity(self) -> list[Any]:
+        """All that the documents depend on beside rows and tokenizer, as JSON can write it."""
+        source = self._renderer.template.source if self._renderer else None
+        return [self.shape.name, self.shape.mapping, self.shape.turns, self.masked, source]
+
+    def end_token(self) -> int | None:
+        """The id of the token that ends the assistant's turns, where a chat template has one."""
+        return self._renderer.end_token() if self._renderer else None
+
+    def example(self, row: Mapping[str, Any], *, keep_blank: bool = False) -> Example:
+        """The document in a row.
+
+        Args:
+            row: the row.
+            keep_blank: whether a text of nothing but spaces, or of nothing, counts as one.
+
+        Raises:
+            Unfit: there is nothing to learn from in it.
+        """
+        part = self.shape.mapping
+        if self._renderer is not None:
+            messages, tools, cut = conversation(row, self.shape)
+            self.note = CUT if cut else ""
+            return self._renderer.example(messages, tools)
+        if self.shape.name == "text":
+            text = row.get(part["text"])
+            if text is None or not (keep_blank or text.strip()):
+                raise Unfit("no text")
+            return [Segment(text, True)]
+        prompt, completion = scalar(row.get(part["prompt"])), scalar(row.get(part["completion"]))
+        if prompt is None:
+            raise Unfit(f"no text in '{part['prompt']}'")
+        if completion is None or not completion.strip():
+            raise Unfit(f"no text in '{part['completion']}'")
+        return merged([Segment(prompt, not self.masked), Segment(completion, True)])
+
+
+def is_masked(format_name: str, config: RunConfig) -> bool:
+    """Whether only what the model is to write is learnt of documents of a form."""
+    if format_name == "text":
+        return False
+    asked = config.assistant_only_loss if format_name in {"messages", "sharegpt"} else config.completion_only_loss
+    return asked is not False
+
+
+def documents(source: Source, reader: Reader, *, keep_blank: bool = False) -> Iterator[Example | Unfit]:
+    """The document in each row, in order, or why there is none."""
+    for batch in source.batches(reader.shape.columns):
+        for row in batch:
+            try:
+                yield reader.example(row, keep_blank=keep_blank)
+            except Unfit as unfit:
+                yield unfit
+
+
+def take_note(tally: Tally, source: Source, row: int, reader: Reader) -> None:
+    """Note what was left out of the row that was just read, with its place."""
+    if reader.note:
+        file, number = source.place(row)
+        tally.add(file, number, reader.note, "these turns are left out")
+
+
+def none_left(source: Source, shape: Format, tally: Tally) -> UserError:
+    """The error where no row has anything to learn."""
+    if shape.name == "text":
+        return UserError(
+            f"{source.name}: no row has text in '{shape.main_column}'",
+            "choose another column with dataset_text_field, or other data",
+            setting="dataset_text_field",
+        )
+    most = tally.most_frequent()
+    why = f": {most.message} ({most.file}, row {most.row})" if most else ""
+    return UserError(
+        f"{source.name}: no row can be learnt from as {shape.name}{why}",
+        "correct the data, or choose another dataset_format",
+        setting="dataset_format",
+    )
+
+
+def leave_out(tally: Tally, source: Source, row: int, what: str) -> None:
+    """Note a row that is left out, with its place."""
+    file, number = source.place(row)
+    tally.add(file, number, what, "left out")

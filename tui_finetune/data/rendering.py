@@ -1,0 +1,236 @@
+"""Conversations in the words of a chat template, with exactly what the assistant says marked as trained on.
+
+Trained on is what the model will have to write by itself: from where a prompt for it would end (the template's
+generation prompt) to the token that ends its turn. Where that is, is worked out for each shape of conversation with
+marks in place of the texts (see `marking`), and checked for each conversation: where the rendering isn't exactly the
+template's words with the texts between them, the conversation is refused.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from tui_finetune.data.abilities import Abilities, adapt
+from tui_finetune.data.conversations import Message, Unfit
+from tui_finetune.data.marking import (
+    Skeleton,
+    Text,
+    common,
+    key_of,
+    mark,
+    place_texts,
+    replies,
+    take_apart,
+    with_marks,
+)
+from tui_finetune.data.segments import Example, Segment, merged
+from tui_finetune.data.templates import ChatTemplate, render
+
+KEPT_SHAPES = 2000
+CHANGED = "turns that the chat template changes in a way that can't be followed"
+
+
+class Span(NamedTuple):
+    """What is trained on of a turn, as positions in a skeleton: piece and character in it, for begin and end.
+
+    ``ended`` tells whether there is a token at the end that ends the turn.
+    """
+
+    begin: tuple[int, int]
+    end: tuple[int, int]
+    ended: bool
+
+
+class Shape(NamedTuple):
+    """What conversations of one shape have in common: a skeleton, and the spans of the turns that are to be learnt."""
+
+    skeleton: Skeleton
+    spans: list[Span]
+
+
+class Renderer:
+    """Puts conversations into the words of one chat template."""
+
+    def __init__(self, tokenizer: Any, template: ChatTemplate, *, masked: bool = True) -> None:
+        """
+        Args:
+            tokenizer: of transformers; None if there is none yet.
+            template: the chat template.
+            masked: train on the assistant's turns only; otherwise on all.
+        """
+        self.tokenizer, self.template, self.masked = tokenizer, template, masked
+        self.abilities = Abilities(self._render)
+        self.eos: str = getattr(tokenizer, "eos_token", None) or ""
+        added = getattr(tokenizer, "added_tokens_decoder", {}).values()
+        names = sorted({str(token) for token in added} | {self.eos}, key=len, reverse=True)
+        names = [name for name in names if name.strip("\u2581 \t\r\n")]  # some tokenizers add spaces
+        self._tokens = re.compile("|".join(map(re.escape, names))) if names else None
+        self._shapes: dict[str, Shape] = {}
+
+    def example(self, messages: Sequence[Message], tools: list[Any] | None) -> Example:
+        """A conversation as a document, which ends with the end of the last turn that is to be learnt.
+
+        Raises:
+            Unfit: the template refuses it, leaves a part of it out, or changes it so that it can't be followed.
+        """
+        messages, tools = adapt(messages, tools, self.abilities, takes_input=self.template.takes_input)
+        if not replies(messages):
+            raise Unfit("nothing to learn")
+        plain = [{key: value for key, value in message.items() if key != "trained"} for message in messages]
+        rendering = self._render(plain, tools)
+        for only_replies in (False, True):
+            marked, texts = with_marks(messages, only_replies=only_replies)
+            for shape in self._find(marked, texts, messages, tools, keep=not only_replies):
+                starts = place_texts(rendering, shape.skeleton, texts)
+                if starts is not None:
+                    return self._cut(rendering, shape, starts)
+        raise Unfit(CHANGED)
+
+    def _find(
+        self, marked: list[Message], texts: list[Text], messages: Sequence[Message], tools: list[Any] | None, *, keep: bool
+    ) -> Any:
+        """The shape as it was found before, and if that doesn't do, anew: a template may give the date."""
+        key = key_of([marked, replies(messages)], tools) if keep else ""
+        known = self._shapes.get(key) if keep else None
+        if known is not None:
+            yield known
+        shape = self._work_out(marked, texts, messages, tools)
+        if keep:
+            if len(self._shapes) >= KEPT_SHAPES:
+                self._shapes.clear()
+            self._shapes[key] = shape
+        yield shape
+
+    def _render(self, messages: Sequence[Message], tools: list[Any] | None, *, prompt: bool = False) -> str:
+        try:
+            return render(self.tokenizer, self.template.source, messages, tools, prompt=prompt)
+        except Exception as error:  # the template is a program of the model's
+            first = str(error).strip().splitlines()
+            raise Unfit(
+                f"turns that the chat template refuses ({first[0][:100] if first else type(error).__name__})"
+            ) from None
+
+    # Where the turns are
+
+    def _work_out(
+        self, marked: list[Message], texts: list[Text], messages: Sequence[Message], tools: list[Any] | None
+    ) -> Shape:
+        skeleton = take_apart(self._render(marked, tools))
+        found = skeleton.found
+        if len(set(found)) != len(found) or not set(found) <= set(range(len(texts))):
+            raise Unfit(CHANGED)
+        for number in sorted(set(range(len(texts))) - set(found)):
+            if not texts[number].optional:
+                raise Unfit(f"a turn of the {messages[texts[number].message]['role']} that the chat template leaves out")
+        spans = [self._span(skeleton, texts, marked, tools, number) for number in replies(messages)]
+        bounds = [bound for span in spans for bound in (span.begin, span.end)]
+        if bounds != sorted(bounds):
+            raise Unfit(CHANGED)
+        return Shape(skeleton, spans)
+
+    def _span(
+        self, skeleton: Skeleton, texts: list[Text], marked: list[Message], tools: list[Any] | None, number: int
+    ) -> Span:
+        """Where the turn of one message is."""
+        own = [place for place, mark_number in enumerate(skeleton.found) if texts[mark_number].message == number]
+        if not own:
+            raise Unfit("a turn of the assistant that the chat template leaves out")
+        first, last = own[0], own[-1] + 1
+        begin = self._begin(skeleton, marked, tools, number, first, texts[skeleton.found[first]].lead)
+        after = _after_mark(self._render(marked[: number + 1], tools), skeleton, last)
+        if after is None:
+            raise Unfit(CHANGED)
+        end, ended = self._end(after, skeleton.pieces[last], calls=bool(marked[number].get("tool_calls")))
+        return Span((first, begin), (last, end), ended)
+
+    def _begin(
+        self, skeleton: Skeleton, marked: list[Message], tools: list[Any] | None, number: int, piece: int, lead: str | None
+    ) -> int:
+        """Where in a piece the words that are given end, and those that the model has to write begin.
+
+        Args:
+            number: of the message.
+            piece: the number of the piece before its first text.
+            lead: what stands in the message itself before this text; None where the template's own words do.
+        """
+        words = skeleton.pieces[piece]
+        given = self._render(marked[:number], tools, prompt=True)
+        bare = self._render(marked[:number], tools)
+        asked = _after_mark(given, skeleton, piece)
+        if asked is None:
+            raise Unfit(CHANGED)
+        if lead is not None and given == bare:
+            # A template without a generation prompt: all but the spaces before the text is given.
+            return len(words.removesuffix(lead.lstrip()).rstrip(" "))
+        same = common(asked, words)
+        if same == len(asked) or (lead is not None and same == len(words)):
+            return same
+        # The prompt has words that are not in this turn, as the begin of a thought. What the two share may end in the
+        # middle of a word, so it is taken back to the end of a token or line.
+        begin = max(words.rfind(sign, 0, same) + 1 for sign in ("\n", ">", "]"))
+        if not given.startswith(bare) or begin <= len(asked) - len(given) + len(bare):
+            raise Unfit(CHANGED)
+        return begin
+
+    def _end(self, after: str, rest: str, *, calls: bool) -> tuple[int, bool]:
+        """How many characters behind a turn's last text still belong to it, and whether they end with a token.
+
+        Args:
+            after: what is behind the text where the turn is the last one.
+            rest: what is behind the text in this conversation, up to the next text.
+            calls: whether there are tool calls behind the text.
+        """
+        shared = rest[: common(after, rest)]
+        if self._tokens is not None:
+            ends = [match.end() for match in self._tokens.finditer(shared)]
+            if ends and not calls:
+                return ends[0], True
+            closing = self._closing() if ends else ""
+            if closing and (place := shared.rfind(closing)) >= 0:
+                return place + len(closing), True
+            if ends:
+                return ends[-1], True
+        # No token ends the turn. If words do, as '### End', they belong to it.
+        closing = after.rstrip()
+        return (len(closing), bool(closing)) if rest.startswith(closing) else (0, False)
+
+    def _closing(self) -> str:
+        """The token that ends a turn in this template; '' where there is none."""
+        said = [{"role": "user", "content": mark(0)}, {"role": "assistant", "content": mark(1)}]
+        after = take_apart(self._render(said, None)).pieces[-1]
+        match = self._tokens.search(after) if self._tokens is not None else None
+        return match.group() if match else ""
+
+    def end_token(self) -> int | None:
+        """The id of the token that ends a turn; None where it is no single token."""
+        try:
+            closing = self._closing()
+        except Unfit:
+            return None
+        ids = self.tokenizer(closing, add_special_tokens=False)["input_ids"] if closing else []
+        return int(ids[0]) if len(ids) == 1 else None
+
+    # The document
+
+    def _cut(self, rendering: str, shape: Shape, starts: Sequence[int]) -> Example:
+        """The rendering in segments, up to the end of the last turn."""
+        example: Example = []
+        position = 0
+        for span in shape.spans:
+            begin, end = (starts[piece] + offset for piece, offset in (span.begin, span.end))
+            example += [Segment(rendering[position:begin], not self.masked), Segment(rendering[begin:end], True)]
+            position = end
+        if not shape.spans[-1].ended:
+            example.append(Segment(self.eos, True))
+        return merged(example)
+
+
+def _after_mark(rendering: str, skeleton: Skeleton, piece: int) -> str | None:
+    """What is behind the mark that a piece follows, in a rendering that ends soon after; None where it isn't there."""
+    if piece == 0:
+        return rendering
+    sign = mark(skeleton.found[piece - 1])
+    place = rendering.rfind(sign)
+    return None if place < 0 else rendering[place + len(sign) :]
