@@ -35,7 +35,7 @@ def data(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "samples").mkdir()
     write_jsonl(tmp_path / "samples" / "sea-tales.jsonl", sentences(40, seed=3))
     (tmp_path / "samples" / "summaries.yaml").write_text("sea-tales: what the sea told\n")
-    rows = [{"question": f"q {n}", "answer": f"answer {n} " * n, "number": n} for n in range(1, 21)]
+    rows = [{"first": f"q {n}", "second": f"answer {n} " * n, "number": n} for n in range(1, 21)]
     (home / "pairs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     (home / "story.txt").write_text("Once there was a lamp.\n\nIt kept its light.\n")
     (home / "notes.docx").write_text("no data")
@@ -151,15 +151,15 @@ async def test_an_error_stands_beside_the_data_and_the_column_can_be_chosen(
         assert "dataset_name" not in app.choices
         await pilot.press("c")
         choices = app.screen.query_one(OptionList)
-        assert [str(option.prompt).split()[0] for option in choices.options] == ["question", "answer", "number"]
+        assert [str(option.prompt).split()[0] for option in choices.options] == ["first", "second", "number"]
         await pilot.press("down", "enter")
         assert app.choices["dataset_name"] == "./pairs.jsonl"
-        assert app.choices["dataset_text_field"] == "answer"
+        assert app.choices["dataset_text_field"] == "second"
         await until(pilot, lambda: row(app).startswith("answer 1"))
 
 
 async def test_choosing_other_data_lets_go_of_the_column_of_the_data_before(app: FinetuneApp, until: Until) -> None:
-    app.choices = {"dataset_name": "./pairs.jsonl", "dataset_text_field": "answer"}
+    app.choices = {"dataset_name": "./pairs.jsonl", "dataset_text_field": "second"}
     async with app.run_test(size=(100, 40)) as pilot:
         await look_at(pilot, "story", until)
         await pilot.press("enter")
@@ -212,6 +212,20 @@ async def test_looking_at_something_else_cancels_the_look_before(
         await pilot.press("escape", "home")
         await until(pilot, lambda: cancelled)
         await until(pilot, lambda: row(app))
+
+
+async def test_a_bug_while_looking_does_not_leave_the_screen_waiting(
+    app: FinetuneApp, until: Until, shown: Shown, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(config: Any, kept: Any, report: Any = None) -> Any:
+        report(0, None, "reading")
+        raise AttributeError("oh no")
+
+    monkeypatch.setattr("tui_finetune.screens.dataset.look", broken)
+    async with app.run_test(size=(100, 40)) as pilot:
+        await until(pilot, lambda: "it could not be looked into" in shown(app))
+        assert "reading" not in shown(app)
+        await until(pilot, lambda: "oh no" in shown(app))
 
 
 async def test_hub_data_is_taken_as_typed_and_not_downloaded_by_looking(

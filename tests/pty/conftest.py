@@ -16,12 +16,15 @@ from tests.pty.terminal import Terminal, wait_for
 from tests.tiny import make_model, sentences, write_jsonl
 from tui_finetune.runs.directory import RunDirectory
 from tui_finetune.runs.lock import holder
+from tui_finetune.runs.registry import load_state
+from tui_finetune.runs.state import RunState
 
 PROGRAM = (sys.executable, "-m", "tui_finetune")
 PROBE = "FINETUNE_TUI_STATE"
 
-LONG = "max_steps: 100000\nlogging_steps: 1\nwarmup_steps: 0\nlearning_rate: 1.0e-3\nmax_length: 64\n"
-"""A run with these settings of the tiny model ends only when it is asked to."""
+SETTINGS = "logging_steps: 1\nwarmup_steps: 0\nlearning_rate: 1.0e-3\nmax_length: 64\n"
+ENDLESS = SETTINGS + "max_steps: 100000\n"
+"""With these settings of the tiny model a run ends only when it is asked to."""
 
 
 @pytest.fixture(scope="session")
@@ -43,7 +46,7 @@ class Machine:
         for name in ("home", "state", "cache", "hub", "work"):
             (base / name).mkdir()
         shutil.copytree(model, self.folder / "tiny")
-        (self.folder / "tiny" / "finetune-tui.yaml").write_text(LONG)
+        self.suit(ENDLESS)
         write_jsonl(self.folder / "data.jsonl", sentences(60))
         kept = {
             name: value
@@ -56,6 +59,10 @@ class Machine:
             "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[2]),
         }  # fmt: skip
         self._terminals: list[Terminal] = []
+
+    def suit(self, settings: str) -> None:
+        """Give the tiny model settings that suit it."""
+        (self.folder / "tiny" / "finetune-tui.yaml").write_text(settings)
 
     def terminal(self, *arguments: str, command: tuple[str, ...] = PROGRAM, columns: int = 100, rows: int = 30,
                  **environment: str) -> Terminal:  # fmt: skip
@@ -78,7 +85,7 @@ class Machine:
         return terminal
 
     def training(self, **options: str) -> Terminal:
-        """The app, with a run of the tiny model that has taken some steps and won't end by itself."""
+        """The app, with a run of the tiny model that has taken some steps."""
         terminal = self.app_with_tiny_model(**options)
         terminal.press("ctrl+r")
         terminal.wait(r"step +[1-9]")
@@ -89,6 +96,11 @@ class Machine:
         """The only run there is."""
         (path,) = (self.folder / "runs").iterdir()
         return RunDirectory(path)
+
+    @property
+    def state(self) -> RunState:
+        """What the run has told of itself."""
+        return load_state(self.run)
 
     def trainer(self) -> psutil.Process:
         """The process that trains the run."""

@@ -61,6 +61,37 @@ def test_bf16_and_fp16_mean_precision(given):
     assert resolve({"bf16": "auto"}).config.precision == "auto"
 
 
+@pytest.mark.parametrize(
+    ("given", "learns_only_replies"),
+    [
+        ({"train_on_inputs": False}, True), ({"train_on_inputs": "false"}, True), ({"train_on_inputs": True}, False),
+        ({"train_on_prompt": True}, False), ({"mask_prompt": True}, True), ({"mask-prompt": "no"}, False),
+        ({"mask_prompt": "auto"}, None), ({"train_on_inputs": None}, None), ({}, None),
+    ],
+)  # fmt: skip
+def test_other_tools_words_for_the_loss_mask_are_taken(given, learns_only_replies):
+    config = resolve(given).config
+    assert (config.completion_only_loss, config.assistant_only_loss) == (learns_only_replies, learns_only_replies)
+
+
+def test_the_loss_mask_must_not_be_asked_for_in_two_ways():
+    assert resolve({"train_on_inputs": False, "completion_only_loss": True}).config.completion_only_loss is True
+    with pytest.raises(UserError, match="set twice"):
+        resolve({"train_on_inputs": False, "mask_prompt": False})
+    with pytest.raises(UserError, match="train_on_inputs: 'perhaps' is not allowed"):
+        resolve({"train_on_inputs": "perhaps"})
+
+
+def test_a_switch_that_may_be_left_alone_has_three_choices():
+    item = settings()["completion_only_loss"]
+    assert (item.kind, item.choices, item.show(None)) == ("bool", ("auto", "true", "false"), "auto")
+    assert resolve({"completion_only_loss": "auto"}).config.completion_only_loss is None
+    assert resolve({"completion-only-loss": "true"}).config.completion_only_loss is True
+    with pytest.raises(UserError, match="completion_only_loss") as caught:
+        resolve({"completion_only_loss": "maybe"})
+    assert "auto, true, false" in caught.value.remedy
+
+
 def test_an_unknown_key_suggests_the_nearest():
     with pytest.raises(UserError, match="no setting 'learning_rte'") as caught:
         resolve({"learning_rte": 1})

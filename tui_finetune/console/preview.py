@@ -6,10 +6,13 @@ import json
 
 from tui_finetune.console.output import write_line
 from tui_finetune.data.inspection import Preview, preview
+from tui_finetune.data.segments import Segment
 from tui_finetune.resolution import Resolved
 from tui_finetune.system.terminal import printable
 
-EXAMPLE_CHARACTERS = 600
+EXAMPLE_CHARACTERS, END_CHARACTERS = 600, 150
+TRAINED, READ = "  + ", "    "
+"""Margins of what is trained on and of what is only read."""
 
 
 def show_preview(resolved: Resolved, *, as_json: bool) -> int:
@@ -47,9 +50,21 @@ def _lines(seen: Preview, model: str) -> list[str]:
     for problem in seen.problems:
         where = f"{problem.file}, row {problem.row}" if problem.row is not None else problem.file
         lines.append(f"problem      {where}: {problem.message} ({problem.remedy})")
+    marked = any(not segment.trained for example in seen.examples for segment in example)
+    if marked:
+        lines += ["", f"lines with {TRAINED.strip()} before them are trained on, the others are only read"]
     for number, example in enumerate(seen.examples, 1):
         lines += ["", f"example {number}"]
-        text = "".join(segment.text for segment in example)
-        cut = text[:EXAMPLE_CHARACTERS] + (" …" if len(text) > EXAMPLE_CHARACTERS else "")
-        lines += [f"  {line}" for line in printable(cut).splitlines()]
+        for segment in example:
+            margin = TRAINED if marked and segment.trained else READ
+            lines += [(margin + line).rstrip() for line in printable(_shortened(segment, marked)).splitlines()]
     return lines
+
+
+def _shortened(segment: Segment, marked: bool) -> str:
+    """What is shown of a segment: of what is only read the end too, for what is learnt follows it."""
+    text, end = segment.text, "" if segment.trained or not marked else segment.text[-END_CHARACTERS:]
+    if len(text) <= EXAMPLE_CHARACTERS:
+        return text
+    left = len(text) - EXAMPLE_CHARACTERS
+    return f"{text[: EXAMPLE_CHARACTERS - len(end)]} … ({left:,} more characters) …" + (f"\n… {end}" if end else "")

@@ -130,7 +130,8 @@ def none_left(source: Source, shape: Format, tally: Tally) -> UserError:
             setting="dataset_text_field",
         )
     most = tally.most_frequent()
-    why = f": {most.message} ({most.file}, row {most.row})" if most else ""
+    file = f"{most.file}, " if most and most.file != source.name else ""
+    why = f": {most.message} ({file}row {most.row})" if most else ""
     return UserError(
         f"{source.name}: no row can be learnt from as {shape.name}{why}",
         "correct the data, or choose another dataset_format",

@@ -86,14 +86,15 @@ class Encoder:
         empty = np.flatnonzero(begins >= ends)
         if len(empty):
             # Tokens without characters were added by the tokenizer; or are spaces, which some tokenizers leave out: these
-            # reach to the next token.
+            # reach from the end of the token before to their own, or to the next token.
             begins, ends = begins.copy(), ends.copy()
             length = sum(len(segment.text) for segment in example)
             for number in empty.tolist():
                 if int(ids[number]) in self.special_ids:
                     continue
-                begins[number] = ends[number - 1] if number else 0
-                ends[number] = next((b for b, e in offsets[number + 1 :].tolist() if e > b), length)
+                begins[number] = min(begins[number], ends[number - 1] if number else 0)
+                if begins[number] == ends[number]:
+                    ends[number] = next((begin for begin in begins[number + 1 :].tolist() if begin > ends[number]), length)
         sizes = [len(segment.text) for segment in example]
         bounds = np.cumsum([0, *sizes])
         before = np.cumsum([0, *(size * segment.trained for size, segment in zip(sizes, example, strict=True))])

@@ -9,18 +9,14 @@ import threading
 from importlib import import_module
 
 _LOCK = threading.Lock()
-
-# transformers imports its parts when they are first asked for: those that everything here asks for come at once.
-_PARTS = {
-    "transformers": tuple(
-        f"transformers.models.auto.{part}_auto" for part in ("configuration", "tokenization", "modeling")
-    )
-}
+_COMES_LATER = {"transformers": ("transformers.models.auto.tokenization_auto", "transformers.models.auto.modeling_auto")}
+"""What a package itself imports only when it is used."""
 
 
 def import_libraries(*names: str) -> None:
     """Import packages, as 'torch' or 'transformers', after any other thread that is importing some."""
     with _LOCK:
         for name in names:
-            for part in (name, *_PARTS.get(name, ())):
-                import_module(part)
+            import_module(name)
+            for later in _COMES_LATER.get(name, ()):
+                import_module(later)

@@ -8,6 +8,7 @@ from textual.app import ComposeResult
 from textual.compose import compose
 from textual.containers import Container
 from textual.screen import Screen
+from textual.worker import Worker
 
 from tui_finetune.widgets.plan_line import PlanLine
 from tui_finetune.widgets.tab_bar import TabBar
@@ -87,6 +88,10 @@ class TabScreen(Screen[None]):
 
     def on_resize(self) -> None:
         self.plan_changed()
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        """What becomes of a screen's work does not bubble up: the app is told, and says what has failed."""
+        self.finetune_app.on_worker_state_changed(event)
 
     def stop_reply(self) -> bool:
         """Stop what is being generated on this screen; False where nothing is."""

@@ -12,7 +12,7 @@ from textual.binding import Binding
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.timer import Timer
 from textual.widgets import Static
-from textual.worker import get_current_worker
+from textual.worker import Worker, WorkerState, get_current_worker
 
 from tui_finetune.config import DEFAULT_SAMPLE, RunConfig
 from tui_finetune.errors import Cancelled, UserError
@@ -20,13 +20,28 @@ from tui_finetune.recent import recent_data, remember_data
 from tui_finetune.screens.base import TabScreen
 from tui_finetune.screens.dataset_items import FOLDER, Shelf, items_for, look_into, same_data
 from tui_finetune.screens.dataset_look import GLADLY_BYTES, Findings, TokenizerKept, bytes_of, look
-from tui_finetune.screens.dataset_words import column_choices, example_text, facts_of, problems_of, progress_in_words
+from tui_finetune.screens.dataset_words import (
+    column_choices,
+    example_text,
+    facts_of,
+    mapping_in_words,
+    problems_of,
+    progress_in_words,
+)
 from tui_finetune.widgets.facts import Facts
 from tui_finetune.widgets.filter_list import CHOSEN, FilterList, Item
 from tui_finetune.words import size as bytes_in_words
 
 SETTING = "dataset_name"
-OF_THE_DATA = {"dataset_name", "dataset_config", "dataset_train_split", "dataset_format", "dataset_text_field"}
+OF_THE_DATA = {key for key in RunConfig.model_fields if key.startswith("dataset_")}
+"""Settings that are about one data set, and mean nothing for another."""
+
+OF_THE_LOOK = OF_THE_DATA | {
+    "model_name_or_path", "max_length", "packing", "train_on_eos", "validation_split", "excess_length_strategy",
+    "completion_only_loss", "assistant_only_loss",
+}  # fmt: skip
+"""Settings that change what is found out about it."""
+
 PAUSE_SECONDS = 0.25
 """How long the cursor rests on a line before it is looked into."""
 
@@ -140,14 +155,16 @@ class DatasetScreen(TabScreen):
         if key.startswith(FOLDER):
             self._open_folder(key.removeprefix(FOLDER))
             return
-        values: dict[str, Any] = {SETTING: key}
-        if key != self.chosen:
-            # What was said about the other data does not hold for this.
-            for of_the_other in ("dataset_text_field", "dataset_config", "dataset_train_split"):
-                self.finetune_app.choices.pop(of_the_other, None)
-        remember_data(key)
+        self._choose(event.item)
+
+    def _choose(self, item: Item, **how: Any) -> None:
+        """Choose this data, with what is said about how to read it; what was said about other data is let go."""
+        if not self._is_chosen(item):
+            for key in OF_THE_DATA:
+                self.finetune_app.choices.pop(key, None)
+        remember_data(item.key)
         self._shelf = Shelf(self._shelf.samples, recent_data(), self._shelf.listing)
-        self.finetune_app.choose(**values)
+        self.finetune_app.choose(**{SETTING: item.key}, **how)
 
     def on_filter_list_looked(self, event: FilterList.Looked) -> None:
         self._look_again()
@@ -201,8 +218,7 @@ class DatasetScreen(TabScreen):
     def _key(self, item: Item) -> str:
         config = self._config(item)
         size = bytes_of(config.dataset_name)
-        keys = sorted(OF_THE_DATA | {"model_name_or_path", "max_length", "train_on_eos", "packing", "validation_split"})
-        return repr([getattr(config, key) for key in keys] + [size])
+        return repr([getattr(config, key) for key in sorted(OF_THE_LOOK)] + [size])
 
     def _stop_looking(self) -> None:
         self.workers.cancel_group(self, "look")
@@ -225,6 +241,12 @@ class DatasetScreen(TabScreen):
 
         self.run_worker(work, thread=True, exclusive=True, group="look", exit_on_error=False,
                         description=f"looking into {item.key}")  # fmt: skip
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        """A bug while looking: the app says what it was; here it must not look as if it were still going on."""
+        if event.worker.group == "look" and event.state == WorkerState.ERROR:
+            self._show_trouble(UserError("it could not be looked into", "the details are in the log"))
+            self.query_one("#row-head", Static).update("")
 
     def _found(self, item: Item, key: str, findings: Findings) -> None:
         if findings.problem is None and findings.lengths_problem is None:
@@ -282,10 +304,9 @@ class DatasetScreen(TabScreen):
         sample = next((sample for sample in self._shelf.samples if sample.name == item.key), None)
         if sample is not None and sample.summary and self.size.height >= 30:
             self._show_origin(f"{self._origin(item)} · {sample.summary}")
-        column = next(iter(preview.mapping.values()), "")
         facts = [("Format", f"{preview.format}: {preview.reason}")]
         if len(findings.columns) > 1:
-            facts.append(("Column", f"{column}  (c changes it)"))
+            facts.append(("Columns", f"{mapping_in_words(preview.mapping)}  (c changes it)"))
         self.query_one("#facts", Facts).show(facts + facts_of(preview, findings.lengths_problem), label_width=9)
         problems = problems_of(preview)
         view = self.query_one("#problems", Facts)
@@ -346,12 +367,11 @@ class DatasetScreen(TabScreen):
         from tui_finetune.screens.pick import Pick
 
         preview = self._findings.preview
-        current = next(iter(preview.mapping.values()), None) if preview else None
+        current = preview.mapping.get("text") if preview else None
 
         def picked(column: str | None) -> None:
             if column is not None:
-                remember_data(item.key)
-                self.finetune_app.choose(dataset_name=item.key, dataset_text_field=column)
+                self._choose(item, dataset_format="text", dataset_text_field=column)
 
         self.app.push_screen(
             Pick("Which column holds the text?", column_choices(self._findings.columns), current), picked

@@ -67,7 +67,7 @@ def look(config: RunConfig, kept: TokenizerKept, report: Report | None = None) -
             report(done, total, unit)
 
     tell(0, None, "starting")
-    import_libraries("datasets", "transformers")
+    import_libraries("torch", "transformers", "datasets")
     from tui_finetune.data.inspection import preview
     from tui_finetune.data.sources import open_dataset
 

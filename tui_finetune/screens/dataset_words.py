@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from rich.text import Text
@@ -102,3 +102,10 @@ def column_choices(columns: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
     """The columns, those with text first, each with what it holds."""
     ordered = sorted(columns, key=lambda column: not column[1].startswith("text"))
     return [(name, f"holds {holds}") for name, holds in ordered]
+
+
+def mapping_in_words(mapping: Mapping[str, str]) -> str:
+    """Which column plays which part: 'story', or 'question as prompt, answer as completion'."""
+    if set(mapping) == {"text"}:
+        return mapping["text"]
+    return ", ".join(column if column == part else f"{column} as {part}" for part, column in mapping.items())

@@ -82,7 +82,9 @@ class ModelBody(Horizontal):
         self._work(work, "models", "looking for models")
 
     def _work(self, work: Callable[[], None], group: str, description: str) -> None:
-        self.run_worker(work, thread=True, exclusive=True, group=group, exit_on_error=False, description=description)
+        self.screen.run_worker(
+            work, thread=True, exclusive=True, group=group, exit_on_error=False, description=description
+        )
 
     def _found(self, entries: list[ModelEntry]) -> None:
         self._entries, self._loaded = entries, True

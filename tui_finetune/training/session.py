@@ -24,6 +24,8 @@ from tui_finetune.runs.log import EventLog
 from tui_finetune.training import checkpoints
 
 CANCEL_POLL_SECONDS = 0.2
+MAX_PROMPT_TOKENS = 256
+"""The longest question that a sample begins with by itself."""
 
 
 @dataclass(frozen=True)
@@ -227,6 +229,7 @@ class TrainingSession:
                 with self._phase("preparing_data") as report:
                     unpacked = config.model_copy(update={"packing": False})
                     data = prepare(source, unpacked, tokenizer, max_length, report)
+        _keep_template(model, tokenizer, data)
         precision, notice = resolve_precision(config.precision, device_facts())
         for message, remedy in [*notices, *([notice] if notice else [])]:
             self.log.write("notice", level="warning", message=message, remedy=remedy)
@@ -328,9 +331,29 @@ class TrainingSession:
         return details
 
 
+def _keep_template(model: Any, tokenizer: Any, data: Any) -> None:
+    """See to it that what is saved talks as it was taught: by the same chat template, and ending where a turn ends."""
+    if data.chat_template is not None:
+        tokenizer.chat_template = data.chat_template
+    generation = getattr(model, "generation_config", None)
+    if data.end_token is None or generation is None:
+        return
+    ends = generation.eos_token_id
+    ends = [] if ends is None else [ends] if isinstance(ends, int) else list(ends)
+    if data.end_token not in {*ends, tokenizer.eos_token_id}:
+        generation.eos_token_id = [*ends, data.end_token]
+
+
 def _first_words(tokenizer: Any, data: Any) -> str:
-    """What a sample begins with where nobody says: the first words of a row that is not trained on, if there is one."""
+    """What a sample begins with where nobody says, of a row that is not trained on if there is one: the part of it that is
+    not learnt, as a question; its first words where all of it is."""
     rows = data.evaluation if data.evaluation is not None and len(data.evaluation) else data.train
+    labels = list(rows[0].get("labels", []))
+    given = next((place for place, label in enumerate(labels) if label != -100), 0)
+    if 1 < given <= MAX_PROMPT_TOKENS:
+        ids = list(rows[0]["input_ids"][:given])
+        # The token that the tokenizer puts before every text would be there twice.
+        return str(tokenizer.decode(ids[1:] if ids[0] == tokenizer("a")["input_ids"][0] else ids))
     text = tokenizer.decode(rows[0]["input_ids"][:12], skip_special_tokens=True)
     words = text.split()[:4]
     return " ".join(words) or "The"

@@ -251,6 +251,7 @@ _VARIABLES = {
     "shop": "shops",
     "gift": "shop.goods",
     "thing": "things",
+    "other": "things",
     "price": "numbers",
     "dish": "dishes",
     "need": "dish.needs",
