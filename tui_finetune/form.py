@@ -20,22 +20,24 @@ class Form:
         resolved: the configuration with all of it that is allowed.
         inherited: the configuration without any of it: what a field goes back to.
         problems: what is wrong with the values that are not allowed, by key.
+        known: all settings.
     """
 
     chosen: dict[str, Any]
     resolved: Resolved
     inherited: Resolved
     problems: dict[str, UserError] = field(default_factory=dict)
+    known: dict[str, Setting] = field(default_factory=settings, repr=False)
 
     def shown(self, key: str) -> str:
         """The field's value as text; one that is not allowed as it was given."""
         if key in self.problems:
             return str(self.chosen.get(key, ""))
-        return settings()[key].show(getattr(self.resolved.config, key))
+        return self.known[key].show(getattr(self.resolved.config, key))
 
     def inherited_value(self, key: str) -> str:
         """As text, what the field goes back to when nothing is chosen for it."""
-        return settings()[key].show(getattr(self.inherited.config, key))
+        return self.known[key].show(getattr(self.inherited.config, key))
 
     def origin(self, key: str) -> str:
         """Where the field's value comes from: 'default', 'model', 'preset NAME', 'file' or 'form'."""

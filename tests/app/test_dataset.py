@@ -222,7 +222,7 @@ async def test_a_bug_while_looking_does_not_leave_the_screen_waiting(
         raise AttributeError("oh no")
 
     monkeypatch.setattr("tui_finetune.screens.dataset.look", broken)
-    async with app.run_test(size=(100, 40)) as pilot:
+    async with app.run_test(size=(100, 40), notifications=True) as pilot:
         await until(pilot, lambda: "it could not be looked into" in shown(app))
         assert "reading" not in shown(app)
         await until(pilot, lambda: "oh no" in shown(app))

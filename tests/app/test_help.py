@@ -50,7 +50,7 @@ async def test_every_screen_says_what_it_is_for_and_names_its_keys(
     mode: str, monkeypatch: pytest.MonkeyPatch, shown: Callable[[Any], str]
 ) -> None:
     monkeypatch.setattr(FinetuneApp, "DEFAULT_MODE", mode)
-    async with FinetuneApp().run_test(size=(84, 300)) as pilot:
+    async with FinetuneApp().run_test(size=(84, 160)) as pilot:
         await settle(pilot)
         screen = pilot.app.screen
         assert isinstance(screen, TabScreen)

@@ -104,7 +104,7 @@ def preview(**changes: object) -> Preview:
 def test_the_numbers_of_a_data_set_are_all_there() -> None:
     facts = dict(facts_of(preview()))
     assert facts["Rows"] == "100, 98 with text, 1 duplicate"
-    assert facts["In a row"] == "mean 20, p50 19, p95 60, max 90"
+    assert facts["In a row"] == "mean 20, p50 19,\np95 60, max 90"
     assert facts["Too long"] == "7 beyond 64"
     assert dict(facts_of(preview(sampled=50)))["Tokens"].startswith("about")
 

@@ -14,7 +14,8 @@ from tests.tiny_bytes import tiny_tokenizer
 from tui_finetune.config import RunConfig
 from tui_finetune.data.conversations import Unfit, conversation, in_order
 from tui_finetune.data.documents import Reader
-from tui_finetune.data.formats import Format, recognise
+from tui_finetune.data.formats import recognise
+from tui_finetune.data.forms import Format
 from tui_finetune.data.inspection import preview
 from tui_finetune.data.preparation import prepare
 from tui_finetune.data.segments import plain_text
@@ -99,13 +100,17 @@ def test_what_follows_the_last_reply_is_left_out_and_an_empty_system_is_none() -
 
 def test_parts_of_a_text_are_put_together_and_weights_are_heeded() -> None:
     parts = [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]
-    messages, _, _ = conversation({"m": [user(parts), assistant("c", weight=0), user("d"), assistant("e", weight=1)]}, TURNS)
+    messages, _, _ = conversation(
+        {"m": [user(parts), assistant("c", weight=0), user("d"), assistant("e", weight=1)]}, TURNS
+    )
     assert messages[0]["content"] == "ab"
     assert [message.get("trained", True) for message in messages] == [True, False, True, True]
     assert in_order([user("a"), assistant("b")])
 
 
-ALPACA = Format("alpaca", "", {"instruction": "i", "input": "n", "output": "o", "history": "h", "system": "s"}, turns=True)
+ALPACA = Format(
+    "alpaca", "", {"instruction": "i", "input": "n", "output": "o", "history": "h", "system": "s"}, turns=True
+)
 
 
 def read(row: dict[str, Any], template: str | None) -> str:

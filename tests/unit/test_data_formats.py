@@ -12,7 +12,8 @@ from datasets import ClassLabel, Dataset, Features, Value
 from tui_finetune.config import RunConfig
 from tui_finetune.data.conversations import Unfit
 from tui_finetune.data.documents import Reader
-from tui_finetune.data.formats import FORMS, recognise
+from tui_finetune.data.formats import recognise
+from tui_finetune.data.forms import FORMS
 from tui_finetune.data.segments import Example, Segment
 from tui_finetune.data.sources import Source, open_dataset
 from tui_finetune.errors import UserError

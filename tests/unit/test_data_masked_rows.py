@@ -79,8 +79,8 @@ def test_only_replies_are_learnt_each_with_its_end(tmp_path: Path, packing: bool
     assert learnt(data, tokenizer) == sorted(row["messages"][1]["content"] + "<|im_end|>" for row in TALKS)
     # Every document ends with the token that ends a turn: nothing is added, nothing follows.
     for row in data.train.with_format("numpy"):
-        starts = np.flatnonzero(row["position_ids"] == 0)[1:] if packing else []
-        ends = [*(int(start) - 1 for start in starts), len(row["input_ids"]) - 1]
+        starts = np.flatnonzero(row["position_ids"] == 0)[1:].tolist() if packing else []
+        ends = [*(start - 1 for start in starts), len(row["input_ids"]) - 1]
         assert {tokenizer.decode([row["input_ids"][end]]) for end in ends} == {"<|im_end|>"}
     assert data.chat_template is None
     assert data.end_token == tokenizer.convert_tokens_to_ids("<|im_end|>")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -22,7 +23,7 @@ def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FINETUNE_TUI_CACHE", str(tmp_path / "cache"))
 
 
-def opened(path: Path, **settings: str) -> Source:
+def opened(path: Path, **settings: Any) -> Source:
     return open_dataset(RunConfig(dataset_name=str(path), **settings))
 
 

@@ -9,7 +9,11 @@ from typing import Any
 
 from tui_finetune.data.conversations import Message, Unfit
 
-_CALL: Message = {"type": "function", "id": "call00001", "function": {"name": "findmark", "arguments": {"argmark": "valuemark"}}}
+_CALL: Message = {
+    "type": "function",
+    "id": "call00001",
+    "function": {"name": "findmark", "arguments": {"argmark": "valuemark"}},
+}
 _TOOL: dict[str, Any] = {
     "type": "function",
     "function": {
@@ -120,15 +124,15 @@ def _number_calls(messages: list[Message]) -> None:
 def _written_out(messages: list[Message]) -> list[Message]:
     """The conversation without calls and tools: what is called is said, what tools answer is said by the user."""
     result: list[Message] = []
-    for message in messages:
-        message = dict(message)
+    for original in messages:
+        message = dict(original)
         if calls := message.pop("tool_calls", None):
             written = [json.dumps(call["function"], ensure_ascii=False) for call in calls]
             message["content"] = "\n".join([message["content"], *written] if message["content"].strip() else written)
         if message["role"] == "tool":
-            message = _said("user", message["content"])
             if not message["content"].strip():
                 raise Unfit("an empty turn of the tool")
+            message["role"] = "user"
         if result and result[-1]["role"] == message["role"] == "user":
             result[-1]["content"] += f"\n{message['content']}"
         else:

@@ -86,10 +86,10 @@ def listed(value: Any) -> list[Any] | None:
 def columns_of(rows: Dataset | Source) -> Columns:
     """The columns of an open data set, or only of its rows."""
     source = rows if not hasattr(rows, "features") else None
-    table: Any = rows if source is None else source.rows  # type: ignore[union-attr]
-    if source is not None and source.columns is not None:  # type: ignore[union-attr]
-        found = source.columns  # type: ignore[union-attr]
-        files = source.files  # type: ignore[union-attr]
+    table: Any = rows if source is None else source.rows
+    if source is not None and source.columns is not None:
+        found = source.columns
+        files = source.files
         places = {
             name: {kind: _place(files[file], row) for kind, (file, row) in column.kinds.items()}
             for name, column in found.items()

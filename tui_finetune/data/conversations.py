@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tui_finetune.data.columns import listed
-from tui_finetune.data.formats import Format
+from tui_finetune.data.forms import Format
 
 Message = dict[str, Any]
 
@@ -145,7 +145,7 @@ def _message(turn: Any) -> Message:
     if role == "call":
         calls = _calls_in(content)
         # A call that can't be told apart is what the assistant says, as it stands.
-        return {"role": "assistant", "content": "", "tool_calls": calls} if calls else {"role": "assistant", "content": content}
+        return {"role": "assistant", "content": "" if calls else content, **({"tool_calls": calls} if calls else {})}
     message: Message = {"role": role, "content": content}
     if role == "assistant":
         if calls := [_call(call) for call in turn.get("tool_calls") or []]:
@@ -165,7 +165,7 @@ def _message(turn: Any) -> Message:
 def _content(value: Any) -> str | None:
     """The text of a turn; parts of it are put together."""
     if isinstance(value, list):
-        texts = [part if isinstance(part, str) else part.get("text") if isinstance(part, dict) else None for part in value]
+        texts = [part.get("text") if isinstance(part, dict) else part for part in value]
         if any(not isinstance(text, str) for text in texts):
             raise Unfit("a turn that is more than text")
         return "".join(texts)  # type: ignore[arg-type]
@@ -215,7 +215,7 @@ def in_order(messages: list[Message]) -> list[Message]:
     if not messages:
         raise Unfit("no assistant's turn")
     before = ""
-    for number, message in enumerate(messages):
+    for message in messages:
         role = message["role"]
         if role not in _NEXT[before]:
             what = f"a conversation that begins with the {role}" if before in {"", "system"} and role != "system" else (
@@ -224,11 +224,10 @@ def in_order(messages: list[Message]) -> list[Message]:
             raise Unfit(what)
         if message["content"] is None:
             raise Unfit(f"no content in a turn of the {role}")
-        silent = not message["content"].strip() and not message.get("tool_calls") and not message.get("reasoning_content")
-        if silent and role != "tool":
+        says = message["content"].strip() or message.get("tool_calls") or message.get("reasoning_content")
+        if not says and role != "tool":
             raise Unfit(f"an empty turn of the {role}")
         before = role
-        messages[number] = message
     return messages
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from tui_finetune.config import RunConfig
 from tui_finetune.data.conversations import Unfit, conversation, scalar
-from tui_finetune.data.formats import Format
+from tui_finetune.data.forms import Format
 from tui_finetune.data.problems import Tally
 from tui_finetune.data.rendering import Renderer
 from tui_finetune.data.segments import Example, Segment, merged

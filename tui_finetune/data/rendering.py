@@ -9,7 +9,7 @@ template's words with the texts between them, the conversation is refused.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from tui_finetune.data.abilities import Abilities, adapt
@@ -50,6 +50,22 @@ class Shape(NamedTuple):
     spans: list[Span]
 
 
+class Marked(NamedTuple):
+    """A conversation with marks in place of its texts.
+
+    Attributes:
+        messages: with marks.
+        texts: by the number of their mark.
+        tools: definitions of tools; may be None.
+        learnt: the numbers of the messages that are to be learnt.
+    """
+
+    messages: list[Message]
+    texts: list[Text]
+    tools: list[Any] | None
+    learnt: list[int]
+
+
 class Renderer:
     """Puts conversations into the words of one chat template."""
 
@@ -76,27 +92,25 @@ class Renderer:
             Unfit: the template refuses it, leaves a part of it out, or changes it so that it can't be followed.
         """
         messages, tools = adapt(messages, tools, self.abilities, takes_input=self.template.takes_input)
-        if not replies(messages):
+        learnt = replies(messages)
+        if not learnt:
             raise Unfit("nothing to learn")
         plain = [{key: value for key, value in message.items() if key != "trained"} for message in messages]
         rendering = self._render(plain, tools)
         for only_replies in (False, True):
-            marked, texts = with_marks(messages, only_replies=only_replies)
-            for shape in self._find(marked, texts, messages, tools, keep=not only_replies):
-                starts = place_texts(rendering, shape.skeleton, texts)
+            marked = Marked(*with_marks(messages, only_replies=only_replies), tools, learnt)
+            for shape in self._shapes_of(marked, keep=not only_replies):
+                starts = place_texts(rendering, shape.skeleton, marked.texts)
                 if starts is not None:
                     return self._cut(rendering, shape, starts)
         raise Unfit(CHANGED)
 
-    def _find(
-        self, marked: list[Message], texts: list[Text], messages: Sequence[Message], tools: list[Any] | None, *, keep: bool
-    ) -> Any:
+    def _shapes_of(self, marked: Marked, *, keep: bool) -> Iterator[Shape]:
         """The shape as it was found before, and if that doesn't do, anew: a template may give the date."""
-        key = key_of([marked, replies(messages)], tools) if keep else ""
-        known = self._shapes.get(key) if keep else None
-        if known is not None:
-            yield known
-        shape = self._work_out(marked, texts, messages, tools)
+        key = key_of(marked.messages, [marked.learnt, marked.tools]) if keep else ""
+        if keep and key in self._shapes:
+            yield self._shapes[key]
+        shape = self._work_out(marked)
         if keep:
             if len(self._shapes) >= KEPT_SHAPES:
                 self._shapes.clear()
@@ -114,65 +128,38 @@ class Renderer:
 
     # Where the turns are
 
-    def _work_out(
-        self, marked: list[Message], texts: list[Text], messages: Sequence[Message], tools: list[Any] | None
-    ) -> Shape:
-        skeleton = take_apart(self._render(marked, tools))
-        found = skeleton.found
-        if len(set(found)) != len(found) or not set(found) <= set(range(len(texts))):
+    def _work_out(self, marked: Marked) -> Shape:
+        skeleton = take_apart(self._render(marked.messages, marked.tools))
+        found = set(skeleton.found)
+        if len(found) != len(skeleton.found) or not found <= set(range(len(marked.texts))):
             raise Unfit(CHANGED)
-        for number in sorted(set(range(len(texts))) - set(found)):
-            if not texts[number].optional:
-                raise Unfit(f"a turn of the {messages[texts[number].message]['role']} that the chat template leaves out")
-        spans = [self._span(skeleton, texts, marked, tools, number) for number in replies(messages)]
+        for number, text in enumerate(marked.texts):
+            if number not in found and not text.optional:
+                role = marked.messages[text.message]["role"]
+                raise Unfit(f"a turn of the {role} that the chat template leaves out")
+        spans = [self._span(skeleton, marked, number) for number in marked.learnt]
         bounds = [bound for span in spans for bound in (span.begin, span.end)]
         if bounds != sorted(bounds):
             raise Unfit(CHANGED)
         return Shape(skeleton, spans)
 
-    def _span(
-        self, skeleton: Skeleton, texts: list[Text], marked: list[Message], tools: list[Any] | None, number: int
-    ) -> Span:
-        """Where the turn of one message is."""
+    def _span(self, skeleton: Skeleton, marked: Marked, number: int) -> Span:
+        """Where the turn of the message of that number is."""
+        messages, texts = marked.messages, marked.texts
         own = [place for place, mark_number in enumerate(skeleton.found) if texts[mark_number].message == number]
         if not own:
             raise Unfit("a turn of the assistant that the chat template leaves out")
         first, last = own[0], own[-1] + 1
-        begin = self._begin(skeleton, marked, tools, number, first, texts[skeleton.found[first]].lead)
-        after = _after_mark(self._render(marked[: number + 1], tools), skeleton, last)
-        if after is None:
+        given = self._render(messages[:number], marked.tools, prompt=True)
+        bare = self._render(messages[:number], marked.tools)
+        done = self._render(messages[: number + 1], marked.tools)
+        asked, after = _after_mark(given, skeleton, first), _after_mark(done, skeleton, last)
+        if asked is None or after is None:
             raise Unfit(CHANGED)
-        end, ended = self._end(after, skeleton.pieces[last], calls=bool(marked[number].get("tool_calls")))
+        header = len(given) - len(bare) if given.startswith(bare) else 0
+        begin = _begin(skeleton.pieces[first], asked, header, texts[skeleton.found[first]].lead)
+        end, ended = self._end(after, skeleton.pieces[last], calls=bool(messages[number].get("tool_calls")))
         return Span((first, begin), (last, end), ended)
-
-    def _begin(
-        self, skeleton: Skeleton, marked: list[Message], tools: list[Any] | None, number: int, piece: int, lead: str | None
-    ) -> int:
-        """Where in a piece the words that are given end, and those that the model has to write begin.
-
-        Args:
-            number: of the message.
-            piece: the number of the piece before its first text.
-            lead: what stands in the message itself before this text; None where the template's own words do.
-        """
-        words = skeleton.pieces[piece]
-        given = self._render(marked[:number], tools, prompt=True)
-        bare = self._render(marked[:number], tools)
-        asked = _after_mark(given, skeleton, piece)
-        if asked is None:
-            raise Unfit(CHANGED)
-        if lead is not None and given == bare:
-            # A template without a generation prompt: all but the spaces before the text is given.
-            return len(words.removesuffix(lead.lstrip()).rstrip(" "))
-        same = common(asked, words)
-        if same == len(asked) or (lead is not None and same == len(words)):
-            return same
-        # The prompt has words that are not in this turn, as the begin of a thought. What the two share may end in the
-        # middle of a word, so it is taken back to the end of a token or line.
-        begin = max(words.rfind(sign, 0, same) + 1 for sign in ("\n", ">", "]"))
-        if not given.startswith(bare) or begin <= len(asked) - len(given) + len(bare):
-            raise Unfit(CHANGED)
-        return begin
 
     def _end(self, after: str, rest: str, *, calls: bool) -> tuple[int, bool]:
         """How many characters behind a turn's last text still belong to it, and whether they end with a token.
@@ -225,6 +212,29 @@ class Renderer:
         if not shape.spans[-1].ended:
             example.append(Segment(self.eos, True))
         return merged(example)
+
+
+def _begin(words: str, asked: str, header: int, lead: str | None) -> int:
+    """Where the words before a turn's first text stop being given, and those that the model has to write begin.
+
+    Args:
+        words: all that is between the text before and this one.
+        asked: all that is behind the text before in a prompt for this turn.
+        header: how many characters of this, at its end, are there only because it is a prompt; 0 if none are.
+        lead: what stands in the message itself before its first text; None where the template's own words do.
+    """
+    if lead is not None and not header:
+        # A template without a generation prompt: all but the spaces before the text is given.
+        return len(words.removesuffix(lead.lstrip()).rstrip(" "))
+    same = common(asked, words)
+    if same == len(asked) or (lead is not None and same == len(words)):
+        return same
+    # The prompt has words that are not in this turn, as the begin of a thought. What the two share may end in the
+    # middle of a word, so it is taken back to the end of a token or line.
+    begin = max(words.rfind(sign, 0, same) + 1 for sign in ("\n", ">", "]"))
+    if begin <= len(asked) - header:
+        raise Unfit(CHANGED)
+    return begin
 
 
 def _after_mark(rendering: str, skeleton: Skeleton, piece: int) -> str | None:

@@ -19,8 +19,8 @@ from tui_finetune.data.files import ByteStream, DataFile, find_files, looks_like
 from tui_finetune.data.hub import load_hub
 from tui_finetune.data.problems import Problem, Tally
 from tui_finetune.data.progress import Report, Ticker
-from tui_finetune.data.saved import saved_files
 from tui_finetune.data.samples import Sample, list_samples, sample_path
+from tui_finetune.data.saved import saved_files
 from tui_finetune.errors import UserError
 
 if TYPE_CHECKING:

@@ -94,7 +94,9 @@ class Encoder:
                     continue
                 begins[number] = min(begins[number], ends[number - 1] if number else 0)
                 if begins[number] == ends[number]:
-                    ends[number] = next((begin for begin in begins[number + 1 :].tolist() if begin > ends[number]), length)
+                    ends[number] = next(
+                        (begin for begin in begins[number + 1 :].tolist() if begin > ends[number]), length
+                    )
         sizes = [len(segment.text) for segment in example]
         bounds = np.cumsum([0, *sizes])
         before = np.cumsum([0, *(size * segment.trained for size, segment in zip(sizes, example, strict=True))])

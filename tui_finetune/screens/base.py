@@ -43,11 +43,11 @@ class TabScreen(Screen[None]):
             yield from self._compose_rest()
 
     def _compose_rest(self) -> ComposeResult:
-        from textual.widgets import Footer
+        from tui_finetune.widgets.key_footer import KeyFooter
 
         with Container(id="body"):
             yield from self.compose_body()
-        yield Footer(show_command_palette=False, compact=True)
+        yield KeyFooter(show_command_palette=False, compact=True)
 
     async def complete(self) -> None:
         """Bring what the app's first frame did without."""

@@ -39,7 +39,7 @@ def facts_of(preview: Preview, lengths_problem: UserError | None = None) -> list
         facts.append(("Tokens", f"{about}{count(preview.tokens)}{trained}"))
     if lengths is not None:
         facts.append(
-            ("In a row", f"mean {lengths.mean:,.0f}, p50 {lengths.p50:,}, p95 {lengths.p95:,}, max {lengths.max:,}")
+            ("In a row", f"mean {lengths.mean:,.0f}, p50 {lengths.p50:,},\np95 {lengths.p95:,}, max {lengths.max:,}")
         )
         over = lengths.over_max_length
         facts.append(

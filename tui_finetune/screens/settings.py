@@ -85,6 +85,7 @@ class SettingsScreen(TabScreen):
     def __init__(self) -> None:
         super().__init__()
         self._form: Form | None = None
+        self._plan_problem: UserError | None = None
         self._before_search: Widget | None = None
 
     def compose_body(self) -> ComposeResult:
@@ -112,17 +113,17 @@ class SettingsScreen(TabScreen):
 
     def plan_changed(self) -> None:
         super().plan_changed()
-        self._fill()
+        plan = self.finetune_app.plan
+        if (plan.problem if plan else None) is not self._plan_problem:
+            self._fill()
         self._show_amounts()
 
     def _problem(self, form: Form, key: str) -> UserError | None:
         """What is wrong with a field: with its value by itself, or found while the plan was worked out."""
-        plan = self.finetune_app.plan
         if key in form.problems:
             return form.problems[key]
-        if plan is not None and plan.problem is not None and plan.problem.setting == key:
-            return plan.problem
-        return None
+        found = self._plan_problem
+        return found if found is not None and found.setting == key else None
 
     def _fill(self) -> None:
         app = self.finetune_app
@@ -130,6 +131,7 @@ class SettingsScreen(TabScreen):
         if form is None:
             return
         self._form = form
+        self._plan_problem = app.plan.problem if app.plan else None
         for field in self.query(SettingField):
             key = field.item.key
             field.show(form.shown(key), form.origin(key), self._problem(form, key), form.inherited_value(key))

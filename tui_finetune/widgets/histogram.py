@@ -25,7 +25,7 @@ def binned(lengths: Sequence[int], bins: int, longest: int) -> tuple[int, list[i
 
 
 class LengthHistogram(PlotextPlot):
-    """Bars of how many texts have which length, with a line at max_length."""
+    """Bars of how many texts have which length; those beyond max_length stand out, and a line is where it is."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -65,7 +65,10 @@ class LengthHistogram(PlotextPlot):
         points = [(number + 0.5) * right / (4 * self.size.width) for number in range(4 * self.size.width)]
         heights = [counts[min(int(point / bin_width), len(counts) - 1)] for point in points]
         filled = [(point, height) for point, height in zip(points, heights, strict=True) if height]
-        plot.scatter(*zip(*filled, strict=True), marker="hd", fillx=True, color=self._colour("primary"))
+        within = [point for point in filled if limit is None or point[0] <= limit]
+        for part, colour in ((within, "primary"), (filled[len(within) :], "accent")):
+            if part:
+                plot.scatter(*zip(*part, strict=True), marker="hd", fillx=True, color=self._colour(colour))
         if limit is not None:
             plot.vline(limit, color=self._colour("accent"))
         plot.xlim(0, right)

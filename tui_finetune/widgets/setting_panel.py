@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 from textual.app import ComposeResult
@@ -58,20 +59,19 @@ class SettingPanel(Vertical):
 
     def compose(self) -> ComposeResult:
         with VerticalScroll(id="explained", can_focus=False):
-            yield Static(id="panel-title", markup=False)
-            yield Static(id="panel-text", markup=False)
-            yield Static(id="panel-facts", markup=False)
+            yield Static(id="explanation", markup=False)
         yield Static(id="amounts", markup=False)
 
     def _show(self, title: str, paragraphs: Sequence[str], facts: Sequence[tuple[str, str]]) -> None:
-        self.query_one("#panel-title", Static).update(Content(title))
-        self.query_one("#panel-text", Static).update(Content("\n\n".join(paragraphs)))
+        # One widget and one update: each would have the screen laid out anew.
         table = Table.grid(padding=(0, 1), expand=True)
         table.add_column(no_wrap=True)
         table.add_column(ratio=1, overflow="fold")
         for label, value in facts:
             table.add_row(Text(label, style="dim"), Text(value))
-        self.query_one("#panel-facts", Static).update(table)
+        accent = self.app.theme_variables["accent"]
+        text = Text("\n\n".join(paragraphs) + "\n")
+        self.query_one("#explanation", Static).update(Group(Text(title + "\n", style=f"bold {accent}"), text, table))
         self.query_one("#explained", VerticalScroll).scroll_home(animate=False)
 
     def explain(self, item: Setting, origin: str, inherited: str) -> None:

@@ -14,13 +14,14 @@ from .worlds.everyday import EVERYDAY
 from .worlds.sea import SEA
 
 KINDS: dict[str, tuple[int, Callable[[World, random.Random], Document]]] = {
-    "story": (11, dialogues.story),
+    "story": (9, dialogues.story),
     "request": (5, dialogues.request),
     "reading": (4, dialogues.reading),
+    "note": (2, dialogues.note),
 }
 """Kind of document -> its share (in twentieths) and what makes it."""
 
-CORPUS_SEED, TOKENIZER_SEED = 1, 2
+CORPUS_SEED, TOKENIZER_SEED, NOTES_SEED = 1, 2, 3
 
 # Words of fine-tuning that no story has, so that texts about it do not fall apart into letters.
 TRADE_WORDS = (
@@ -49,6 +50,14 @@ def write_corpus(path: Path, count: int) -> None:
     with path.open("w", encoding="utf-8") as file:
         for _, document in documents(EVERYDAY, count, CORPUS_SEED):
             file.write(json.dumps({"text": document.text}, ensure_ascii=False) + "\n")
+
+
+def write_notes(path: Path, count: int) -> None:
+    """Write the corpus of the first stage, notes only."""
+    rng = random.Random(NOTES_SEED)
+    with path.open("w", encoding="utf-8") as file:
+        for _ in range(count):
+            file.write(json.dumps({"text": dialogues.note(EVERYDAY, rng).text}, ensure_ascii=False) + "\n")
 
 
 def tokenizer_texts() -> Iterator[str]:

@@ -28,13 +28,23 @@ _ANOTHER = "(Another one|another one|One more|Tell me another story)(.|, please.
 class Document:
     """One document of the corpus, without the end token that closes it.
 
-    `log_probability` is the natural logarithm of the probability that its maker draws exactly this text.
+    Attributes:
+        text: the text, with turn tokens where it is a conversation.
+        plot: the plot of its story; empty in a note.
+        story: the story alone.
+        log_probability: the natural logarithm of the probability that its maker draws exactly this text.
     """
 
     text: str
     plot: str
     story: Draw
     log_probability: float
+
+
+def note(world: World, rng: random.Random) -> Document:
+    """A sentence or two, mostly with a question about them."""
+    said = draw(world, "<note>", rng)
+    return Document(said.text, "", said, said.log_probability)
 
 
 def story(world: World, rng: random.Random) -> Document:

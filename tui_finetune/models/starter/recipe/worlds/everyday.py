@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..grammar import World, rules, table
-from . import everyday_plots
+from . import everyday_notes, everyday_plots
 
 _TABLES = {
     "people": table(
@@ -251,7 +251,6 @@ _VARIABLES = {
     "shop": "shops",
     "gift": "shop.goods",
     "thing": "things",
-    "other": "things",
     "price": "numbers",
     "dish": "dishes",
     "need": "dish.needs",
@@ -325,7 +324,7 @@ _RULES = rules(
 EVERYDAY = World(
     name="everyday",
     tables=_TABLES | everyday_plots.TABLES,
-    variables=_VARIABLES | everyday_plots.VARIABLES,
-    rules=_RULES | everyday_plots.RULES,
+    variables=_VARIABLES | everyday_plots.VARIABLES | everyday_notes.VARIABLES,
+    rules=_RULES | everyday_plots.RULES | everyday_notes.RULES,
     plots=everyday_plots.PLOTS,
 )

@@ -1,0 +1,27 @@
+"""The line of keys at the bottom."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from textual.screen import Screen
+from textual.widgets import Footer
+
+
+class KeyFooter(Footer):
+    """Textual's footer, made anew only when its keys are others.
+
+    Textual makes it anew whenever the focus moves, which takes several times as long as moving it.
+    """
+
+    _keys: tuple[Any, ...] | None = None
+
+    def bindings_changed(self, screen: Screen[Any]) -> None:
+        keys = tuple(
+            (active.binding.key, active.binding.description, active.enabled)
+            for active in screen.active_bindings.values()
+            if active.binding.show
+        )
+        if keys != self._keys and screen.app.app_focus:
+            self._keys = keys
+            super().bindings_changed(screen)
