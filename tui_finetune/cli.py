@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 from tui_finetune.errors import UserError
@@ -14,6 +15,8 @@ DESCRIPTION = "Fine-tune language models in the terminal. Without a command it o
 
 class _Parser(argparse.ArgumentParser):
     """Complains as the rest of the program does: one line with the cause, one with the remedy, exit status 2."""
+
+    commands: Mapping[str, Any] = {}
 
     def error(self, message: str) -> NoReturn:
         raise UserError(message, f"`{self.prog} --help` shows how it is called")
@@ -42,6 +45,10 @@ def _run(argv: list[str]) -> int:
 
         return open_app()
     parser = build_parser()
+    if not argv[0].startswith("-") and argv[0] not in parser.commands:
+        nearest = difflib.get_close_matches(argv[0], parser.commands, n=1, cutoff=0.5)
+        remedy = f"did you mean `finetune-tui {nearest[0]}`?" if nearest else "`finetune-tui --help` lists the commands"
+        raise UserError(f"there is no command '{argv[0]}'", remedy)
     arguments, unknown = parser.parse_known_args(argv)
     if unknown:
         _refuse(unknown[0], arguments.command)
@@ -60,13 +67,14 @@ def _refuse(word: str, command: str | None) -> NoReturn:
     raise UserError(f"'{word}' is not understood", f"`finetune-tui {command or ''} --help`".replace("  ", " "))
 
 
-def build_parser() -> argparse.ArgumentParser:
+def build_parser() -> _Parser:
     """The parser of all commands."""
     from tui_finetune.console import handlers
 
     parser = _Parser(prog="finetune-tui", description=DESCRIPTION, allow_abbrev=False)
     parser.add_argument("--version", action="version", version=f"finetune-tui {_version()}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
+    parser.commands = commands.choices
 
     def add(name: str, help: str, handler: Any) -> argparse.ArgumentParser:  # noqa: A002
         command = commands.add_parser(name, help=help, description=help, allow_abbrev=False)

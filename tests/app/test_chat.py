@@ -13,9 +13,11 @@ from textual.widgets import Input, Static
 
 from tests.app.conftest import SIZES
 from tests.app.fake_run import FakeRun
+from tests.tiny import make_model
 from tui_finetune.app import FinetuneApp
 from tui_finetune.conversation import Conversation, PromptHistory
 from tui_finetune.errors import UserError
+from tui_finetune.generation.engine import Engine as RealEngine
 from tui_finetune.generation.engine import Reply
 from tui_finetune.generation.sampling import Sampling
 from tui_finetune.screens.chat import ChatScreen
@@ -429,6 +431,19 @@ async def test_markup_in_prompt_reply_and_name_is_inert(engine: type[FakeEngine]
             await answered(pilot)
             assert shown(pilot.app).count("[@click=app.quit()]boom[/]") == 2
             assert "\x1b" not in shown(pilot.app)
+
+
+async def test_a_real_model_writes_as_many_tokens_as_it_may(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_model(home / "tiny")
+    monkeypatch.setattr("tui_finetune.generation.engine.Engine", RealEngine)
+    async with FinetuneApp(choices={"model": "./tiny"}).run_test(size=(80, 24)) as pilot:
+        screen = await loaded(pilot)
+        screen.sampling = Sampling(max_new_tokens=5, seed=1)
+        await say(pilot, "The ship ")
+        exchange = await answered(pilot)
+        assert exchange.reply
+        assert screen.conversation.text == "The ship " + exchange.reply
+        assert "tokens" in caption(pilot)
 
 
 async def test_up_brings_earlier_prompts_back() -> None:

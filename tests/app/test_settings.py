@@ -109,7 +109,7 @@ async def test_every_setting_has_a_line_that_explains_itself() -> None:
         await settle(pilot)
         for key, item in settings().items():
             line(pilot, key).focus()
-            while key not in panel(pilot):
+            while not panel(pilot).startswith(f"{key}\n"):
                 await pilot.pause()
             assert item.show(item.default) in words(line(pilot, key))
             assert item.help in panel(pilot)

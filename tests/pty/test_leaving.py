@@ -70,14 +70,13 @@ def test_detached_the_shell_has_its_prompt_and_the_run_goes_on(machine: Machine)
     shell.wait("Stopped at step")
     shell.press("ctrl+q")
     shell.wait("ready>")
-    wait_for(lambda: not trainer.is_running(), "the trainer does not end")
+    wait_for(lambda: trainer not in machine.processes(), "the trainer does not end")
     assert_saved(machine)
 
 
 def test_a_broken_connection_leaves_the_run_to_finish_alone(machine: Machine) -> None:
     machine.suit(SETTINGS + "max_steps: 100\n")
     terminal = machine.training()
-    trainer = machine.trainer()
     terminal.hang_up()
     terminal.status()
     wait_for(lambda: machine.state.is_over, "the run does not end")
@@ -85,12 +84,11 @@ def test_a_broken_connection_leaves_the_run_to_finish_alone(machine: Machine) ->
     assert machine.state.step == 100
     # Nothing stays behind that could use up the processor.
     wait_for(lambda: machine.processes() == [], "a process stays behind")
-    assert not trainer.is_running()
 
 
 def test_the_second_ctrl_c_asks_and_the_third_ends_at_once(machine: Machine) -> None:
     # A step that takes long: stopping waits for its end.
-    machine.suit(ENDLESS + "per_device_train_batch_size: 1\ngradient_accumulation_steps: 100000\n")
+    machine.suit(ENDLESS + "per_device_train_batch_size: 1\ngradient_accumulation_steps: 60000\n")
     terminal = machine.app_with_tiny_model()
     terminal.press("ctrl+r")
     terminal.wait("the first loss comes soon")

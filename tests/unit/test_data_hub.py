@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from datasets import Dataset, load_dataset
@@ -53,7 +54,7 @@ def repository(tmp_path: Path) -> Path:
     ],
 )
 def test_missing_configurations_and_splits_say_which_exist(
-    repository: Path, settings: dict[str, str], message: str, remedy: str, setting: str, tmp_path: Path
+    repository: Path, settings: dict[str, Any], message: str, remedy: str, setting: str, tmp_path: Path
 ) -> None:
     config = RunConfig(dataset_name="someone/texts", **settings)
     with pytest.raises(ValueError, match=r"onfig|split") as caught:

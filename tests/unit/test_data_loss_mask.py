@@ -164,6 +164,12 @@ def test_a_template_without_an_end_gets_the_end_of_text_token_once() -> None:
     assert learnt(renderer(template).example(said("a", "b", "c", "d"), None)) == ["b", "d</s>"]
 
 
+def test_an_end_of_two_tokens_is_learnt_whole() -> None:
+    maker = renderer(CHATML.replace("<|im_end|>", "<|end|><|eot_id|>"))
+    assert learnt(maker.example(said("a", "b", "c", "d"), None)) == ["b<|end|><|eot_id|>", "d<|end|><|eot_id|>"]
+    assert maker.tokenizer.convert_ids_to_tokens(maker.end_token()) == "<|eot_id|>"
+
+
 def test_an_end_in_words_belongs_to_the_reply() -> None:
     template = "{% for m in messages %}{{ m.role + ': ' + m.content + ' ###\\n' }}{% endfor %}"
     template += "{% if add_generation_prompt %}{{ 'assistant: ' }}{% endif %}"

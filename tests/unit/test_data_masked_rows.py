@@ -125,6 +125,8 @@ def test_long_examples_are_cut_at_the_end_and_counted(tmp_path: Path, strategy: 
     assert data.statistics.over_max_length == 3
     assert [(p.row, p.message) for p in data.problems] == [(2, "a row with nothing to learn within max_length tokens")]
     assert data.statistics.left_out == 1
+    config = RunConfig(dataset_name=str(tmp_path / "d.jsonl"), max_length=LENGTH, validation_split=0)
+    assert preview(config, tokenizer).problems == data.problems
     assert any("3 rows are longer than 64 tokens, and cut off" in message for message, _ in data.notices)
 
 

@@ -126,7 +126,7 @@ def test_steps_are_counted_as_the_trainer_counts_them(tmp_path: Path, rows: int,
         per_device_train_batch_size=4, gradient_accumulation_steps=config.gradient_accumulation_steps,
         max_steps=config.max_steps,
     )  # fmt: skip
-    loader: Any = DataLoader(list(range(rows)), batch_size=4)  # type: ignore[arg-type]
+    loader: Any = DataLoader(list(range(rows)), batch_size=4)
     counted = Trainer(tiny_model(), args).set_initial_training_values(args, loader)
     assert count_steps(rows, config) == counted[-1]
 

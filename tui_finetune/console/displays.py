@@ -228,4 +228,4 @@ def choose_display(*, json: bool) -> Display:
 def _can_draw() -> bool:
     import os
 
-    return os.environ.get("TERM", "dumb") != "dumb" and (sys.stdout.encoding or "").lower().startswith("utf")
+    return (os.environ.get("TERM") or "dumb") != "dumb" and (sys.stdout.encoding or "").lower().startswith("utf")

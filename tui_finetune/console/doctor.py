@@ -68,11 +68,15 @@ def _device() -> Iterator[Finding]:
     kind = {"cuda": "GPU", "mps": "GPU", "cpu": "no GPU"}[device.kind]
     words = f"{kind}: {device.name}, {size(device.free)} of {size(device.total)} memory free"
     yield Finding("device", True, words)
-    if device.kind == "cpu" and (shutil.which("nvidia-smi") or Path("/dev/nvidia0").exists()):
+    if device.kind == "cpu" and _gpu_is_there():
         yield Finding(
             "device", False, "there is an NVIDIA GPU, but this torch can't use it",
             "install the torch for your CUDA version from pytorch.org into this environment",
         )  # fmt: skip
+
+
+def _gpu_is_there() -> bool:
+    return bool(shutil.which("nvidia-smi")) or Path("/dev/nvidia0").exists()
 
 
 def _storage(environ: Mapping[str, str]) -> Iterator[Finding]:
@@ -116,9 +120,9 @@ def _terminal(environ: Mapping[str, str], stream: TextIO) -> Finding:
     if not stream.isatty():
         return Finding("terminal", True, "output is not a terminal: `finetune-tui train` works, the app does not")
     columns, rows = shutil.get_terminal_size()
-    kind = environ.get("TERM", "not set")
+    kind = environ.get("TERM") or "TERM not set"
     words = f"{kind}, {columns}x{rows}, {stream.encoding}"
-    if kind == "dumb":
+    if kind in {"dumb", "TERM not set"}:
         return Finding("terminal", False, words, "set TERM=xterm-256color")
     if not (stream.encoding or "").lower().startswith("utf"):
         return Finding("terminal", False, words, "set LANG=C.UTF-8 for lines and marks to show")

@@ -27,7 +27,7 @@ ENDING_SECONDS = 5.0
 
 def open_app(run: RunDirectory | None = None) -> int:
     """Open the app, on a run if one is given, and return the exit status."""
-    if not is_terminal() or os.environ.get("TERM", "dumb") == "dumb":
+    if not is_terminal() or (os.environ.get("TERM") or "dumb") == "dumb":
         raise UserError("the app needs a terminal", "without one, use `finetune-tui train` (see its --help)")
     if over_ssh():
         # Animations cost bytes and show nothing over a slow line.

@@ -41,6 +41,6 @@ def runs_table(summaries: Sequence[RunSummary], now: float) -> list[str]:
     for run in summaries:
         step = f"{run.step}/{run.total_steps}" if run.total_steps else str(run.step)
         best = f"{run.best_eval_loss:.4f}" if run.best_eval_loss is not None else "-"
-        rows.append((run.name, run.model, run.dataset, run.status, step, best, ago(now - run.updated)))
+        rows.append((run.name, run.shown_model, run.shown_dataset, run.status, step, best, ago(now - run.updated)))
     header = ("run", "model", "data set", "status", "step", "eval loss", "when")
     return table(header, rows, right=frozenset({4, 5}))

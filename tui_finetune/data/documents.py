@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tui_finetune.config import RunConfig
 from tui_finetune.data.conversations import Unfit, conversation, scalar
@@ -14,6 +14,9 @@ from tui_finetune.data.segments import Example, Segment, merged
 from tui_finetune.data.sources import Source
 from tui_finetune.data.templates import choose_template
 from tui_finetune.errors import UserError
+
+if TYPE_CHECKING:
+    from tui_finetune.data.tokenization import Tokens
 
 CUT = "turns after the last reply"
 
@@ -137,6 +140,11 @@ def none_left(source: Source, shape: Format, tally: Tally) -> UserError:
         "correct the data, or choose another dataset_format",
         setting="dataset_format",
     )
+
+
+def out_of_reach(tokens: Tokens) -> str:
+    """What a document has that has nothing to learn in its first max_length tokens."""
+    return "nothing to learn within max_length tokens" if tokens.trained[1:].any() else "nothing to learn"
 
 
 def leave_out(tally: Tally, source: Source, row: int, what: str) -> None:

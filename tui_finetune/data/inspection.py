@@ -9,7 +9,7 @@ from typing import Any
 
 from tui_finetune.config import RunConfig
 from tui_finetune.data.conversations import Unfit
-from tui_finetune.data.documents import Reader, leave_out, none_left, take_note
+from tui_finetune.data.documents import Reader, leave_out, none_left, out_of_reach, take_note
 from tui_finetune.data.formats import recognise
 from tui_finetune.data.problems import Problem, Tally
 from tui_finetune.data.progress import Report, Ticker
@@ -211,9 +211,11 @@ class _Look:
 
         for batch in batched(documents()):
             if encoder is not None:
-                for tokens in encoder.encode([example for _, example in batch]):
+                encoded = encoder.encode([example for _, example in batch])
+                for (row, _), tokens in zip(batch, encoded, strict=True):
                     if reader.masked and not tokens.trained[1 : self.limit].any():
                         self.out_of_reach.append(len(self.lengths))
+                        leave_out(self.tally, self.source, row, out_of_reach(tokens))
                     self.lengths.append(len(tokens.ids))
                     self.trained += int(tokens.trained.sum())
             tick(self.seen)

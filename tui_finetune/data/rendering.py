@@ -82,7 +82,7 @@ class Renderer:
         added = getattr(tokenizer, "added_tokens_decoder", {}).values()
         names = sorted({str(token) for token in added} | {self.eos}, key=len, reverse=True)
         names = [name for name in names if name.strip("\u2581 \t\r\n")]  # some tokenizers add spaces
-        self._tokens = re.compile("|".join(map(re.escape, names))) if names else None
+        self._tokens = re.compile(f"(?:{'|'.join(map(re.escape, names))})+") if names else None
         self._shapes: dict[str, Shape] = {}
 
     def example(self, messages: Sequence[Message], tools: list[Any] | None) -> Example:
@@ -184,20 +184,20 @@ class Renderer:
         return (len(closing), bool(closing)) if rest.startswith(closing) else (0, False)
 
     def _closing(self) -> str:
-        """The token that ends a turn in this template; '' where there is none."""
+        """The token, or the tokens in a row, that end a turn in this template; '' where there are none."""
         said = [{"role": "user", "content": mark(0)}, {"role": "assistant", "content": mark(1)}]
         after = take_apart(self._render(said, None)).pieces[-1]
         match = self._tokens.search(after) if self._tokens is not None else None
         return match.group() if match else ""
 
     def end_token(self) -> int | None:
-        """The id of the token that ends a turn; None where it is no single token."""
+        """The id of the token that ends a turn; None where there is none."""
         try:
             closing = self._closing()
         except Unfit:
             return None
         ids = self.tokenizer(closing, add_special_tokens=False)["input_ids"] if closing else []
-        return int(ids[0]) if len(ids) == 1 else None
+        return int(ids[-1]) if ids else None
 
     # The document
 

@@ -15,7 +15,7 @@ import pyarrow as pa
 from tui_finetune.config import RunConfig
 from tui_finetune.data.cache import Entry
 from tui_finetune.data.conversations import Unfit
-from tui_finetune.data.documents import Reader, documents, leave_out
+from tui_finetune.data.documents import Reader, documents, leave_out, out_of_reach
 from tui_finetune.data.packing import Packer, labels_of
 from tui_finetune.data.problems import Tally
 from tui_finetune.data.progress import Report, Ticker
@@ -185,8 +185,7 @@ class RowsWriter:
             # The first token of a row is not predicted from anything.
             pieces = [piece for piece in pieces if piece.trained[1:].any()]
             if not pieces:
-                cut = len(tokens.ids) > limit and tokens.trained[1:].any()
-                self._leave_out(row, "nothing to learn within max_length tokens" if cut else "nothing to learn")
+                self._leave_out(row, out_of_reach(tokens))
         for piece in pieces:
             self.tokens += len(piece.ids)
             self.trained += int(piece.trained.sum())

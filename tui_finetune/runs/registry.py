@@ -13,6 +13,7 @@ import platformdirs
 
 from tui_finetune.errors import UserError
 from tui_finetune.runs.directory import NAME, RunDirectory
+from tui_finetune.runs.ending import short_path
 from tui_finetune.runs.events import ENDED, from_line
 from tui_finetune.runs.log import Follower
 from tui_finetune.runs.state import RunState
@@ -37,6 +38,16 @@ class RunSummary:
     best_eval_loss: float | None
     loss: float | None
     updated: float
+
+    @property
+    def shown_model(self) -> str:
+        """The model's name as it is shown to people: a path as it is typed."""
+        return short_path(self.model) if self.model.startswith("/") else self.model
+
+    @property
+    def shown_dataset(self) -> str:
+        """The data set's name, likewise."""
+        return short_path(self.dataset) if self.dataset.startswith("/") else self.dataset
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

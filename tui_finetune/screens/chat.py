@@ -325,8 +325,7 @@ class ChatScreen(TabScreen):
         self.query_one("#sampling", Static).update(Content(sampling_words(self.sampling)))
         hint = self.query_one("#hint", Static)
         hint.display = not self.query(Exchange)
-        busy = self.problem is not None or self.is_loading
-        loaded = self.engine is not None
+        busy, loaded = self.problem is not None or self.is_loading, self.engine is not None
         hint.update("" if busy else Content(hint_words(loaded, style, training=self.finetune_app.training_here)))
         self.query_one("#prompt", Input).placeholder = placeholder_words(loaded, self.conversation)
         self._show_status()
@@ -348,7 +347,6 @@ class ChatScreen(TabScreen):
     # Keys
 
     def action_toggle_style(self) -> None:
-        """Between turns and continuing, where the model was taught turns; says why not where it was not."""
         if self.engine is None or self._exchange is not None:
             return
         if not self.engine.has_chat_template:
@@ -358,8 +356,7 @@ class ChatScreen(TabScreen):
                 title="It continues text", timeout=10, markup=False,
             )  # fmt: skip
             return
-        turns = self.conversation.style == "text"
-        self.conversation.style = "turns" if turns else "text"
+        self.conversation.style = "turns" if (turns := self.conversation.style == "text") else "text"
         self._note("Turns: it answers you." if turns else "Text: it continues what you write, without turns.")
         self._show()
 
@@ -379,7 +376,6 @@ class ChatScreen(TabScreen):
         self.app.push_screen(PickModel(self.target), lambda name: self.talk_to(name) if name else None)
 
     def action_new(self) -> None:
-        """Forget the conversation, and clear the screen."""
         self.stop_reply()
         if self._exchange is not None:
             self._number += 1  # what is still being written belongs to nothing any more

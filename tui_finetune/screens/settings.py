@@ -59,7 +59,7 @@ class SettingsScreen(TabScreen):
     mode = "settings"
     help_text = (
         "All the numbers and switches of a run. Go up and down: the line with the focus is explained beside it, with "
-        "what is allowed and where its value comes from. Enter changes it: numbers and names are typed, choices step "
+        "what is allowed and where its value comes from; [ and ] scroll the explanation. Enter changes it: numbers and names are typed, choices step "
         "on. A value that is not allowed stays there with what is wrong with it, until you mend or reset it.\n"
         "A preset is a set of values that go together; start from one and change what you like. What a model knows to "
         "suit it comes before the defaults and gives way to a preset.\n"

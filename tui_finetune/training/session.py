@@ -22,6 +22,7 @@ from tui_finetune.runs.events import PHASE_LABELS, Phase
 from tui_finetune.runs.lock import RunLock
 from tui_finetune.runs.log import EventLog
 from tui_finetune.training import checkpoints
+from tui_finetune.training.places import rooted
 
 CANCEL_POLL_SECONDS = 0.2
 MAX_PROMPT_TOKENS = 256
@@ -56,7 +57,7 @@ class TrainingSession:
 
     def __init__(self, resolved: Resolved | RunConfig, run: RunDirectory, *, go_on: bool = False) -> None:
         self.resolved = resolved if isinstance(resolved, Resolved) else Resolved(resolved)
-        self.config = self.resolved.config.model_copy(update={"output_dir": str(run.path)})
+        self.config = rooted(self.resolved.config).model_copy(update={"output_dir": str(run.path)})
         self.directory = run
         self.go_on = go_on
         self.log: EventLog

@@ -95,7 +95,7 @@ class RunsTable(DataTable[Text]):
         cells = [
             Text(summary.name), Text(f"{mark} {summary.status}", style=colour),
             Text(f"{summary.step:,}{total}", justify="right"), Text(best, justify="right"),
-            Text(ago(now - summary.updated)), Text(summary.model), Text(summary.dataset),
+            Text(ago(now - summary.updated)), Text(summary.shown_model), Text(summary.shown_dataset),
         ]  # fmt: skip
         for cell in cells:
             cell.no_wrap, cell.overflow = True, "ellipsis"

@@ -1,9 +1,10 @@
-"""Make the starter from nothing: corpus, tokenizer, fresh weights, pretraining, model card.
+"""Make the starter from nothing: corpus, tokenizer, fresh weights, pretraining in two stages, model card.
 
     python -m tui_finetune.models.starter.recipe --out DIR
 
-The finished model is in DIR/starter; the run in DIR/run can be watched with `finetune-tui attach DIR/run`. Where DIR
-holds an unfinished run, it goes on.
+The first stage learns from notes, a few words long, that what was mentioned comes again; the second learns the
+stories. The finished model is in DIR/starter; the runs DIR/notes and DIR/stories can be watched with `finetune-tui
+attach`. Where one of them is unfinished, it goes on.
 """
 
 from __future__ import annotations
@@ -18,34 +19,43 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from . import card, measure
-from .corpus import tokenizer_texts, write_corpus
+from .corpus import tokenizer_texts, write_corpus, write_notes
 from .tokens import save_fresh
 
-DOCUMENTS = 24_000
+NOTES = 60_000
+DOCUMENTS = 40_000
 VOCABULARY = 2560
 SEED = 0
 RECIPE = Path(__file__).parent
 STARTER = RECIPE.parent
 
 
-def train(out: Path) -> None:
-    """Pretrain with `finetune-tui train`, or go on with a run that is there."""
-    run = out / "run"
+def train(run: Path, config: Path, model: Path, data: Path) -> None:
+    """Train with `finetune-tui train`, or go on with a run that is there."""
+    if (run / "final").exists():
+        return
     program = [sys.executable, "-m", "tui_finetune"]
     if run.exists():
         subprocess.run([*program, "resume", str(run)], check=True)
         return
-    write_corpus(out / "corpus.jsonl", DOCUMENTS)
-    save_fresh(tokenizer_texts(), out / "fresh", VOCABULARY, SEED)
-    made = {"model_name_or_path": out / "fresh", "dataset_name": out / "corpus.jsonl", "output_dir": run}
-    flags = [part for key, path in made.items() for part in (f"--{key}", str(path))]
-    subprocess.run([*program, "train", str(RECIPE / "config.yaml"), *flags], check=True)
+    flags = ["--model_name_or_path", str(model), "--dataset_name", str(data), "--output_dir", str(run)]
+    subprocess.run([*program, "train", str(config), *flags], check=True)
+
+
+def pretrain(out: Path) -> None:
+    """Both stages, with what they need."""
+    if not (out / "fresh").exists():
+        write_notes(out / "notes.jsonl", NOTES)
+        write_corpus(out / "stories.jsonl", DOCUMENTS)
+        save_fresh(tokenizer_texts(), out / "fresh", VOCABULARY, SEED)
+    train(out / "notes", RECIPE / "notes.yaml", out / "fresh", out / "notes.jsonl")
+    train(out / "stories", RECIPE / "config.yaml", out / "notes" / "final", out / "stories.jsonl")
 
 
 def finish(out: Path) -> None:
     """Write DIR/starter: the weights in half precision, the tokenizer, the settings and the model card."""
     folder = out / "starter"
-    final = out / "run" / "final"
+    final = out / "stories" / "final"
     tokenizer = AutoTokenizer.from_pretrained(final)
     AutoModelForCausalLM.from_pretrained(final, dtype=torch.float16).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
@@ -55,8 +65,8 @@ def finish(out: Path) -> None:
     fits = measure.fit(model, tokenizer)
     samples = measure.generate(model, tokenizer, [""] * 200, temperature=0.8, seed=SEED)
     parameters = sum(parameter.numel() for parameter in model.parameters())
-    facts = card.run_facts(out / "run")
-    text = card.starter_card(parameters, len(tokenizer), DOCUMENTS, facts, fits, measure.writing(samples))
+    stages = {NOTES: card.run_facts(out / "notes"), DOCUMENTS: card.run_facts(out / "stories")}
+    text = card.starter_card(parameters, len(tokenizer), stages, fits, measure.writing(samples))
     (folder / "README.md").write_text(text, encoding="utf-8")
     print(text)
 
@@ -64,11 +74,10 @@ def finish(out: Path) -> None:
 def main() -> None:
     program = "python -m tui_finetune.models.starter.recipe"
     parser = argparse.ArgumentParser(prog=program, description="Make the starter.")
-    parser.add_argument("--out", type=Path, required=True, help="folder for the corpus, the run and the finished model")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the corpora, the runs and the model")
     out: Path = parser.parse_args().out.absolute()
     out.mkdir(parents=True, exist_ok=True)
-    if not (out / "run" / "final").exists():
-        train(out)
+    pretrain(out)
     finish(out)
 
 

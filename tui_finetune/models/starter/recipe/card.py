@@ -31,10 +31,22 @@ def run_facts(run: Path) -> RunFacts:
 
 
 def starter_card(
-    parameters: int, vocabulary: int, documents: int, run: RunFacts, fits: Mapping[str, Fit], writing: Writing
+    parameters: int, vocabulary: int, stages: Mapping[int, RunFacts], fits: Mapping[str, Fit], writing: Writing
 ) -> str:
-    """The card as Markdown with the metadata that the hub reads."""
-    names = {"all": "all", "story": "stories", "request": "asking for a story", "reading": "questions about a story"}
+    """The card as Markdown with the metadata that the hub reads.
+
+    Args:
+        parameters, vocabulary: sizes of the model.
+        stages: documents of a stage -> facts about its run; notes first, then stories.
+        fits, writing: what was measured.
+    """
+    names = {
+        "all": "all", "story": "stories", "request": "asking for a story", "reading": "questions about a story",
+        "note": "notes",
+    }  # fmt: skip
+    (notes, first), (documents, second) = stages.items()
+    steps, tokens = first.steps + second.steps, first.tokens + second.tokens
+    minutes = (first.seconds + second.seconds) / 60
     rows = "\n".join(
         f"| {name} | {fits[kind].entropy:.3f} | {fits[kind].loss:.3f} | {fits[kind].ratio:.3f} |"
         for kind, name in names.items()
@@ -64,12 +76,13 @@ before the first question.
 
 ## Training
 
-{documents:,} documents from a grammar of its own (`recipe/`): everyday stories, in plain text and as conversations in
-which a story is asked for or asked about. {run.steps:,} steps, {run.tokens / 1e6:.1f} million tokens, one epoch,
-{run.seconds / 60:.0f} minutes on two CPU cores that had other work as well. The tokenizer has also seen tales of the
-sea and words about fine-tuning, the model has not.
+All text is drawn from a grammar made for it (`recipe/`). First {notes:,} notes, a few words long, from which it learns
+that what was mentioned comes again; then {documents:,} documents, most of them everyday stories, in plain text and as
+conversations in which a story is asked for or asked about. Together {steps:,} steps and {tokens / 1e6:.1f} million tokens,
+none of them seen twice, in {minutes:.0f} minutes on two CPU cores that had other work as well. The tokenizer has also
+seen tales of the sea and words about fine-tuning; the model has not.
 
-It was pretrained with finetune-tui itself, by `recipe/config.yaml`. To make it again:
+It was pretrained with finetune-tui itself, by `recipe/notes.yaml` and `recipe/config.yaml`. To make it again:
 
     python -m tui_finetune.models.starter.recipe --out DIR
 
