@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tui_finetune.config import settings
+from tui_finetune.data.forms import FORMS
 from tui_finetune.presets import PRESETS
 
 README = Path(__file__).parent.parent / "README.md"
@@ -35,9 +36,15 @@ def presets() -> str:
     return "\n".join(lines)
 
 
+def formats() -> str:
+    """Every form that data may have, with a row of it."""
+    rows = [f"| `{form.name}` | {form.summary} | `{form.row}` |" for form in FORMS]
+    return "\n".join(["| format | what it is | a row |", "|---|---|---|", *rows])
+
+
 def filled(text: str) -> str:
     """The README with its generated parts as they should be."""
-    for name, content in (("settings", reference()), ("presets", presets())):
+    for name, content in (("settings", reference()), ("presets", presets()), ("formats", formats())):
         begin, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
         before, rest = text.split(begin)
         after = rest.split(end)[1]
