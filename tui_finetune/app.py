@@ -1,29 +1,21 @@
-"""The app: what is chosen, the plan, the run that is watched, and the keys that work everywhere."""
+"""The app: its screens, what is chosen, and what a run with it would be. What becomes of runs is in `running`."""
 
 from __future__ import annotations
 
-import contextlib
 import functools
-import os
-import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from textual import events
-from textual.app import App, SystemCommand
+from textual.app import SystemCommand
 from textual.binding import Binding
 from textual.filter import LineFilter
 from textual.screen import Screen
-from textual.worker import Worker, WorkerState
 
 from tui_finetune.errors import UserError
 from tui_finetune.presets import KEPT
-from tui_finetune.runs.control import Action
+from tui_finetune.running import RunningApp
 from tui_finetune.runs.directory import RunDirectory, new_run_path
-from tui_finetune.runs.watch import Watch
-from tui_finetune.screens.base import TabScreen
-from tui_finetune.system.output import output_to
 from tui_finetune.system.terminal import over_ssh
 from tui_finetune.theme import DARK, LIGHT, ControlCharacterFilter
 from tui_finetune.widgets.plan_line import PlanLine
@@ -32,11 +24,6 @@ from tui_finetune.widgets.tab_bar import TABS
 if TYPE_CHECKING:
     from tui_finetune.resolution import Resolved
     from tui_finetune.training.plan import Plan
-
-STATUS_WORDS = {
-    "starting": "starting", "running": "training", "paused": "paused", "stopping": "stopping", "finished": "finished",
-    "stopped": "stopped", "failed": "failed", "interrupted": "interrupted",
-}  # fmt: skip
 
 
 def _canonical(choices: dict[str, Any]) -> dict[str, Any]:
@@ -53,7 +40,7 @@ def _screen(mode: str) -> Screen[Any]:
     return cast("Screen[Any]", getattr(module, f"{mode.capitalize()}Screen")())
 
 
-class FinetuneApp(App[int]):
+class FinetuneApp(RunningApp):
     """finetune-tui.
 
     Args:
@@ -66,10 +53,7 @@ class FinetuneApp(App[int]):
         choices: what was chosen in the form and on the other screens, by key.
         resolved: the configuration that this amounts to; None where something is wrong with it, which is in `problem`.
         plan: what is known of a run with it; `plan_pending` while it is being worked out.
-        watched: the run that the Training screen shows.
         chat_target: whom the Chat screen shall talk to next; None for whom it talks to already.
-        own_run: the run that this process trains, or trained last.
-        training_here: whether it is going; `training_over` is set when its thread is done with it.
     """
 
     TITLE = "finetune-tui"
@@ -100,22 +84,14 @@ class FinetuneApp(App[int]):
         run: RunDirectory | None = None,
         log_path: Path | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(log_path)
         self.choices: dict[str, Any] = _canonical(choices) if choices else {}
         self.preset_name = preset or "default"
         self._outcome: tuple[Resolved | None, UserError | None] | None = None
         self.plan: Plan | None = None
         self.plan_pending = False
-        self.watched: Watch | None = None
         self.chat_target: str | None = None
-        self.own_run: RunDirectory | None = None
-        self.training_here = False
-        self.training_over = threading.Event()
-        self._work_to_begin: Callable[[], None] | None = None
         self._first_run = run
-        self._log_path = log_path
-        self._stop_presses = 0
-        self._status_when_over: int | None = None
         self._filter = ControlCharacterFilter()
         self.register_theme(DARK)
         self.register_theme(LIGHT)
@@ -142,20 +118,10 @@ class FinetuneApp(App[int]):
             await screen.complete()
         self._changed()
 
-    def on_print(self, event: events.Print) -> None:
-        """What libraries print in this process goes where descriptor 2 leads: to a log."""
-        if self._log_path is not None:
-            os.write(2, event.text.encode("utf-8", "replace"))
-
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         from tui_finetune.commands import system_commands
 
         yield from system_commands(self, screen)
-
-    @property
-    def tab_screen(self) -> TabScreen | None:
-        """The tab that is in front, also under a dialog."""
-        return next((s for s in reversed(self.screen_stack) if isinstance(s, TabScreen)), None)
 
     # What is chosen
 
@@ -251,7 +217,7 @@ class FinetuneApp(App[int]):
             parts = self.plan.parts() if self.plan else [f"{config.model_name_or_path} → {config.dataset_name}"]
             line.show(parts, self.plan.problem if self.plan else None, pending=self.plan_pending)
 
-    # The run
+    # What is done with it
 
     def action_start_run(self) -> None:
         """Train what is chosen."""
@@ -271,68 +237,6 @@ class FinetuneApp(App[int]):
             return
         self._train(run, self.resolved)
 
-    def resume_run(self, run: RunDirectory) -> None:
-        """Go on with a run that was stopped, interrupted or finished."""
-        if self.is_busy:
-            self.notify("A run is going. Stop it with ctrl+c first.", severity="warning", markup=False)
-            return
-        try:
-            self._train(run, None)
-        except UserError as error:
-            self.notify(f"{error.message}\n{error.remedy}", title="Can't do that", severity="error", markup=False)
-
-    def _train(self, run: RunDirectory, resolved: Resolved | None) -> None:
-        from tui_finetune.training.session import TrainingSession
-
-        # Made here and now: what is asked of the run from this moment on, it obeys.
-        session = TrainingSession.resume(run) if resolved is None else TrainingSession(resolved, run)
-        over = threading.Event()
-
-        def work() -> None:
-            try:
-                with output_to(run.log_path) if self._log_path else contextlib.nullcontext():
-                    session.run()
-            finally:
-                over.set()
-
-        self.own_run, self.training_here, self.training_over = run, True, over
-        self._work_to_begin = work
-        self.watch_run(run)
-        self._begin_when_drawn()
-
-    def _begin_when_drawn(self) -> None:
-        """Begin the training once its screen is drawn, which the heavy imports would hold up."""
-        screen = self.tab_screen
-        if screen is not None and screen.is_mounted:
-            screen.call_after_refresh(self._begin_now)
-        else:
-            self.set_timer(0.05, self._begin_when_drawn)
-
-    def _begin_now(self) -> None:
-        work, self._work_to_begin = self._work_to_begin, None
-        if work is not None and self.own_run is not None:
-            self.run_worker(work, thread=True, group="training", exit_on_error=False,
-                            description=f"training {self.own_run.name}")  # fmt: skip
-
-    @property
-    def training_has_begun(self) -> bool:
-        """Whether the training thread has been started, where a run is to be trained here."""
-        return self._work_to_begin is None
-
-    def _trains(self, run: RunDirectory) -> bool:
-        return self.training_here and self.own_run is not None and self.own_run.path == run.path
-
-    def watch_run(self, run: RunDirectory) -> None:
-        """Show a run on the Training screen, whoever trains it."""
-        self.watched = Watch(run, lambda: self._trains(run))
-        self.watched.poll()
-        self._stop_presses = 0
-        if self.current_mode == "training":
-            if (screen := self.tab_screen) is not None and screen.is_mounted:
-                screen.run_changed()
-        else:
-            self.switch_mode("training")
-
     def chat_with(self, name: str) -> None:
         """Show the Chat screen and load a model there: a run, a model's folder, 'starter' or a hub name."""
         self.chat_target = name
@@ -340,70 +244,6 @@ class FinetuneApp(App[int]):
             self.switch_mode("chat")
         elif (screen := self.tab_screen) is not None:
             screen.choices_changed()
-
-    @property
-    def is_busy(self) -> bool:
-        """Whether this process trains."""
-        return self.training_here
-
-    @property
-    def run_is_going(self) -> bool:
-        """Whether the run that is watched is going, here or elsewhere."""
-        if self.watched is None:
-            return False
-        return self._trains(self.watched.run) or (not self.watched.state.is_over and self.watched.is_live)
-
-    def request(self, action: Action, **fields: Any) -> bool:
-        """Ask something of the run that is watched; False, with a word to the user, where none is going."""
-        if self.watched is None or not self.run_is_going:
-            self.notify("No run is going. ctrl+r starts one.", severity="warning", markup=False)
-            return False
-        self.watched.run.request(action, **fields)
-        return True
-
-    def _poll_run(self) -> None:
-        if self.watched is None:
-            return
-        before = self.watched.status
-        news = self.watched.poll()
-        if (news or self.watched.status != before) and (screen := self.tab_screen) is not None and screen.is_mounted:
-            screen.run_changed()
-
-    def run_light(self) -> str:
-        """A few words on the run, for the corner of every screen."""
-        if self.watched is None:
-            return ""
-        state, status = self.watched.state, self.watched.status
-        if status == "running" and state.total_steps:
-            return f"● {self.watched.run.name}  {100 * state.step // state.total_steps} %"
-        mark = {"finished": "✓", "stopped": "■", "failed": "✗", "paused": "‖", "interrupted": "✗"}.get(status, "●")
-        return f"{mark} {STATUS_WORDS[status]}"
-
-    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
-        """One handler for all workers: a run that has ended, and work that failed."""
-        worker = event.worker
-        if worker.group == "training" and self.training_over.is_set():
-            self.training_here = False
-            self._poll_run()
-        if event.state == WorkerState.ERROR and worker.error is not None:
-            self._work_failed(worker)
-
-    def _work_failed(self, worker: Worker[Any]) -> None:
-        error = worker.error
-        if isinstance(error, UserError):
-            self.notify(f"{error.message}\n{error.remedy}", title="Can't do that", severity="error", markup=False)
-        else:
-            # A bug: say so in a line; the details are in the log.
-            import traceback
-
-            if self._log_path is not None and error is not None:
-                os.write(2, "".join(traceback.format_exception(error)).encode("utf-8", "replace"))
-            self.notify(
-                f"{type(error).__name__}: {error}", title=f"Failed: {worker.description}", severity="error",
-                markup=False, timeout=20,
-            )  # fmt: skip
-
-    # Keys that work everywhere
 
     def action_show_tab(self, mode: str) -> None:
         self.switch_mode(mode)
@@ -413,127 +253,3 @@ class FinetuneApp(App[int]):
 
         if (screen := self.tab_screen) is not None and screen is self.screen:
             self.push_screen(HelpScreen(screen))
-
-    def _copied_selection(self) -> bool:
-        from textual.widgets import Input, TextArea
-
-        focused = self.focused
-        text = focused.selected_text if isinstance(focused, (Input, TextArea)) else self.screen.get_selected_text()
-        if not text:
-            return False
-        self.copy_to_clipboard(text)
-        self.notify("Copied.", timeout=2, markup=False)
-        if not isinstance(focused, (Input, TextArea)):
-            self.screen.clear_selection()
-        return True
-
-    def action_interrupt(self) -> None:
-        """Ctrl+C: copy what is selected, else stop the reply, else stop the run, else say how to quit."""
-        if self._copied_selection():
-            return
-        screen = self.tab_screen
-        if screen is not None and screen.stop_reply():
-            return
-        if self.run_is_going or self.training_here:
-            self._stop_run()
-            return
-        self.notify("ctrl+q quits.", timeout=3, markup=False)
-
-    def _stop_run(self) -> None:
-        self._stop_presses += 1
-        if self._stop_presses == 1:
-            if self.run_is_going:
-                self.request("stop")
-            elif self.own_run is not None:
-                self.own_run.request("stop")
-            if self.watched is not None and self.watched.state.progress.get("training"):
-                self.notify("Stopping after this step; everything is being saved.", markup=False)
-            else:
-                self.notify("Stopping.", markup=False)
-        elif self._stop_presses == 2:
-            self._ask_to_end_at_once()
-        else:
-            self._end_at_once()
-
-    def _ask_to_end_at_once(self) -> None:
-        from tui_finetune.screens.confirm import Choice, Confirm
-
-        def answered(answer: str | None) -> None:
-            if answer == "end":
-                self._end_at_once()
-            else:
-                self._stop_presses = 1
-
-        self.push_screen(
-            Confirm(
-                "The run is being stopped and saved. End it at once instead?",
-                "What was trained since the last checkpoint would be lost; checkpoints that are saved stay.",
-                [Choice("wait", "w", "Wait"), Choice("end", "e", "End at once")],
-            ),
-            answered,
-        )
-
-    def _end_at_once(self) -> None:
-        """Leave without waiting for the step or the save. Only what is committed counts, so nothing saved is harmed."""
-        if not self.training_here:
-            self.notify("The run is in another process; it ends when it has saved.", markup=False)
-            self._stop_presses = 1
-            return
-        self.ended_at_once = True
-        self.exit(130)
-
-    ended_at_once = False
-    """Whether the process must end without waiting for the training thread."""
-
-    async def action_quit(self) -> None:
-        """Quit; while a run is going here, ask what becomes of it."""
-        if not self.training_here or self.own_run is None:
-            self.exit(0)
-            return
-        from tui_finetune.screens.confirm import Choice, Confirm
-
-        if isinstance(self.screen, Confirm):
-            return
-
-        def answered(answer: str | None) -> None:
-            if answer == "detach":
-                self.detach()
-            elif answer == "stop":
-                self.end_training(0)
-
-        self.push_screen(
-            Confirm(
-                "A run is going. What shall become of it?",
-                "Detached it goes on in the background; `finetune-tui attach` comes back to it.",
-                [
-                    Choice("detach", "d", "Detach"),
-                    Choice("stop", "s", "Save and stop"),
-                    Choice("stay", "escape", "Stay"),
-                ],
-            ),
-            answered,
-        )
-
-    def end_training(self, status: int, reason: str = "") -> None:
-        """Save, end the run that is trained here, and leave with that exit status. A signal handler may call it."""
-        if self.own_run is not None:
-            self.own_run.request("stop", reason=reason)
-        self._status_when_over = status
-
-    def _leave_if_over(self) -> None:
-        if self._status_when_over is not None and not self.training_here:
-            self.exit(self._status_when_over)
-
-    def action_detach(self) -> None:
-        """Give the shell its prompt back; the run goes on."""
-        if not self.run_is_going:
-            self.notify("No run is going.", severity="warning", markup=False)
-            return
-        self.detach()
-
-    def detach(self) -> None:
-        """Leave; what is trained here goes on."""
-        work, self._work_to_begin = self._work_to_begin, None
-        if work is not None:  # too late for a worker, which would be cancelled
-            threading.Thread(target=work, daemon=True).start()
-        self.exit(0)

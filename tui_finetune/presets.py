@@ -49,6 +49,13 @@ PRESETS = {
                 "gradient_accumulation_steps": 2,
                 "learning_rate": 2e-5,
                 "weight_decay": 0.01,
+                # What the script leaves at Trainer's defaults stays there, whatever the model's folder says suits it.
+                "warmup_steps": 0.0,
+                "lr_scheduler_type": "linear",
+                "max_grad_norm": 1.0,
+                "optim": "adamw_torch_fused",
+                "max_steps": -1,
+                "gradient_checkpointing": False,
                 "logging_steps": 50,
                 "eval_strategy": "epoch",
                 "save_strategy": "epoch",

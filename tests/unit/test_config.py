@@ -123,14 +123,14 @@ def test_a_bad_value_is_named_with_what_is_allowed(key, value):
 def test_flags_beat_the_file_the_preset_and_the_model():
     layers = {
         "preset_name": "tutorial",
-        "model_settings": {"learning_rate": 1e-3, "warmup_steps": 5, "weight_decay": 0.5, "max_length": 99},
+        "model_settings": {"learning_rate": 1e-3, "save_total_limit": 5, "weight_decay": 0.5, "max_length": 99},
     }
     resolved = resolve({"seed": "7"}, {"seed": 8, "max_length": 64}, **layers)
     config = resolved.config
     assert (config.seed, resolved.origin("seed")) == (7, "flag")
     assert (config.max_length, resolved.origin("max_length")) == (64, "file")
     assert (config.learning_rate, resolved.origin("learning_rate")) == (2e-5, "preset tutorial")
-    assert (config.warmup_steps, resolved.origin("warmup_steps")) == (5, "model")
+    assert (config.save_total_limit, resolved.origin("save_total_limit")) == (5, "model")
     assert resolved.origin("optim") == "default"
 
 

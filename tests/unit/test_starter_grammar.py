@@ -95,8 +95,16 @@ def test_all_rules_and_entries_can_be_drawn(world: World) -> None:
 def _all_templates(world: World) -> list[str]:
     cells = [cell for rows in world.tables.values() for row in rows for cell in row.values()]
     stories = [plot.story for plot in world.plots.values()]
-    asked = [f"<subject_{name}>" for name in world.plots]
+    asked = ["<note>", *(f"<subject_{name}>" for name in world.plots)]
     return [text for alternatives in world.rules.values() for text in alternatives] + cells + stories + asked
+
+
+def test_every_note_parses_in_exactly_one_way_with_its_probability() -> None:
+    rng = random.Random(16)
+    for _ in range(300):
+        note = dialogues.note(EVERYDAY, rng)
+        (derivation,) = derivations(EVERYDAY, "<note>", note.text)
+        assert derivation.log_probability == pytest.approx(note.log_probability)
 
 
 def test_answers_and_facts_follow_from_the_story() -> None:
@@ -132,9 +140,9 @@ def test_entropy_is_nats_over_tokens() -> None:
     assert entropy_per_token(found, lambda text: 10) == pytest.approx(per_document / 10)
 
 
-def test_conversations_count_every_choice() -> None:
-    """Two draws of one text must claim one probability, and the probabilities of all texts add up to one."""
+def test_documents_count_every_choice() -> None:
+    """No document is likelier than the story in it, and two draws of one text claim one probability."""
     found = {}
     for _, document in documents(EVERYDAY, 3000, 15):
-        assert document.log_probability < document.story.log_probability
+        assert document.log_probability <= document.story.log_probability
         assert found.setdefault(document.text, document.log_probability) == document.log_probability

@@ -111,7 +111,7 @@ def ending_lines(watch: Watch) -> list[str]:
     ]
     if details.get("checkpoint"):
         lines.append(f"  checkpoint       {watch.run.path / details['checkpoint']}")
-    if state.status == "stopped":
+    if state.status == "stopped" and details.get("checkpoint"):
         lines.append(f"go on with: finetune-tui resume {name}")
     lines.append(f"talk to it: finetune-tui chat {name}")
     return lines

@@ -88,6 +88,7 @@ def train(session: TrainingSession, display: Display, duplicates: list[int]) -> 
             failures.append(error)
 
     told = 0
+    is_there = True
     with output_to(run.log_path):
         # A daemon, so that a third ctrl+c ends the process whatever the thread does.
         thread = threading.Thread(target=work, name="training", daemon=True)
@@ -98,6 +99,10 @@ def train(session: TrainingSession, display: Display, duplicates: list[int]) -> 
                 if not stopper.hung_up:
                     display.show(watch.poll(), watch.state)
                     told = _tell_signals(stopper, display, told)
+                if is_there and not run.events_path.exists() and watch.state.starts:
+                    is_there = False
+                    display.say(f"warning: {run.path} is gone; the training goes on, but nothing is logged any more")
+                    display.say("hint: the final model will be written there; end it with ctrl+c, or let it finish")
             display.show(watch.poll(), watch.state)
             display.close()
         except BaseException:
@@ -126,6 +131,9 @@ def _end(outcome: Outcome, watch: Watch, stopper: Stopper, display: Display, ses
             return 2
         return 1 if outcome.began else 2
     if not isinstance(display, JsonDisplay):
+        # Told by the session itself: its log may have been taken away.
+        watch.state.status = outcome.status
+        watch.state.details |= outcome.details
         for line in ending_lines(watch):
             write_line(line)
     return 128 + stopper.signals[0] if stopper.signals else 0
