@@ -131,7 +131,7 @@ def test_flags_beat_the_file_the_preset_and_the_model():
     assert (config.max_length, resolved.origin("max_length")) == (64, "file")
     assert (config.learning_rate, resolved.origin("learning_rate")) == (2e-5, "preset tutorial")
     assert (config.save_total_limit, resolved.origin("save_total_limit")) == (5, "model")
-    assert resolved.origin("optim") == "default"
+    assert resolved.origin("save_steps") == "default"
 
 
 def test_a_file_may_name_its_preset():
