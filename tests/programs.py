@@ -100,7 +100,7 @@ class Programs:
         self._process.stdin.write(json.dumps(request).encode() + b"\n")
         ready, _, _ = select.select([self._process.stdout], [], [], PATIENCE)
         if not ready:
-            os.kill(request["wait"] if "wait" in request else self._process.pid, signal.SIGKILL)
+            os.kill(request.get("wait", self._process.pid), signal.SIGKILL)
             raise AssertionError(f"no answer to {request}")
         return json.loads(self._process.stdout.readline())
 
@@ -174,7 +174,10 @@ def _become(request: dict[str, Any]) -> None:
         descriptor = os.open(path, flags, 0o600)
         os.dup2(descriptor, number)
         os.close(descriptor)
-    sys.stdin, sys.stdout, sys.stderr = (open(n, "r" if n == 0 else "w", encoding="utf-8", closefd=False) for n in range(3))
+    sys.stdin, sys.stdout, sys.stderr = (
+        open(n, "r" if n == 0 else "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+        for n in range(3)
+    )
     signal.signal(signal.SIGINT, signal.default_int_handler)
     status: Sequence[Any] | int | None = 1
     try:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from textual import events
 from textual.app import App
+from textual.screen import Screen
 from textual.worker import Worker, WorkerState
 
 from tui_finetune.errors import UserError
@@ -52,6 +53,7 @@ class RunningApp(App[int]):
         self._work_to_begin: Callable[[], None] | None = None
         self._log_path = log_path
         self._stop_presses = 0
+        self._question: Screen[Any] | None = None
         self._status_when_over: int | None = None
 
     @property
@@ -242,14 +244,12 @@ class RunningApp(App[int]):
             else:
                 self._stop_presses = 1
 
-        self.push_screen(
-            Confirm(
-                "The run is being stopped and saved. End it at once instead?",
-                "What was trained since the last checkpoint would be lost; checkpoints that are saved stay.",
-                [Choice("wait", "w", "Wait"), Choice("end", "e", "End at once")],
-            ),
-            answered,
+        self._question = Confirm(
+            "The run is being stopped and saved. End it at once instead?",
+            "What was trained since the last checkpoint would be lost; checkpoints that are saved stay.",
+            [Choice("wait", "w", "Wait"), Choice("end", "e", "End at once")],
         )
+        self.push_screen(self._question, answered)
 
     def _end_at_once(self) -> None:
         """Leave without waiting for the step or the save. Only what is committed counts, so nothing saved is harmed."""
@@ -298,6 +298,8 @@ class RunningApp(App[int]):
     def _leave_if_over(self) -> None:
         if self._status_when_over is not None and not self.training_here:
             self.exit(self._status_when_over)
+        if self._question is not None and self._question is self.screen and not self.run_is_going:
+            self._question.dismiss(None)  # the run has ended meanwhile
 
     def action_detach(self) -> None:
         """Give the shell its prompt back; the run goes on."""

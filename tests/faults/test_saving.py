@@ -211,7 +211,9 @@ def test_a_loss_that_is_no_number_ends_the_run_with_the_last_good_checkpoint(
 # The directory is gone
 
 
-def test_a_run_whose_directory_is_taken_away_goes_on_and_says_so(train: Callable[..., Running], run: RunDirectory) -> None:
+def test_a_run_whose_directory_is_taken_away_goes_on_and_says_so(
+    train: Callable[..., Running], run: RunDirectory
+) -> None:
     running = train("--max_steps", "60")
     wait_for(lambda: load_state(run).step >= 3, "no step")
     shutil.move(run.path, run.path.with_name("elsewhere"))

@@ -12,7 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.pty.terminal import Terminal, wait_for
+from tests.programs import wait_for
+from tests.pty.terminal import Terminal
 from tests.tiny import make_model, sentences, write_jsonl
 from tui_finetune.runs.directory import RunDirectory
 from tui_finetune.runs.lock import holder
@@ -51,7 +52,8 @@ class Machine:
         kept = {
             name: value
             for name, value in os.environ.items()
-            if not name.startswith(("SSH_", "HF_", "TEXTUAL", "XDG_", "FINETUNE_TUI")) and name not in {"NO_COLOR", "TMUX"}
+            if not name.startswith(("SSH_", "HF_", "TEXTUAL", "XDG_", "FINETUNE_TUI"))
+            and name not in {"NO_COLOR", "TMUX"}
         }
         self.environment = kept | {
             "HOME": str(base / "home"), "FINETUNE_TUI_STATE": str(base / "state"), "FINETUNE_TUI_CACHE": str(base / "cache"),
@@ -77,12 +79,16 @@ class Machine:
     def app_with_tiny_model(self, **options: str) -> Terminal:
         """The app, with the tiny model chosen."""
         terminal = self.terminal(**options)
+        self.choose_tiny_model(terminal)
+        return terminal
+
+    def choose_tiny_model(self, terminal: Terminal) -> None:
+        """Choose it on the Model screen of an app that has just been opened."""
         terminal.wait(r"tiny\s+\d(?s:.*)Choose")  # in the footer once the list has the focus
         terminal.press("down")
         terminal.wait("enter chooses it")
         terminal.press("enter")
         terminal.wait("tiny → sea-tales")
-        return terminal
 
     def training(self, **options: str) -> Terminal:
         """The app, with a run of the tiny model that has taken some steps."""
@@ -133,5 +139,3 @@ def machine(tmp_path: Path, tiny_model: Path) -> Iterator[Machine]:
     machine = Machine(tmp_path, tiny_model)
     yield machine
     machine.close()
-
-

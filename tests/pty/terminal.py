@@ -11,15 +11,13 @@ import subprocess
 import termios
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 import pyte
 
-PATIENCE = 120.0
-"""Seconds that a text or an end is waited for. Only a failing test waits that long."""
+from tests.programs import PATIENCE, wait_for
 
 KEYS = {
     "enter": "\r", "escape": "\x1b", "tab": "\t", "backspace": "\x7f", "space": " ",
@@ -55,7 +53,13 @@ class Terminal:
     """
 
     def __init__(
-        self, command: Sequence[str], *, environment: Mapping[str, str], folder: Path, columns: int = 100, rows: int = 30
+        self,
+        command: Sequence[str],
+        *,
+        environment: Mapping[str, str],
+        folder: Path,
+        columns: int = 100,
+        rows: int = 30,
     ) -> None:
         self.raw = bytearray()
         self._normal, self._alternate = pyte.Screen(columns, rows), pyte.Screen(columns, rows)
@@ -74,7 +78,7 @@ class Terminal:
 
         self.process = subprocess.Popen(
             command, stdin=slave, stdout=slave, stderr=slave, cwd=folder, env=dict(environment),
-            start_new_session=True, preexec_fn=own_terminal,
+            start_new_session=True, preexec_fn=own_terminal,  # noqa: PLW1509 - one system call, no lock
         )  # fmt: skip
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()
@@ -208,12 +212,3 @@ class Terminal:
         except subprocess.TimeoutExpired:
             raise AssertionError(f"it does not end; the screen:\n{self.text()}") from None
         return 128 - status if status < 0 else status
-
-
-def wait_for(condition: Callable[[], Any], otherwise: str) -> Any:
-    """Wait until the condition gives something true, and return it."""
-    end = time.monotonic() + PATIENCE
-    while not (value := condition()):
-        assert time.monotonic() < end, otherwise
-        time.sleep(0.05)
-    return value

@@ -6,8 +6,8 @@ import os
 import shlex
 import signal
 
+from tests.programs import wait_for
 from tests.pty.conftest import ENDLESS, PROGRAM, SETTINGS, Machine
-from tests.pty.terminal import wait_for
 from tui_finetune.training.checkpoints import committed, verify
 
 
@@ -46,11 +46,7 @@ def test_detached_the_shell_has_its_prompt_and_the_run_goes_on(machine: Machine)
     shell = machine.terminal(command=("bash", "--norc", "-i"), PS1="ready> ")
     shell.wait("ready>")
     shell.write(f"{program}\n")
-    shell.wait(r"tiny\s+\d(?s:.*)Choose")
-    shell.press("down")
-    shell.wait("enter chooses it")
-    shell.press("enter")
-    shell.wait("tiny → sea-tales")
+    machine.choose_tiny_model(shell)
     shell.press("ctrl+r")
     shell.wait(r"step +[1-9]")
     shell.press("ctrl+d")
@@ -107,6 +103,20 @@ def test_the_second_ctrl_c_asks_and_the_third_ends_at_once(machine: Machine) -> 
     assert machine.processes() == []
 
 
+def test_the_question_goes_when_the_run_has_ended_meanwhile(machine: Machine) -> None:
+    # A step of some seconds: long enough for a second ctrl+c, and soon over.
+    machine.suit(ENDLESS + "per_device_train_batch_size: 1\ngradient_accumulation_steps: 800\n")
+    terminal = machine.app_with_tiny_model()
+    terminal.press("ctrl+r")
+    terminal.wait("the first loss comes soon")
+    terminal.press("ctrl+c", "ctrl+c")
+    terminal.wait("Stopped at step")
+    terminal.wait("e +End at once", gone=True)
+    terminal.press("ctrl+q")
+    assert terminal.status() == 0
+    assert_saved(machine)
+
+
 def test_ctrl_c_just_after_the_start_is_not_lost(machine: Machine) -> None:
     terminal = machine.app_with_tiny_model()
     terminal.press("ctrl+r", "ctrl+c")
@@ -141,7 +151,7 @@ def test_a_terminal_that_nobody_reads_holds_up_neither_the_run_nor_its_end(machi
     step = machine.state.step
     began = machine.state.updated or 0.0
     wait_for(
-        lambda: machine.state.step >= step + 100 and (machine.state.updated or 0.0) > began + 8, "the run is held up"
+        lambda: machine.state.step >= step + 50 and (machine.state.updated or 0.0) > began + 5, "the run is held up"
     )
     os.kill(terminal.process.pid, signal.SIGTERM)
     assert terminal.status() == 143

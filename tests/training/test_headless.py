@@ -133,7 +133,9 @@ def test_data_that_a_terminal_would_obey_is_printed_harmless(programs: Programs,
     [(signal.SIGINT, 130, False), (signal.SIGTERM, 143, True)],
     ids=["SIGINT", "SIGTERM to the group"],
 )
-def test_a_signal_saves_and_ends_the_run(start: Start, run: RunDirectory, number: int, status: int, group: bool) -> None:
+def test_a_signal_saves_and_ends_the_run(
+    start: Start, run: RunDirectory, number: int, status: int, group: bool
+) -> None:
     running = start()
     trained(run)
     running.send(number, group=group)
@@ -207,7 +209,9 @@ def test_a_hang_up_lets_the_run_go_on(start: Start, run: RunDirectory) -> None:
     assert "finished at step 40 of 40" in done.out
 
 
-def test_stop_waits_and_resume_goes_on_from_anywhere(start: Start, run: RunDirectory, programs: Programs, place: Path) -> None:
+def test_stop_waits_and_resume_goes_on_from_anywhere(
+    start: Start, run: RunDirectory, programs: Programs, place: Path
+) -> None:
     elsewhere = place / "elsewhere"
     elsewhere.mkdir()
     refused = programs.run("stop", folder=place)
@@ -244,7 +248,9 @@ def test_stop_waits_and_resume_goes_on_from_anywhere(start: Start, run: RunDirec
 
 
 def test_output_that_nobody_reads_ends_nothing(start: Start, run: RunDirectory) -> None:
-    closed = "import os\nos.close(0); os.close(1); os.close(2)\nimport sys\nsys.stdin = sys.stdout = sys.stderr = None\n"
+    closed = (
+        "import os\nos.close(0); os.close(1); os.close(2)\nimport sys\nsys.stdin = sys.stdout = sys.stderr = None\n"
+    )
     broken = "import os\nr, w = os.pipe(); os.dup2(w, 1); os.dup2(w, 2); os.close(r); os.close(w)\n"
     latin = "import sys\nfor s in (sys.stdout, sys.stderr): s.reconfigure(encoding='latin-1', errors='strict')\n"
     for name, before in (("closed", closed), ("broken", broken), ("latin", latin)):
@@ -300,7 +306,9 @@ def test_what_cannot_be_done_is_one_line_and_a_hint_and_leaves_nothing(start: St
     cases = bad_inputs(place, models)
 
     def left() -> list[Path]:
-        return [path for path in sorted(place.rglob("*")) if not {"cache", "state"} & set(path.relative_to(place).parts)]
+        return [
+            path for path in sorted(place.rglob("*")) if not {"cache", "state"} & set(path.relative_to(place).parts)
+        ]
 
     before = left()
     # All at once where that is known: each is a process of its own, and does not look at the others.
@@ -326,7 +334,9 @@ def test_a_failed_start_changes_nothing_of_a_run_that_is_there(start: Start, run
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_place_that_cannot_be_written_to_is_named(start: Start, programs: Programs, run: RunDirectory, place: Path) -> None:
+def test_a_place_that_cannot_be_written_to_is_named(
+    start: Start, programs: Programs, run: RunDirectory, place: Path
+) -> None:
     assert start("--max_steps", "2").wait().status == 0
     run.path.chmod(0o500)
     try:

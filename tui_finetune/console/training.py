@@ -73,9 +73,7 @@ def train(session: TrainingSession, display: Display, duplicates: list[int]) -> 
     try:
         run.log_path.touch(mode=PRIVATE_FILE)
     except OSError as error:
-        raise UserError(
-            f"{run.log_path}: {error.strerror}", "the run's directory must be there and writable"
-        ) from None
+        raise UserError(f"{run.log_path}: {error.strerror}", "the run's directory must be there and writable") from None
     stopper = Stopper(run, duplicates)
     watch = Watch(run)
     outcomes: list[Outcome] = []

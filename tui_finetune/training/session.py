@@ -163,7 +163,7 @@ class TrainingSession:
         if self.go_on:
             started["resumed_from"] = checkpoints.step_of(checkpoint) if checkpoint else 0
         else:
-            self.directory.write_config(self.config)
+            self._note_config(self.config)
         self.log.write("status", status="starting", **started)
         registry.note(self.directory)
         for message, remedy in PRESETS[self.resolved.preset].weaknesses:
@@ -173,6 +173,10 @@ class TrainingSession:
                 # Damaged, and in the way of the checkpoint of this step that will be saved again.
                 bad.rename(bad.with_name(f"damaged-{bad.name}-{int(time.time())}"))
         checkpoints.remove_uncommitted(self.directory.checkpoints_dir)
+
+    def _note_config(self, config: RunConfig) -> None:
+        """Write config.yaml. Without output_dir, so that training from it again makes a run of its own."""
+        self.directory.write_config(config.model_copy(update={"output_dir": None}))
 
     def _train(self, checkpoint: Path | None) -> dict[str, Any]:
         """All of it: data, model, training, final model. Returns the details of the last status event."""
@@ -208,6 +212,8 @@ class TrainingSession:
             check_trainable(config.model_name_or_path, folder)
             max_length = resolve_max_length(config, AutoConfig.from_pretrained(str(folder)))
             tokenizer = load_tokenizer(config.model_name_or_path, report=report)
+            if not self.go_on:
+                self._note_config(config.model_copy(update={"max_length": max_length}))
         with self._phase("loading_data", f"Reading {config.dataset_name}") as report:
             source = open_dataset(config, report)
         with self._phase("preparing_data") as report:
