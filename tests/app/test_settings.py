@@ -155,7 +155,7 @@ async def test_what_suits_the_model_and_the_preset_is_named_as_origin(monkeypatc
     async with FinetuneApp(preset="tutorial").run_test(size=(120, 36)) as pilot:
         await settle(pilot)
         assert line(pilot, "max_length").origin == "preset tutorial"
-        assert line(pilot, "max_grad_norm").origin == "default"
+        assert line(pilot, "save_total_limit").origin == "default"
         app_of(pilot).choose_preset("default")
         await settle(pilot)
         assert (line(pilot, "weight_decay").value, line(pilot, "weight_decay").origin) == ("0.5", "model")
