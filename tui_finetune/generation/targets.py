@@ -9,7 +9,7 @@ from tui_finetune.config import STARTER
 from tui_finetune.errors import UserError
 from tui_finetune.models.catalog import resolve_model
 from tui_finetune.runs.directory import RunDirectory
-from tui_finetune.runs.registry import find_run, known_runs
+from tui_finetune.runs.registry import find_run, known_runs, load_state
 
 MANIFEST = "manifest.json"
 _CHECKPOINT = re.compile(r"checkpoint-(\d+)\Z")
@@ -70,3 +70,16 @@ def resolve_chat_target(name: str | None, base: Path | None = None) -> tuple[str
             f"the run {run.name} has saved no model yet", "`finetune-tui chat starter` talks to the starter"
         )
     return target
+
+
+def learnt_plain_text(path: str) -> bool:
+    """Whether a model is of a run that learnt plain text: it continues texts, whatever its template could do.
+
+    Args:
+        path: as resolve_chat_target gives it: a run's final model, or one of its checkpoints.
+    """
+    folder = Path(path)
+    run = RunDirectory(folder.parent.parent if folder.parent.name == "checkpoints" else folder.parent)
+    if not run.events_path.is_file():
+        return False
+    return load_state(run, brief=True).details.get("data_format") == "text"

@@ -9,7 +9,9 @@ import threading
 from importlib import import_module
 
 _LOCK = threading.Lock()
-_COMES_LATER = {"transformers": ("transformers.models.auto.tokenization_auto", "transformers.models.auto.modeling_auto")}
+_COMES_LATER = {
+    "transformers": ("transformers.models.auto.tokenization_auto", "transformers.models.auto.modeling_auto")
+}
 """What a package itself imports only when it is used."""
 
 

@@ -16,7 +16,7 @@ from textual.content import Content
 from textual.timer import Timer
 from textual.widgets import Input, Static
 
-from tui_finetune.conversation import Conversation, PromptHistory, TextBuffer
+from tui_finetune.conversation import Conversation, PromptHistory, Style, TextBuffer
 from tui_finetune.errors import Cancelled, UserError
 from tui_finetune.generation.sampling import Sampling
 from tui_finetune.screens.base import TabScreen
@@ -170,7 +170,7 @@ class ChatScreen(TabScreen):
         self.engine, self.is_loading, self._waiting, self._progress = None, False, None, ""
 
     def _load(self) -> None:
-        from tui_finetune.generation.targets import resolve_chat_target
+        from tui_finetune.generation.targets import learnt_plain_text, resolve_chat_target
 
         name, number = self.target or "starter", self._number
         self.is_loading, self.problem, self._progress = True, None, ""
@@ -196,7 +196,8 @@ class ChatScreen(TabScreen):
                 )
                 raise
             else:
-                self._back(number, lambda: self._loaded(engine))
+                continues = learnt_plain_text(path) or not engine.has_chat_template
+                self._back(number, lambda: self._loaded(engine, "text" if continues else "turns"))
 
         self._work(work, f"loading {name}")
 
@@ -211,9 +212,9 @@ class ChatScreen(TabScreen):
         if self._number == number:
             self.app.call_from_thread(lambda: then() if self._number == number else None)
 
-    def _loaded(self, engine: Engine) -> None:
+    def _loaded(self, engine: Engine, style: Style) -> None:
         self.engine, self.is_loading = engine, False
-        self.conversation.style = "turns" if engine.has_chat_template else "text"
+        self.conversation.style = style
         waiting, self._waiting = self._waiting, None
         if waiting is not None:
             self._send(waiting)

@@ -59,8 +59,12 @@ def hint_words(loaded: bool, style: Style, *, training: bool) -> str:
     return words + ("\n\nA run is training: replies come slower, and so does the run." if training else "")
 
 
+LEAVE = "   (esc leaves the line)"
+"""While one writes, digits are text: a way out to the other screens."""
+
+
 def placeholder_words(loaded: bool, conversation: Conversation) -> str:
     """What the empty line for the prompt says."""
     if not loaded or conversation.style == "turns":
-        return "Write, and press enter"
-    return "enter goes on with the text" if conversation.text else "The beginning of a text"
+        return f"Write, and press enter{LEAVE}"
+    return f"enter goes on with the text{LEAVE}" if conversation.text else f"The beginning of a text{LEAVE}"

@@ -288,6 +288,7 @@ class TrainingSession:
             "step": trainer.state.global_step,
             "total_steps": trainer.state.max_steps,
             "train_runtime": round(time.monotonic() - began, 2),
+            "data_format": data.format.name if data.format else "",
         }
         if trainer.state.global_step > (checkpoints.step_of(checkpoint) if checkpoint else 0):
             details["train_loss"] = result.training_loss

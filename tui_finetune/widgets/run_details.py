@@ -39,7 +39,11 @@ def details_content(summary: RunSummary, state: RunState, config: RunConfig | No
         config: its configuration, where it can be read.
         tall: a line for each changed setting, rather than all of them in one.
     """
-    lines = [Content.styled(summary.name, "bold"), _line("model", summary.shown_model), _line("data", summary.shown_dataset)]
+    lines = [
+        Content.styled(summary.name, "bold"),
+        _line("model", summary.shown_model),
+        _line("data", summary.shown_dataset),
+    ]
     if state.losses:
         first, last = state.losses[0], state.losses[-1]
         lines.append(_line("loss", f"{first:.3f} → {last:.3f}"))
