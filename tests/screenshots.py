@@ -69,7 +69,7 @@ def take_all(terminal: Terminal) -> None:
     terminal.wait("(?i)enter")
     terminal.write(PROMPT)
     terminal.press("enter")
-    terminal.wait("tok/s")
+    terminal.wait("tokens/s")
     take("chat")
     terminal.press("escape", "6")
     terminal.wait("starter-sea-tales-1")
