@@ -63,7 +63,7 @@ class DatasetScreen(TabScreen):
     )
     BINDINGS = [
         Binding("slash", "filter", "Filter", key_display="/", id="dataset.filter", tooltip="Type a part of a name, or a path"),
-        Binding("n,right", "turn(1)", "Next row", key_display="n", id="dataset.next", tooltip="Show the next of the first rows"),
+        Binding("n,right", "turn(1)", "Next row", key_display="n", show=False, id="dataset.next", tooltip="Show the next of the first rows"),
         Binding("b,left", "turn(-1)", "Row before", key_display="b", show=False, id="dataset.before",
                 tooltip="Show the row before"),
         Binding("c", "column", "Column", id="dataset.column", tooltip="Choose the column that holds the text"),

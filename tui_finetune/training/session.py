@@ -22,6 +22,8 @@ from tui_finetune.runs.events import PHASE_LABELS, Phase
 from tui_finetune.runs.lock import RunLock
 from tui_finetune.runs.log import EventLog
 from tui_finetune.training import checkpoints
+from tui_finetune.training.failures import explain
+from tui_finetune.training.library_log import library_log, quiet_libraries
 from tui_finetune.training.places import rooted
 
 CANCEL_POLL_SECONDS = 0.2
@@ -80,7 +82,7 @@ class TrainingSession:
         with RunLock(self.directory.lock_path):
             self.log = EventLog(self.directory.events_path)
             try:
-                with _library_log(self.directory.log_path):
+                with library_log(self.directory.log_path):
                     return self._run()
             finally:
                 self.log.close()
@@ -98,7 +100,7 @@ class TrainingSession:
             return self._end("failed", error, {})
         except Exception as error:
             logging.getLogger(__name__).error("%s", traceback.format_exc())
-            return self._end("failed", _explain(error, self.directory), {})
+            return self._end("failed", explain(error, self.directory), {})
         return self._end("stopped" if details.pop("stopped") else "finished", None, details)
 
     def _end(
@@ -202,7 +204,7 @@ class TrainingSession:
             from tui_finetune.training.final import check_final_dir
             from tui_finetune.training.isolation import keeps_documents_apart
 
-            _quiet_libraries()
+            quiet_libraries()
             final_dir = Path(config.final_model_dir) if config.final_model_dir else self.directory.path / "final"
             if not self.go_on:
                 check_final_dir(final_dir, self.directory.path)
@@ -376,55 +378,3 @@ def _check_tracker(name: str) -> None:
             f"pip install {name}, or set report_to: none",
             setting="report_to",
         )
-
-
-def _explain(error: Exception, run: RunDirectory) -> UserError:
-    """A failure in the middle of a run, in words."""
-    from tui_finetune.training.trainer import NonFiniteLoss, is_storage_error
-
-    if isinstance(error, NonFiniteLoss):
-        return UserError(
-            f"the loss is no longer a finite number after step {error.step}; the run was stopped there",
-            "halve learning_rate, or raise warmup_steps; the checkpoints saved before are good",
-        )
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        return UserError(
-            "the device's memory is full",
-            "halve per_device_train_batch_size and double gradient_accumulation_steps; the result stays the same",
-        )
-    if isinstance(error, checkpoints.UnsoundCheckpoint) or is_storage_error(error):
-        return UserError(f"saving failed: {error}", f"free some space, then `finetune-tui resume {run.name}`")
-    return UserError(f"{type(error).__name__}: {error}", f"the details are in {run.log_path}")
-
-
-@contextmanager
-def _library_log(path: Path) -> Iterator[None]:
-    """Lead what libraries log and warn about into the run's train.log, and keep their progress bars quiet."""
-    handler = logging.FileHandler(path, encoding="utf-8", delay=False)
-    path.chmod(0o600)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    root = logging.getLogger()
-    level = root.level
-    root.addHandler(handler)
-    root.setLevel(min(level, logging.INFO) if level else logging.INFO)
-    logging.captureWarnings(True)
-    try:
-        yield
-    finally:
-        logging.captureWarnings(False)
-        root.removeHandler(handler)
-        root.setLevel(level)
-        handler.close()
-
-
-def _quiet_libraries() -> None:
-    """Turn off progress bars, and hand the logs of transformers and datasets to the root logger."""
-    import datasets
-    import huggingface_hub.utils as hub
-    import transformers.utils.logging as transformers_logging
-
-    datasets.disable_progress_bars()
-    hub.disable_progress_bars()
-    transformers_logging.disable_progress_bar()
-    transformers_logging.disable_default_handler()
-    transformers_logging.enable_propagation()
