@@ -1,6 +1,6 @@
 """The pictures in screenshots/: the real program on a pty, in a real run of the default plan.
 
-    python -m tests.screenshots
+python -m tests.screenshots
 """
 
 from __future__ import annotations

@@ -49,6 +49,7 @@ class Terminal:
 
     Attributes:
         raw: every byte received.
+        emulates: whether the screen is kept up to date, which takes a good part of a core.
         before: the terminal's settings before the program began.
     """
 
@@ -62,6 +63,7 @@ class Terminal:
         rows: int = 30,
     ) -> None:
         self.raw = bytearray()
+        self.emulates = True
         self._normal, self._alternate = pyte.Screen(columns, rows), pyte.Screen(columns, rows)
         self.screen = self._normal
         self._streams = {id(screen): pyte.ByteStream(screen) for screen in (self._normal, self._alternate)}
@@ -110,6 +112,8 @@ class Terminal:
                 return
             with self._changed:
                 self.raw += data
+                if not self.emulates:
+                    continue
                 self._draw(data)
                 self._changed.notify_all()
 
