@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,9 @@ from tui_finetune.system.output import output_to
 
 if TYPE_CHECKING:
     from tui_finetune.resolution import Resolved
+
+DRAW_SECONDS = 1.0
+_TELLING = frozenset({"status", "phase", "checkpoint", "sample", "notice"})
 
 STATUS_WORDS = {
     "starting": "starting", "running": "training", "paused": "paused", "stopping": "stopping", "finished": "finished",
@@ -155,7 +159,13 @@ class RunningApp(App[int]):
             return
         before = self.watched.status
         news = self.watched.poll()
-        if (news or self.watched.status != before) and (screen := self.tab_screen) is not None and screen.is_mounted:
+        self._unseen = self._unseen or bool(news)
+        # On a CPU every drawing is taken from the training: while it goes, numbers that only move are drawn once a second.
+        telling = self.watched.state.phase != "training" or any(event["type"] in _TELLING for event in news)
+        due = telling or time.monotonic() - self._drawn_at >= DRAW_SECONDS
+        changed = self.watched.status != before or (self._unseen and due)
+        if changed and (screen := self.tab_screen) is not None and screen.is_mounted:
+            self._unseen, self._drawn_at = False, time.monotonic()
             screen.run_changed()
 
     def run_light(self) -> str:
