@@ -56,6 +56,8 @@ class RunningApp(App[int]):
         self.ended_at_once = False
         self._work_to_begin: Callable[[], None] | None = None
         self._log_path = log_path
+        self._unseen = False
+        self._drawn_at = 0.0
         self._stop_presses = 0
         self._question: Screen[Any] | None = None
         self._status_when_over: int | None = None
