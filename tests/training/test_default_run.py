@@ -1,0 +1,39 @@
+"""`finetune-tui train` with no arguments: the starter learns to tell tales of the sea."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tui_finetune.models.catalog import model_settings
+from tui_finetune.models.starter.recipe.judge import judge
+from tui_finetune.resolution import resolve
+from tui_finetune.runs.directory import RunDirectory, new_run_path
+from tui_finetune.runs.registry import load_state
+from tui_finetune.training.session import TrainingSession
+
+STORIES = 8
+
+
+def _share_of_sea(name: str) -> float:
+    """The share of sentences, in stories that the model writes from nothing, that are sentences of the sea tales."""
+    from tui_finetune.generation.engine import Engine
+    from tui_finetune.generation.sampling import Sampling
+
+    engine = Engine.load(name)
+    texts = [engine.reply("", Sampling(temperature=0.7, max_new_tokens=150, seed=seed)).text for seed in range(STORIES)]
+    sentences = [sentence for text in texts for sentence in judge(text).sentences]
+    return sum("sea" in sentence.worlds for sentence in sentences) / len(sentences)
+
+
+def test_the_default_run_changes_what_the_starter_writes(place: Path) -> None:
+    resolved = resolve(model_settings=model_settings("starter"))
+    run = RunDirectory(new_run_path(resolved.config))
+    run.create()
+    outcome = TrainingSession(resolved, run).run()
+    assert outcome.status == "finished"
+    state = load_state(run)
+    assert len(state.eval_losses) == 3
+    assert state.eval_losses == sorted(state.eval_losses, reverse=True)
+    assert len(state.losses) >= 30
+    assert _share_of_sea("starter") < 0.05
+    assert _share_of_sea(str(run.final_dir)) > 0.5
