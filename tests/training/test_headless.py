@@ -217,8 +217,9 @@ def test_stop_waits_and_resume_goes_on_from_anywhere(
     refused = programs.run("stop", folder=place)
     assert (refused.status, refused.words) == (2, ["error", "hint"])
 
-    running = start("--max_steps", "60")
+    running = start("--max_steps", "400")
     trained(run)
+    run.request("pause")  # so that it is still going when it is stopped, however fast the machine
     second = programs.run("resume", "run", folder=elsewhere)
     assert (second.status, second.words) == (2, ["error", "hint"])
     assert "is being trained already" in second.err
@@ -231,7 +232,7 @@ def test_stop_waits_and_resume_goes_on_from_anywhere(
     assert running.wait().status == 0
     assert_stopped_and_saved(run)
     step = load_state(run).step
-    assert step < 60
+    assert step < 400
 
     again = programs.run("stop", "run", folder=elsewhere)
     assert (again.status, again.words) == (2, ["error", "hint"])
@@ -239,7 +240,7 @@ def test_stop_waits_and_resume_goes_on_from_anywhere(
     resumed = programs.run("resume", "run", folder=elsewhere)
     assert resumed.status == 0, resumed.err
     state = load_state(run)
-    assert (state.status, state.step, state.starts) == ("finished", 60, 2)
+    assert (state.status, state.step, state.starts) == ("finished", 400, 2)
     assert state.steps == sorted(set(state.steps))
     assert any(
         json.loads(line).get("resumed_from") == step for line in run.events_path.read_text().splitlines() if line
