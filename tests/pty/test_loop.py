@@ -24,9 +24,9 @@ def test_from_opening_to_a_chat_with_what_was_trained(machine: Machine) -> None:
     assert "everything is saved" in screen
     run = machine.run
     step = machine.state.step
-    assert f"checkpoint {step}" in screen
-    assert f"runs/{run.name}/checkpoints/checkpoint-{step}" in screen
-    assert f"runs/{run.name}/final" in screen
+    terminal.wait(f"checkpoint {step}")
+    terminal.wait(f"runs/{run.name}/checkpoints/checkpoint-{step}")
+    terminal.wait(f"runs/{run.name}/final")
     verify(run.checkpoints_dir / f"checkpoint-{step}")
     names = {path.name for path in run.final_dir.iterdir()}
     assert {"model.safetensors", "config.json", "tokenizer.json", "training_plot.png", "README.md"} <= names

@@ -217,7 +217,7 @@ def test_stop_waits_and_resume_goes_on_from_anywhere(
     refused = programs.run("stop", folder=place)
     assert (refused.status, refused.words) == (2, ["error", "hint"])
 
-    running = start("--max_steps", "400")
+    running = start("--max_steps", "400", "--early_stopping_patience", "0")
     trained(run)
     run.request("pause")  # so that it is still going when it is stopped, however fast the machine
     second = programs.run("resume", "run", folder=elsewhere)
