@@ -17,6 +17,7 @@ from tui_finetune.app import FinetuneApp
 from tui_finetune.runs.control import take
 from tui_finetune.runs.directory import RunDirectory
 from tui_finetune.runs.lock import RunLock
+from tui_finetune.widgets import loss_chart
 from tui_finetune.widgets.loss_chart import LossChart
 from tui_finetune.widgets.run_panes import RunPanes
 
@@ -122,6 +123,7 @@ async def test_numbers_and_chart_tell_of_the_run(going: FakeRun, shown: Callable
 async def test_new_events_appear_and_without_any_nothing_is_drawn(
     going: FakeRun, monkeypatch: pytest.MonkeyPatch, shown: Callable[[Any], str]
 ) -> None:
+    monkeypatch.setattr(loss_chart, "MOVING_SECONDS", 0.0)
     drawn: list[int] = []
     real = LossChart._curves
     monkeypatch.setattr(LossChart, "_curves", lambda self, columns: (drawn.append(columns), real(self, columns))[1])
@@ -141,6 +143,7 @@ async def test_new_events_appear_and_without_any_nothing_is_drawn(
 async def test_nothing_is_drawn_while_another_screen_is_in_front(
     going: FakeRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(loss_chart, "MOVING_SECONDS", 0.0)
     drawn: list[int] = []
     real = LossChart._curves
     monkeypatch.setattr(LossChart, "_curves", lambda self, columns: (drawn.append(columns), real(self, columns))[1])

@@ -42,6 +42,7 @@ def _clock() -> float:
 
 
 OVER = ENDED | {"interrupted"}
+TICK_SECONDS = 1.0
 
 
 def _answered(action: str, before: tuple[object, ...], state: RunState) -> bool:
@@ -112,6 +113,7 @@ class TrainingScreen(TabScreen):
         self._config: RunConfig | None = None
         self._asked: tuple[Action, tuple[object, ...]] | None = None
         self._news_at = 0.0
+        self._drawn_at = 0.0
         self._updated: float | None = None
 
     def compose_body(self) -> ComposeResult:
@@ -135,7 +137,7 @@ class TrainingScreen(TabScreen):
             yield RunPanes(id="panes")
 
     def on_mount(self) -> None:
-        self.set_interval(1.0, self._tick)
+        self.set_interval(TICK_SECONDS, self._tick)
 
     # What is shown
 
@@ -154,6 +156,7 @@ class TrainingScreen(TabScreen):
             self._watching, self._asked, self._updated = watch, None, None
             self._read_config(watch)
         state = watch.state
+        self._drawn_at = _clock()
         if state.updated != self._updated:
             self._updated, self._news_at = state.updated, _clock()
         if self._config is None and state.starts:
@@ -178,7 +181,8 @@ class TrainingScreen(TabScreen):
         end = self._ending(watch)
         asked = _ASKED[self._asked[0]] if self._asked else ""
         words = ending_heading(end, name) if end else heading(state, status, name, asked)
-        self.query_one("#heading-text", Static).update(words)
+        # One line while the run goes; at its end it may take several.
+        self.query_one("#heading-text", Static).update(words, layout=end is not None)
         bar = self.query_one("#phase", ProgressLine)
         share, counts = phase_share(state)
         bar.display = end is None and state.phase != "training" and share is not None and self._has_points(state)
@@ -235,8 +239,10 @@ class TrainingScreen(TabScreen):
         """The time goes on also where nothing happens, and so does the log."""
         if self._watching is None or not self.is_current or self._watching is not self.finetune_app.watched:
             return
-        if self._watching.status not in OVER:
+        # A run that tells news is drawn with them, about as often.
+        if self._watching.status not in OVER and _clock() - self._drawn_at > 0.9 * TICK_SECONDS:
             self._show_numbers(self._watching.state)
+            self.query_one(LossChart).draw_if_due()
             self.query_one(RunPanes).refresh_pane()
 
     # What keys do

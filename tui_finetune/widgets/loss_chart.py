@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from rich.text import Text
 from textual.app import ComposeResult, RenderResult
 from textual.color import Color
@@ -20,6 +22,9 @@ from tui_finetune.widgets.progress import MUTED
 from tui_finetune.widgets.viewport import Viewport, extent
 
 START_SMOOTHING = "medium"
+MOVING_SECONDS = 2.0
+"""How often the chart is drawn while nothing but the training loss moves: drawing takes as long as all else on screen."""
+
 _LEFT_OF_CANVAS = 7
 """Columns that labels and axis of the losses usually take."""
 
@@ -83,6 +88,7 @@ class LossChart(Vertical, can_focus=True):
         self.evaluation = LossSeries()
         self._cursor: float | None = None
         self._dirty = True
+        self._drawn_at = -MOVING_SECONDS
 
     def compose(self) -> ComposeResult:
         yield Static("", id="chart-caption", markup=False)
@@ -120,7 +126,10 @@ class LossChart(Vertical, can_focus=True):
         if new_train or new_eval or end != self.view.end:
             self.view.grow(last, end)
             self._dirty = True
-        self.draw()
+        if new_eval or state.is_over:
+            self.draw()
+        else:
+            self.draw_if_due()
 
     # What keys do
 
@@ -201,6 +210,11 @@ class LossChart(Vertical, can_focus=True):
         size = self.query_one("#chart-plot", _Plot).size
         return size.width, size.height
 
+    def draw_if_due(self) -> None:
+        """Draw what moved, unless it was drawn a moment ago."""
+        if time.monotonic() - self._drawn_at >= MOVING_SECONDS:
+            self.draw()
+
     def draw(self) -> None:
         """Draw if anything is new and the chart can be seen."""
         if not self._dirty or not self.is_mounted or not self.display or not self.screen.is_current:
@@ -208,11 +222,11 @@ class LossChart(Vertical, can_focus=True):
         width, height = self._plot_size
         if width == 0 or height == 0:
             return
-        self._dirty = False
+        self._dirty, self._drawn_at = False, time.monotonic()
         picture = draw_curves(self._curves(2 * width), self.view.window(), (width, height), self._palette(),
                               log_scale=self.log_scale)  # fmt: skip
         self.query_one("#chart-plot", _Plot).show(picture)
-        self.query_one("#chart-caption", Static).update(self._caption(width))
+        self.query_one("#chart-caption", Static).update(self._caption(width), layout=False)
 
     def _curves(self, columns: int) -> Curves:
         low, high = self.view.window()

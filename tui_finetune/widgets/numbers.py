@@ -205,4 +205,4 @@ class NumbersPanel(Static):
         width, height = self.size
         if width and height:
             flat = width >= FLAT_WIDTH and width > 3 * height
-            self.update((side_by_side if flat else stacked)(self._rows, width, height))
+            self.update((side_by_side if flat else stacked)(self._rows, width, height), layout=False)

@@ -76,7 +76,7 @@ class ProgressLine(Static):
         share, counts = self._shown
         label = Content.styled(f"{self.label}  " if self.label else "", MUTED)
         if share is None:
-            self.update(Content.assemble(label, counts))
+            self.update(Content.assemble(label, counts), layout=False)
             return
         words = f" {percent(share):>5}"
         tail = f"  {counts}" if counts else ""
@@ -84,6 +84,6 @@ class ProgressLine(Static):
             tail = ""
         room = width - label.cell_length - len(words) - len(tail)
         if room < 4:
-            self.update(Content.assemble(label, words.strip()))
+            self.update(Content.assemble(label, words.strip()), layout=False)
             return
-        self.update(Content.assemble(label, bar(share, room), words, (tail, MUTED)))
+        self.update(Content.assemble(label, bar(share, room), words, (tail, MUTED)), layout=False)

@@ -39,6 +39,7 @@ class TabBar(Horizontal):
     def __init__(self, current: str) -> None:
         super().__init__()
         self.current = current
+        self._words = ""
 
     def compose(self) -> ComposeResult:
         for mode, key, title in TABS:
@@ -47,4 +48,6 @@ class TabBar(Horizontal):
 
     def show_run(self, words: str) -> None:
         """Say at the right end what the run is doing; nothing where there is none."""
-        self.query_one("#run-light", Static).update(Text(words))
+        if words != self._words:
+            self._words = words
+            self.query_one("#run-light", Static).update(Text(words), layout=False)
