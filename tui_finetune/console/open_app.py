@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from tui_finetune.errors import UserError
 from tui_finetune.runs.directory import RunDirectory
 from tui_finetune.runs.registry import state_dir
+from tui_finetune.system.allocator import keep_freed_memory
 from tui_finetune.system.background import Front, let_go_of_terminal, run_detachable
 from tui_finetune.system.files import PRIVATE_DIRECTORY
 from tui_finetune.system.terminal import is_terminal, over_ssh
@@ -48,6 +49,7 @@ def _log_path() -> Path | None:
 def _run_app(front: Front, run: RunDirectory | None) -> int:
     from tui_finetune.system.output import keep_terminal, output_to
 
+    keep_freed_memory()
     duplicates = keep_terminal()
     log_path = _log_path()
     assert log_path is not None

@@ -17,6 +17,7 @@ from tui_finetune.errors import UserError
 from tui_finetune.runs import registry
 from tui_finetune.runs.directory import RunDirectory
 from tui_finetune.runs.watch import Watch
+from tui_finetune.system.allocator import keep_freed_memory
 from tui_finetune.system.background import let_go_of_terminal
 from tui_finetune.system.files import PRIVATE_FILE
 from tui_finetune.system.output import output_to
@@ -74,6 +75,7 @@ def train(session: TrainingSession, display: Display, duplicates: list[int]) -> 
         run.log_path.touch(mode=PRIVATE_FILE)
     except OSError as error:
         raise UserError(f"{run.log_path}: {error.strerror}", "the run's directory must be there and writable") from None
+    keep_freed_memory()
     stopper = Stopper(run, duplicates)
     watch = Watch(run)
     outcomes: list[Outcome] = []
