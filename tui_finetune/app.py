@@ -117,6 +117,7 @@ class FinetuneApp(RunningApp):
         if (screen := self.tab_screen) is not None and not self.is_settled:
             await screen.complete()
         self._changed()
+        self.look_for_runs()
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         from tui_finetune.commands import system_commands

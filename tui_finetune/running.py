@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -24,6 +25,7 @@ from tui_finetune.system.output import output_to
 
 if TYPE_CHECKING:
     from tui_finetune.resolution import Resolved
+    from tui_finetune.runs.state import RunState
 
 DRAW_SECONDS = 1.0
 _TELLING = frozenset({"status", "phase", "checkpoint", "sample", "notice"})
@@ -45,6 +47,7 @@ class RunningApp(App[int]):
         own_run: the run that this process trains, or trained last.
         training_here: whether it is going; `training_over` is set when its thread is done with it.
         ended_at_once: whether the process must end without waiting for the training thread.
+        crash: what was wrong, in a line, where a bug has ended the app. Its run, if it has one, goes on.
     """
 
     def __init__(self, log_path: Path | None = None) -> None:
@@ -54,6 +57,7 @@ class RunningApp(App[int]):
         self.training_here = False
         self.training_over = threading.Event()
         self.ended_at_once = False
+        self.crash = ""
         self._work_to_begin: Callable[[], None] | None = None
         self._log_path = log_path
         self._unseen = False
@@ -170,15 +174,72 @@ class RunningApp(App[int]):
             self._unseen, self._drawn_at = False, time.monotonic()
             screen.run_changed()
 
-    def run_light(self) -> str:
-        """A few words on the run, for the corner of every screen."""
+    def run_light(self) -> tuple[str, ...]:
+        """A few words on the run, for the corner of every screen; shorter ones after them."""
         if self.watched is None:
-            return ""
+            return ("",)
         state, status = self.watched.state, self.watched.status
         if status == "running" and state.total_steps:
-            return f"● {self.watched.run.name}  {100 * state.step // state.total_steps} %"
+            share = f"{100 * state.step // state.total_steps} %"
+            return f"● {self.watched.run.name}  {share}", f"● {share}"
         mark = {"finished": "✓", "stopped": "■", "failed": "✗", "paused": "‖", "interrupted": "✗"}.get(status, "●")
-        return f"{mark} {STATUS_WORDS[status]}"
+        return f"{mark} {STATUS_WORDS[status]}", mark
+
+    # Runs found on opening
+
+    def look_for_runs(self) -> None:
+        """Where a run of this machine is going, offer to watch it; where the newest was interrupted, say so."""
+        if self.watched is not None:
+            return
+
+        def work() -> None:
+            from tui_finetune.runs.registry import known_runs, load_state
+
+            known = known_runs()
+            going = next((run for run in known if run.is_live), None)
+            if going is not None:
+                self.call_from_thread(self._offer, going, load_state(going, brief=True))
+            elif known and not (state := load_state(known[0], brief=True)).is_over and state.starts:
+                self.call_from_thread(self._tell_interrupted, known[0], state)
+
+        self.run_worker(work, thread=True, group="runs", exit_on_error=False, description="looking for runs")
+
+    @property
+    def _is_untouched(self) -> bool:
+        """Whether no run is watched and no dialog is open."""
+        return self.watched is None and self.screen is self.tab_screen
+
+    def _offer(self, run: RunDirectory, state: RunState) -> None:
+        from tui_finetune.screens.confirm import Choice, Confirm
+
+        if not self._is_untouched:
+            return
+        done = f" It is at step {state.step:,} of {state.total_steps:,}." if state.total_steps else ""
+
+        def answered(answer: str | None) -> None:
+            if answer == "watch":
+                self.watch_run(run)
+
+        self.push_screen(
+            Confirm(
+                f"{run.name} is going in the background.",
+                f"Watched, it can be paused, saved and stopped from here as well.{done}",
+                [Choice("watch", "w", "Watch it"), Choice("stay", "escape", "Not now")],
+            ),
+            answered,
+        )
+
+    def _tell_interrupted(self, run: RunDirectory, state: RunState) -> None:
+        if not self._is_untouched:
+            return
+        self.watched = Watch(run)
+        self.watched.poll()
+        if (screen := self.tab_screen) is not None and screen.is_mounted:
+            screen.run_changed()
+        self.notify(
+            f"It was at step {state.step:,} when its process ended. 4 shows it; there r goes on from its newest checkpoint.",
+            title=f"{run.name} was interrupted", severity="warning", timeout=10, markup=False,
+        )  # fmt: skip
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         """One handler for all workers: a run that has ended, and work that failed."""
@@ -188,6 +249,18 @@ class RunningApp(App[int]):
             self._poll_run()
         if event.state == WorkerState.ERROR and worker.error is not None:
             self._work_failed(worker)
+
+    def _fatal_error(self) -> None:
+        """A bug in a screen ends the app, not its run; the traceback goes to the log and not to the terminal."""
+        import traceback
+
+        error = sys.exc_info()[1] or self._exception
+        self.crash = f"{type(error).__name__}: {error}"
+        if self._log_path is not None and error is not None:
+            # Not by descriptor 2, which leads to the run's log while one is trained.
+            with contextlib.suppress(OSError), self._log_path.open("a", encoding="utf-8", errors="replace") as log:
+                traceback.print_exception(error, file=log)
+        self._close_messages_no_wait()
 
     def _work_failed(self, worker: Worker[Any]) -> None:
         error = worker.error

@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -76,7 +77,7 @@ class Machine:
         self._terminals.append(terminal)
         return terminal
 
-    def app_with_tiny_model(self, **options: str) -> Terminal:
+    def app_with_tiny_model(self, **options: Any) -> Terminal:
         """The app, with the tiny model chosen."""
         terminal = self.terminal(**options)
         self.choose_tiny_model(terminal)

@@ -65,6 +65,12 @@ async def _until_over(app: FinetuneApp, front: Front, duplicates: list[int]) -> 
     """Run the app; afterwards end the process, or let it go on in the background with its run."""
     status = await app.run_async()
     status = app.return_code or 0 if status is None else status
+    if app.crash:
+        from tui_finetune.console.output import write_error
+        from tui_finetune.runs.ending import short_path
+
+        log = short_path(_log_path() or Path(os.devnull))
+        write_error(UserError(f"the app has failed: {app.crash}", f"this is a bug; {log} has the details"))
     if _goes_on(app):
         _say(f"{_name(app)} goes on in the background: `finetune-tui attach {_name(app)}` watches it")
         front.detach(duplicates, status)

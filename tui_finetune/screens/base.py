@@ -106,4 +106,4 @@ class TabScreen(Screen[None]):
 
     def run_changed(self) -> None:
         """The run that is watched (`finetune_app.watched`) has new events, or another one is watched."""
-        self.query_one(TabBar).show_run(self.finetune_app.run_light())
+        self.query_one(TabBar).show_run(*self.finetune_app.run_light())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rich.cells import cell_len
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Horizontal
@@ -39,15 +40,23 @@ class TabBar(Horizontal):
     def __init__(self, current: str) -> None:
         super().__init__()
         self.current = current
-        self._words = ""
+        self._words: tuple[str, ...] = ("",)
 
     def compose(self) -> ComposeResult:
         for mode, key, title in TABS:
             yield Tab(mode, key, title, current=mode == self.current)
         yield Static("", id="run-light")
 
-    def show_run(self, words: str) -> None:
-        """Say at the right end what the run is doing; nothing where there is none."""
+    def show_run(self, *words: str) -> None:
+        """Say at the right end what the run is doing, in the first of the words that have room; nothing without a run."""
         if words != self._words:
             self._words = words
-            self.query_one("#run-light", Static).update(Text(words), layout=False)
+            self._fit()
+
+    def on_resize(self) -> None:
+        self._fit()
+
+    def _fit(self) -> None:
+        light = self.query_one("#run-light", Static)
+        room = light.content_size.width
+        light.update(Text(next((w for w in self._words if cell_len(w) <= room), self._words[-1])), layout=False)
