@@ -34,21 +34,15 @@ class Tab(Static):
         self.app.switch_mode(self.mode)
 
 
-class TabBar(Horizontal):
-    """The tabs, as a row. ``current`` is the mode of the screen it stands on."""
+class RunLight(Static):
+    """What the run is doing, in as many words as there is room for."""
 
-    def __init__(self, current: str) -> None:
-        super().__init__()
-        self.current = current
+    def __init__(self) -> None:
+        super().__init__("", id="run-light", markup=False)
         self._words: tuple[str, ...] = ("",)
 
-    def compose(self) -> ComposeResult:
-        for mode, key, title in TABS:
-            yield Tab(mode, key, title, current=mode == self.current)
-        yield Static("", id="run-light")
-
-    def show_run(self, *words: str) -> None:
-        """Say at the right end what the run is doing, in the first of the words that have room; nothing without a run."""
+    def show(self, words: tuple[str, ...]) -> None:
+        """Show the first of the words that has room, the last where none has."""
         if words != self._words:
             self._words = words
             self._fit()
@@ -57,6 +51,22 @@ class TabBar(Horizontal):
         self._fit()
 
     def _fit(self) -> None:
-        light = self.query_one("#run-light", Static)
-        room = light.content_size.width
-        light.update(Text(next((w for w in self._words if cell_len(w) <= room), self._words[-1])), layout=False)
+        room = self.content_size.width
+        self.update(next((w for w in self._words if cell_len(w) <= room), self._words[-1]), layout=False)
+
+
+class TabBar(Horizontal):
+    """The tabs, as a row. ``current`` is the mode of the screen it stands on."""
+
+    def __init__(self, current: str) -> None:
+        super().__init__()
+        self.current = current
+
+    def compose(self) -> ComposeResult:
+        for mode, key, title in TABS:
+            yield Tab(mode, key, title, current=mode == self.current)
+        yield RunLight()
+
+    def show_run(self, *words: str) -> None:
+        """Say at the right end what the run is doing, in the first of the words that have room; nothing without a run."""
+        self.query_one(RunLight).show(words)
