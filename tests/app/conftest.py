@@ -2,7 +2,8 @@
 
 Fixtures that hold for every test here without being asked for: `home` (state, home, hub cache and working directory in
 the test's temporary directory), `still` (no animation, no blinking cursor), `plan_off` (nothing is worked out in the
-background; a test that names the fixture `real_plan` gets the real thing), and `known_machine` (device facts).
+background; a test that names the fixture `real_plan` gets the real thing), `unasked` (nothing is said of earlier runs, but
+in tests that name `earlier_runs`), and `known_machine` (device facts).
 """
 
 from __future__ import annotations
@@ -70,6 +71,18 @@ def plan_off(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
         app._show_plan_everywhere()
 
     monkeypatch.setattr("tui_finetune.app.FinetuneApp._work_out_plan", known_at_once)
+
+
+@pytest.fixture
+def earlier_runs() -> None:
+    """Named by a test that wants the app, on opening, to look for the runs that are there."""
+
+
+@pytest.fixture(autouse=True)
+def unasked(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No dialog about a run that is going opens by itself."""
+    if "earlier_runs" not in request.fixturenames:
+        monkeypatch.setattr("tui_finetune.app.FinetuneApp.look_for_runs", lambda self: None)
 
 
 @pytest.fixture(autouse=True)

@@ -13,6 +13,9 @@ from tui_finetune.runs.lock import RunLock
 from tui_finetune.screens.confirm import Confirm
 
 
+pytestmark = pytest.mark.usefixtures("earlier_runs")
+
+
 @pytest.fixture
 def interrupted(home: Path) -> FakeRun:
     """A run without an end, which nobody trains."""

@@ -397,4 +397,4 @@ class ChatScreen(TabScreen):
         self.query_one(Conversed).focus()
 
     def action_write(self) -> None:
-        self.query_one("#prompt", Input).focus()
+        self.set_focus(self.query_one("#prompt", Input))

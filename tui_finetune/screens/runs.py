@@ -231,7 +231,7 @@ class RunsScreen(TabScreen):
         self.finetune_app.chat_with(str(run.path))
 
     def action_filter(self) -> None:
-        self.query_one("#filter", Input).focus()
+        self.set_focus(self.query_one("#filter", Input))
 
     def action_leave_filter(self) -> None:
         self.query_one("#filter", Input).value = ""

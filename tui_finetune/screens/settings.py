@@ -203,7 +203,7 @@ class SettingsScreen(TabScreen):
         self._before_search = self._focused_line() or self._before_search
         field = self.query_one("#search", Input)
         field.display = True
-        field.focus()
+        self.set_focus(field)
 
     def action_end_search(self) -> None:
         """Show all settings again; the focus stays on the line it is on."""

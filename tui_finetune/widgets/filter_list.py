@@ -296,8 +296,8 @@ class FilterList(Vertical):
             self.post_message(self.Picked(self, item))
 
     def focus_filter(self) -> None:
-        """Put the cursor into the filter."""
-        self.query_one(Input).focus()
+        """Put the cursor into the filter, at once: the next key may be there already."""
+        self.screen.set_focus(self.query_one(Input))
 
     def focus_list(self) -> None:
         self.query_one(ChoiceList).focus()
