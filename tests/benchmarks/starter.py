@@ -2,7 +2,7 @@
 
     python -m tests.benchmarks.starter [DIR]
 
-Trains the default plan, story-to-facts and tiny with `finetune-tui train` and its default settings, one after another,
+Trains the default plan, helpdesk, story-to-facts and tiny with `finetune-tui train` and its default settings, one after another,
 in DIR (a temporary folder without it). Takes about ten minutes on two cores.
 """
 
@@ -21,9 +21,9 @@ from typing import Any
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from tui_finetune.models.catalog import starter_path
-from tui_finetune.models.starter.recipe import measure
+from tui_finetune.models.starter.recipe import helpdesk, measure
 from tui_finetune.models.starter.recipe.judge import judge_facts
-from tui_finetune.models.starter.recipe.samples import lines, story_to_facts
+from tui_finetune.models.starter.recipe.samples import story_to_facts
 
 SAMPLES = 200
 TEMPERATURE = 0.8
@@ -99,12 +99,30 @@ def sea_rows(folder: Path, before: measure.Writing, starter: tuple[Any, Any]) ->
     ]
 
 
+def helpdesk_rows(folder: Path, starter: tuple[Any, Any]) -> list[Row]:
+    """helpdesk: right answers to single questions, in the words of the data and in others."""
+    events = train(folder / "helpdesk", "--dataset_name", "helpdesk")
+    tuned = load(folder / "helpdesk" / "final")
+    known, other = helpdesk.seen(), helpdesk.unseen()
+    return [
+        ("helpdesk, seconds of training", "", f"{seconds_of_training(events):.0f}"),
+        ("helpdesk, right answers before", "near 0", f"{_answered(*starter, other):.1%}"),
+        ("helpdesk, asked in the words of the data", ">= 90 %", f"{_answered(*tuned, known):.1%}"),
+        ("helpdesk, asked in other words", ">= 60 %", f"{_answered(*tuned, other):.1%}"),
+    ]
+
+
+def _answered(model: Any, tokenizer: Any, pairs: Sequence[tuple[str, str]]) -> float:
+    """The share of questions that get the right answer, the likeliest token taken each time."""
+    prompts = [measure.chat_prompt(question) for question, _ in pairs]
+    replies = measure.generate(model, tokenizer, prompts, temperature=0, seed=1, max_new_tokens=60)
+    right = [helpdesk.right_answer(reply, question) for (reply, _), (question, _) in zip(replies, pairs, strict=True)]
+    return sum(right) / len(right)
+
+
 def facts_rows(folder: Path, starter: tuple[Any, Any]) -> list[Row]:
-    """story-to-facts: exact JSON on stories that are in no sample. Prompt and completion are trained as one text."""
-    joined = [{"text": row["prompt"] + row["completion"]} for row in story_to_facts()]
-    data = folder / "story-to-facts.jsonl"
-    data.write_text(lines(iter(joined)), encoding="utf-8")
-    train(folder / "facts", "--dataset_name", str(data))
+    """story-to-facts: exact JSON on stories that are in no sample."""
+    train(folder / "facts", "--dataset_name", "story-to-facts")
     tuned = load(folder / "facts" / "final")
     return [
         ("story-to-facts, exact JSON before", "near 0", f"{_exact(*starter):.1%}"),
@@ -155,6 +173,7 @@ def run(folder: Path) -> None:
     print(table(rows), flush=True)
     for part in (
         lambda: sea_rows(folder, before, starter),
+        lambda: helpdesk_rows(folder, starter),
         lambda: facts_rows(folder, starter),
         lambda: tiny_rows(folder),
     ):

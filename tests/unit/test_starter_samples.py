@@ -9,7 +9,12 @@ from tui_finetune.models.starter.recipe import samples
 from tui_finetune.models.starter.recipe.judge import judge
 
 CONTENTS = samples.contents()
-SIZES = {"sea-tales.jsonl": (150_000, 400_000), "story-to-facts.jsonl": (150_000, 400_000), "tiny.jsonl": (1, 50_000)}
+SIZES = {
+    "sea-tales.jsonl": (150_000, 400_000),
+    "helpdesk.jsonl": (150_000, 400_000),
+    "story-to-facts.jsonl": (150_000, 400_000),
+    "tiny.jsonl": (1, 50_000),
+}
 
 
 @pytest.mark.parametrize("name", CONTENTS)
@@ -24,7 +29,7 @@ def test_files_are_small(name, bounds):
 
 def test_every_sample_has_a_line_about_it():
     found = {sample.name: sample for sample in list_samples()}
-    assert set(found) >= {"sea-tales", "story-to-facts", "tiny"}
+    assert list(found) == ["sea-tales", "helpdesk", "story-to-facts", "tiny"]
     assert all(sample.summary for sample in found.values())
     assert found["tiny"].rows == 40
 

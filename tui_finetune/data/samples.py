@@ -29,11 +29,12 @@ def sample_path(name: str) -> Path | None:
 
 
 def list_samples() -> list[Sample]:
-    """All samples, by name."""
+    """All samples, in the order of `summaries.yaml`; those that it does not have come last, by name."""
     summaries_path = samples_dir() / "summaries.yaml"
     summaries = yaml.safe_load(summaries_path.read_text("utf-8")) if summaries_path.is_file() else {}
+    places = {name: place for place, name in enumerate(summaries)}
     found = []
-    for path in sorted(samples_dir().glob("*.jsonl")):
+    for path in sorted(samples_dir().glob("*.jsonl"), key=lambda p: (places.get(p.stem, len(places)), p.stem)):
         rows = path.read_bytes().count(b"\n")
         found.append(Sample(path.stem, path, str(summaries.get(path.stem, "")), rows))
     return found

@@ -18,13 +18,16 @@ from pathlib import Path
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from tui_finetune.runs.log import read_events
+from tui_finetune.runs.state import RunState
+
 from . import card, measure
 from .corpus import tokenizer_texts, write_corpus, write_notes
 from .tokens import save_fresh
 
 NOTES = 60_000
-DOCUMENTS = 40_000
-VOCABULARY = 2560
+DOCUMENTS = 80_000
+VOCABULARY = 3072
 SEED = 0
 RECIPE = Path(__file__).parent
 STARTER = RECIPE.parent
@@ -32,7 +35,7 @@ STARTER = RECIPE.parent
 
 def train(run: Path, config: Path, model: Path, data: Path) -> None:
     """Train with `finetune-tui train`, or go on with a run that is there."""
-    if (run / "final").exists():
+    if _finished(run):
         return
     program = [sys.executable, "-m", "tui_finetune"]
     if run.exists():
@@ -40,6 +43,13 @@ def train(run: Path, config: Path, model: Path, data: Path) -> None:
         return
     flags = ["--model_name_or_path", str(model), "--dataset_name", str(data), "--output_dir", str(run)]
     subprocess.run([*program, "train", str(config), *flags], check=True)
+
+
+def _finished(run: Path) -> bool:
+    """Whether a run has come to its end; one that was stopped has a final model too."""
+    state = RunState()
+    state.apply_all(read_events(run / "events.jsonl"))
+    return state.status == "finished"
 
 
 def pretrain(out: Path) -> None:

@@ -77,10 +77,10 @@ before the first question.
 ## Training
 
 All text is drawn from a grammar made for it (`recipe/`). First {notes:,} notes, a few words long, from which it learns
-that what was mentioned comes again; then a part of {documents:,} documents, most of them everyday stories, in plain text
-and as conversations in which a story is asked for or asked about. Together {steps:,} steps and {tokens / 1e6:.1f} million tokens,
+that what was mentioned comes again; then {documents:,} documents, most of them everyday stories, in plain text and as
+conversations in which a story is asked for or asked about. Together {steps:,} steps and {tokens / 1e6:.1f} million tokens,
 none of the documents seen twice, in {minutes:.0f} minutes on two CPU cores that had other work as well. The tokenizer has also
-seen tales of the sea and words about fine-tuning; the model has not.
+seen tales of the sea and answers about fine-tuning; the model has not.
 
 It was pretrained with finetune-tui itself, by `recipe/notes.yaml` and `recipe/config.yaml`. To make it again:
 

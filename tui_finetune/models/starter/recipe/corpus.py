@@ -7,7 +7,7 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from . import dialogues
+from . import dialogues, helpdesk
 from .dialogues import Document
 from .grammar import World
 from .worlds.everyday import EVERYDAY
@@ -22,17 +22,6 @@ KINDS: dict[str, tuple[int, Callable[[World, random.Random], Document]]] = {
 """Kind of document -> its share (in twentieths) and what makes it."""
 
 CORPUS_SEED, TOKENIZER_SEED, NOTES_SEED = 1, 2, 3
-
-# Words of fine-tuning that no story has, so that texts about it do not fall apart into letters.
-TRADE_WORDS = (
-    "training model models data dataset tokens token tokenizer loss learning rate batch size epoch epochs step steps "
-    "evaluation checkpoint checkpoints weights fine-tuning finetune run runs memory settings setting start stop resume "
-    "save saved text example examples length prompt chat screen press key file folder command default value number "
-    "The This That What When Where Which Why How Does Use You Your Yes No is are be can do does will should would not "
-    "and or but if then than with without from into for to of in on at by as it its this these there each every all "
-    "more less most many much too also only after before while until between same other new good better best high low "
-    'lower higher smaller larger {"who": "where": "what": "}'
-)
 
 
 def documents(world: World, count: int, seed: int) -> Iterator[tuple[str, Document]]:
@@ -61,15 +50,19 @@ def write_notes(path: Path, count: int) -> None:
 
 
 def tokenizer_texts() -> Iterator[str]:
-    """What the tokenizer is learnt from: both worlds, so that the words of the sea, which the model has yet to learn,
-    are whole; the words of the trade; and names as they stand where no space is before them."""
+    """What the tokenizer is learnt from: both worlds and the sample helpdesk, so that the words of the sea and of the
+    trade, which the model has yet to learn, are whole; and names as they stand where no space is before them."""
     for _, document in documents(EVERYDAY, 4000, TOKENIZER_SEED):
         yield document.text
     rng = random.Random(TOKENIZER_SEED)
     for _ in range(2000):
         yield dialogues.story(SEA, rng).text
-    for _ in range(100):
-        yield TRADE_WORDS
+    for _ in range(30):
+        for question, answer in helpdesk.seen():
+            yield question
+            yield answer
+    for _ in range(800):
+        yield '{"who": "where": "what": "}'
         yield from (person["name"] for person in EVERYDAY.tables["people"])
 
 

@@ -1,4 +1,4 @@
-"""The sample data sets that come along, drawn from the grammar.
+"""The sample data sets that come along, drawn from the grammar or, helpdesk, from the facts in helpdesk.yaml.
 
 `python -m tui_finetune.models.starter.recipe.samples` writes them anew.
 """
@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from . import dialogues
+from . import dialogues, helpdesk
 from .grammar import World, draw
 from .worlds.everyday import EVERYDAY
 from .worlds.sea import SEA
@@ -50,17 +50,18 @@ def facts(world: World, document: dialogues.Document) -> dict[str, str]:
     return {name: draw(world, text, random.Random(0), bindings).text for name, text in templates.items()}
 
 
-def lines(rows: Iterator[dict[str, str]]) -> str:
+def lines(rows: Iterable[Mapping[str, object]]) -> str:
     """JSON lines."""
     return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
 
 
 def contents() -> dict[str, str]:
-    """File name -> content of every sample that is drawn from the grammar."""
+    """File name -> content of every sample."""
     return {
         "sea-tales.jsonl": lines(sea_tales()),
-        "tiny.jsonl": lines(tiny()),
+        "helpdesk.jsonl": lines(helpdesk.rows()),
         "story-to-facts.jsonl": lines(story_to_facts()),
+        "tiny.jsonl": lines(tiny()),
     }
 
 
