@@ -213,7 +213,7 @@ def test_windows_bound_what_packing_holds_and_lose_nothing() -> None:
     rows = []
     for document in documents:
         rows += list(packer.add(document))
-        assert packer._tokens < 50
+        assert packer._filler._tokens < 50
     rows += list(packer.finish())
     assert sorted(int(row.input_ids[0]) for row in rows) == list(range(40))
 

@@ -211,7 +211,7 @@ class _Look:
 
         for batch in batched(documents()):
             if encoder is not None:
-                encoded = encoder.encode([example for _, example in batch])
+                encoded = encoder.encode([example for _, example in batch], lambda: tick(self.seen))
                 for (row, _), tokens in zip(batch, encoded, strict=True):
                     if reader.masked and not tokens.trained[1 : self.limit].any():
                         self.out_of_reach.append(len(self.lengths))

@@ -7,8 +7,8 @@ be predicted from the last token of another document.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -74,36 +74,63 @@ def labels_of(tokens: Tokens) -> npt.NDArray[np.int32]:
     return np.where(tokens.trained, tokens.ids, np.int32(IGNORED))
 
 
+def joined(members: Sequence[Tokens]) -> PackedRow:
+    """Documents as one row."""
+    sizes = np.array([len(document.ids) for document in members])
+    starts = np.cumsum(sizes) - sizes
+    labels = np.concatenate([labels_of(document) for document in members])
+    labels[starts] = IGNORED
+    positions = np.arange(len(labels), dtype=np.int32) - np.repeat(starts, sizes).astype(np.int32)
+    return PackedRow(np.concatenate([document.ids for document in members]), positions, labels)
+
+
 def pack(documents: Sequence[Tokens], max_length: int) -> Iterator[PackedRow]:
     """Documents of at most max_length tokens as packed rows."""
-    lengths = [len(document.ids) for document in documents]
-    for row in best_fit(lengths, max_length):
-        members = [documents[number] for number in row]
-        sizes = np.array([lengths[number] for number in row])
-        starts = np.cumsum(sizes) - sizes
-        labels = np.concatenate([labels_of(document) for document in members])
-        labels[starts] = IGNORED
-        positions = np.arange(len(labels), dtype=np.int32) - np.repeat(starts, sizes).astype(np.int32)
-        yield PackedRow(np.concatenate([document.ids for document in members]), positions, labels)
+    for row in best_fit([len(document.ids) for document in documents], max_length):
+        yield joined([documents[number] for number in row])
+
+
+Document = TypeVar("Document")
+
+
+class Filler(Generic[Document]):
+    """Puts a stream of documents into rows, a window at a time.
+
+    Args:
+        max_length: tokens that a row holds.
+        size: gives the tokens of a document.
+        window_tokens: those of a window.
+    """
+
+    def __init__(self, max_length: int, size: Callable[[Document], int], window_tokens: int = WINDOW_TOKENS) -> None:
+        self._max_length, self._size, self._window_tokens = max_length, size, window_tokens
+        self._documents: list[Document] = []
+        self._tokens = 0
+
+    def add(self, document: Document) -> Iterator[list[Document]]:
+        """Take a document in; the rows of the window, each a list of its documents, when it is full."""
+        self._documents.append(document)
+        self._tokens += self._size(document)
+        if self._tokens >= self._window_tokens:
+            yield from self.finish()
+
+    def finish(self) -> Iterator[list[Document]]:
+        """The rows of what is still waiting."""
+        documents, self._documents, self._tokens = self._documents, [], 0
+        for row in best_fit([self._size(document) for document in documents], self._max_length):
+            yield [documents[number] for number in row]
 
 
 class Packer:
     """Packs a stream of documents, a window at a time."""
 
     def __init__(self, max_length: int, window_tokens: int = WINDOW_TOKENS) -> None:
-        self.max_length = max_length
-        self._window_tokens = window_tokens
-        self._documents: list[Tokens] = []
-        self._tokens = 0
+        self._filler: Filler[Tokens] = Filler(max_length, lambda document: len(document.ids), window_tokens)
 
     def add(self, document: Tokens) -> Iterator[PackedRow]:
         """Take a document in; the rows of the window when it is full."""
-        self._documents.append(document)
-        self._tokens += len(document.ids)
-        if self._tokens >= self._window_tokens:
-            yield from self.finish()
+        return map(joined, self._filler.add(document))
 
     def finish(self) -> Iterator[PackedRow]:
         """The rows of what is still waiting."""
-        documents, self._documents, self._tokens = self._documents, [], 0
-        yield from pack(documents, self.max_length)
+        return map(joined, self._filler.finish())

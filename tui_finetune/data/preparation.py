@@ -15,6 +15,7 @@ from tui_finetune.data.cache import Entry, fingerprint
 from tui_finetune.data.conversations import Unfit
 from tui_finetune.data.documents import Reader, documents, leave_out, none_left, take_note
 from tui_finetune.data.formats import Format, recognise
+from tui_finetune.data.pieces import is_plain
 from tui_finetune.data.problems import Problem, Tally
 from tui_finetune.data.progress import Report, Ticker
 from tui_finetune.data.rows_writer import DataStatistics, Indices, RowsWriter
@@ -49,6 +50,8 @@ class PreparedData:
         chat_template: the template that the data was put into words by, to be saved with the tokenizer; None where none
             was used, or where the tokenizer has it.
         end_token: the token that ends the assistant's turns, where a chat template has one; generation must stop there.
+        lengths: tokens of each row of `train`, where batches are padded to their longest row: the less these differ in a
+            batch, the less is padded. None otherwise, and in the plain script's way.
     """
 
     train: Dataset
@@ -62,6 +65,7 @@ class PreparedData:
     fingerprint: str = ""
     chat_template: str | None = None
     end_token: int | None = None
+    lengths: Indices | None = None
 
 
 def prepare(
@@ -85,7 +89,7 @@ def prepare(
     """
     shape = recognise(source, config)
     reader = Reader(shape, config, tokenizer)
-    plain = not config.packing and not config.train_on_eos and shape.name == "text"
+    plain = is_plain(shape.name, config)
     if plain and tokenizer.pad_token_id is None:
         if tokenizer.eos_token is None:
             raise UserError(
@@ -119,7 +123,7 @@ def prepare(
     return PreparedData(
         *result, _collator(tokenizer, config, max_length, plain), statistics, config.packing,
         _notices(statistics, config, reader, tokenizer, max_length), problems, shape, key, reader.template,
-        reader.end_token(),
+        reader.end_token(), _lengths(result[0]) if not (config.packing or plain or config.padding != "longest") else None,
     )  # fmt: skip
 
 
@@ -143,6 +147,14 @@ def _load(path: Path, config: RunConfig) -> tuple[Dataset, Dataset | None]:
     rows = Dataset.from_file(str(path / "rows.arrow"))
     train_rows, eval_rows = np.load(path / "train.npy"), np.load(path / "evaluation.npy")
     return rows.select(train_rows), rows.select(eval_rows) if len(eval_rows) else None
+
+
+def _lengths(rows: Dataset) -> Indices:
+    """Tokens of each row, without reading them."""
+    import pyarrow.compute as pc
+
+    lengths: Indices = pc.list_value_length(rows.data.column("input_ids")).to_numpy().astype(np.int64)
+    return lengths if rows._indices is None else lengths[rows._indices.column(0).to_numpy()]
 
 
 def _count(source: Source, reader: Reader, plain: bool, tally: Tally, report: Report | None) -> int:
@@ -185,7 +197,16 @@ def divide(count: int, config: RunConfig) -> tuple[Indices, Indices]:
     split = Dataset.from_dict({"document": everything}).train_test_split(
         test_size=int(size) if size >= 1 else size, seed=config.seed
     )
-    return tuple(np.asarray(split[part].with_format("numpy")["document"][:], np.int64) for part in ("train", "test"))  # type: ignore[return-value]
+    return _rows_of(split["train"]), _rows_of(split["test"])
+
+
+def _rows_of(part: Dataset) -> Indices:
+    """The numbers of a part's rows in what it is a part of, where that counts its own rows in 'document'."""
+    if part._indices is None:
+        return np.asarray(part.with_format("numpy")["document"][:], np.int64)
+    # Reading the column would take half a minute for a million rows.
+    numbers: Indices = part._indices.column(0).to_numpy().astype(np.int64)
+    return numbers
 
 
 def _notices(

@@ -15,8 +15,9 @@ import pyarrow as pa
 from tui_finetune.config import RunConfig
 from tui_finetune.data.cache import Entry
 from tui_finetune.data.conversations import Unfit
-from tui_finetune.data.documents import Reader, documents, leave_out, out_of_reach
+from tui_finetune.data.documents import Reader, documents, leave_out
 from tui_finetune.data.packing import Packer, labels_of
+from tui_finetune.data.pieces import Cutter
 from tui_finetune.data.problems import Tally
 from tui_finetune.data.progress import Report, Ticker
 from tui_finetune.data.segments import Example
@@ -104,8 +105,11 @@ class RowsWriter:
             tally: takes the rows that are left out.
         """
         self.source, self.config, self.tokenizer, self.reader = source, config, tokenizer, reader
-        self.max_length, self.plain, self.tally, self.report = max_length, plain, tally, report
+        self.max_length, self.plain, self.tally = max_length, plain, tally
+        self._tick = Ticker(report, len(source.rows), "rows")
+        self._row = 0
         self.encoder = Encoder(tokenizer, train_on_eos=config.train_on_eos, rendered=reader.rendered)
+        self.cutter = Cutter(self.encoder, reader, config, max_length)
         self.left_out = self.tokens = self.trained = self.over = self.highest = self.longest = 0
 
     def write(self, entry: Entry, train: Indices, evaluation: Indices) -> None:
@@ -151,41 +155,34 @@ class RowsWriter:
 
     def _encoded(self) -> Iterator[tuple[int, Example, Tokens]]:
         """All documents in order, each with the number of its row and its tokens."""
-        tick = Ticker(self.report, len(self.source.rows), "rows")
         numbered = (
             (row, example)
             for row, example in enumerate(documents(self.source, self.reader, keep_blank=self.plain))
             if not isinstance(example, Unfit)
         )
         for batch in batched(numbered):
-            encoded = self.encoder.encode([example for _, example in batch])
+            self._row = batch[0][0]
+            encoded = self.encoder.encode([example for _, example in batch], self._alive)
             for (row, example), tokens in zip(batch, encoded, strict=True):
                 self.longest = max(self.longest, len(tokens.ids))
                 self.over += len(tokens.ids) > self.max_length
                 yield row, example, tokens
-            tick(batch[-1][0] + 1)
+            self._row = batch[-1][0]
+            self._tick(self._row + 1)
+
+    def _alive(self) -> None:
+        """Tell where the work is, and end it when asked to."""
+        self._tick(self._row)
 
     def _leave_out(self, row: int, what: str) -> None:
         self.left_out += 1
         leave_out(self.tally, self.source, row, what)
 
     def _pieces(self, row: int, example: Example, tokens: Tokens) -> list[Tokens]:
-        """A document in pieces of at most max_length; without those that have nothing to learn, but in the script's way."""
-        limit, strategy = self.max_length, self.config.excess_length_strategy
-        pieces = [tokens]
-        if len(tokens.ids) > limit:
-            if strategy == "drop":
-                self._leave_out(row, "more than max_length tokens")
-                return []
-            if strategy == "truncate" or not self.reader.splits:
-                pieces = [self.encoder.truncated(example, limit)] if self.plain else [tokens.cut(0, limit)]
-            else:
-                pieces = [tokens.cut(start, start + limit) for start in range(0, len(tokens.ids), limit)]
-        if not self.plain:
-            # The first token of a row is not predicted from anything.
-            pieces = [piece for piece in pieces if piece.trained[1:].any()]
-            if not pieces:
-                self._leave_out(row, out_of_reach(tokens))
+        """A document in the pieces that are trained on, counted."""
+        pieces, why_none = self.cutter.pieces(tokens, example)
+        if why_none:
+            self._leave_out(row, why_none)
         for piece in pieces:
             self.tokens += len(piece.ids)
             self.trained += int(piece.trained.sum())
@@ -203,10 +200,13 @@ class RowsWriter:
             for piece in self._pieces(row, example, tokens):
                 for packed in packers[part].add(piece):
                     files[part].add(packed)
+                    self._alive()
         for file, packer in zip(files, packers, strict=True):
             for packed in packer.finish():
                 file.add(packed)
+                self._alive()
             file.close()
+        self._tick(len(self.source.rows))
         return files[0].rows, files[1].rows
 
     def _write_single(self, directory: Path, train: Indices, evaluation: Indices) -> tuple[int, int]:

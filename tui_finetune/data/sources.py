@@ -34,6 +34,8 @@ READING = 2
 """Raise this when reading changes, so that nothing read the old way is taken from the cache."""
 
 BATCH_ROWS = 500
+FEW_ROWS = 20
+"""Of a batch of the hub's rows, so many at a time become objects: rows may be long."""
 
 
 @dataclass
@@ -87,7 +89,9 @@ class Source:
         if not self.parts:
             narrow = self.rows.select_columns(columns)
             for start in range(0, len(narrow), BATCH_ROWS):
-                yield narrow.with_format("arrow")[start : start + BATCH_ROWS].to_pylist()
+                table = narrow.with_format("arrow")[start : start + BATCH_ROWS]
+                for few in range(0, len(table), FEW_ROWS):
+                    yield table.slice(few, FEW_ROWS).to_pylist()
             return
         for part in self.parts:
             with pa.OSFile(str(part)) as file, pa.ipc.open_stream(file) as reader:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from tui_finetune.data.long_texts import WINDOW, OutOfOrder, encode_long, special_ends
 from tui_finetune.data.segments import Example, plain_text
 from tui_finetune.errors import UserError
 
@@ -17,7 +18,7 @@ Ids = npt.NDArray[np.int32]
 Mask = npt.NDArray[np.bool_]
 
 BATCH_DOCUMENTS = 512
-BATCH_CHARACTERS = 512 * 1024
+BATCH_CHARACTERS = 256 * 1024
 
 
 class Tokens(NamedTuple):
@@ -50,8 +51,13 @@ class Encoder:
         self.pad_id: int | None = tokenizer.pad_token_id
         self.special_ids = frozenset(tokenizer.all_special_ids)
 
-    def encode(self, examples: list[Example]) -> list[Tokens]:
-        """The tokens of each document, whole, however long."""
+    def encode(self, examples: list[Example], alive: Callable[[], object] = bool) -> list[Tokens]:
+        """The tokens of each document, whole, however long.
+
+        Args:
+            examples: the documents.
+            alive: called a few times a second where a document takes long; may raise Cancelled.
+        """
         masked = any(not segment.trained for example in examples for segment in example)
         if masked and not self.tokenizer.is_fast:
             raise UserError(
@@ -59,20 +65,47 @@ class Encoder:
                 "set train_on_inputs: true to learn all of it, or choose another model",
                 setting="completion_only_loss",
             )
-        texts = [plain_text(example) for example in examples]
+        result: list[Tokens] = []
+        at_once: list[Example] = []
+        for example in examples:
+            if self.tokenizer.is_fast and sum(len(segment.text) for segment in example) > WINDOW:
+                result += [*self._encode_short(at_once, masked), self._encode_long(example, masked, alive)]
+                at_once = []
+            else:
+                at_once.append(example)
+        return [*result, *self._encode_short(at_once, masked)]
+
+    def _encode_long(self, example: Example, masked: bool, alive: Callable[[], object]) -> Tokens:
+        try:
+            inner = encode_long(self.tokenizer, plain_text(example), alive)
+        except OutOfOrder:
+            return self._encode_short([example], masked)[0]
+        before, after = ([], []) if self.rendered else special_ends(self.tokenizer)
+        ids = np.concatenate([np.array(before, np.int32), inner.ids, np.array(after, np.int32)])
+        offsets = np.zeros((len(ids), 2), np.int64)
+        offsets[len(before) : len(ids) - len(after)] = inner.offsets
+        return self._tokens(example, ids, offsets if masked else None)
+
+    def _encode_short(self, examples: list[Example], masked: bool) -> list[Tokens]:
+        if not examples:
+            return []
         encoded = self.tokenizer(
-            texts, add_special_tokens=not self.rendered, padding=False, truncation=False,
-            return_attention_mask=False, return_token_type_ids=False, return_offsets_mapping=masked, verbose=False,
+            [plain_text(example) for example in examples], add_special_tokens=not self.rendered, padding=False,
+            truncation=False, return_attention_mask=False, return_token_type_ids=False,
+            return_offsets_mapping=masked, verbose=False,
         )  # fmt: skip
-        result = []
-        for number, example in enumerate(examples):
-            ids = np.array(encoded["input_ids"][number], np.int32)
-            trained = np.ones(len(ids), np.bool_)
-            if masked:
-                offsets = np.array(encoded["offset_mapping"][number], np.int64).reshape(-1, 2)
-                trained = self._trained_tokens(example, ids, offsets)
-            result.append(Tokens(ids, trained) if self.rendered else self._end(ids, trained))
-        return result
+        return [
+            self._tokens(
+                example,
+                np.array(encoded["input_ids"][number], np.int32),
+                np.array(encoded["offset_mapping"][number], np.int64).reshape(-1, 2) if masked else None,
+            )
+            for number, example in enumerate(examples)
+        ]
+
+    def _tokens(self, example: Example, ids: Ids, offsets: npt.NDArray[np.int64] | None) -> Tokens:
+        trained = np.ones(len(ids), np.bool_) if offsets is None else self._trained_tokens(example, ids, offsets)
+        return Tokens(ids, trained) if self.rendered else self._end(ids, trained)
 
     def _trained_tokens(self, example: Example, ids: Ids, offsets: npt.NDArray[np.int64]) -> Mask:
         """Which tokens are trained on: those that have a character of a trained segment.

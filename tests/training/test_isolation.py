@@ -1,0 +1,161 @@
+"""Packed documents are computed as if each were alone, by every architecture that packing is used with."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import transformers
+from transformers import AutoModelForCausalLM
+
+from tui_finetune.data.collation import PackedCollator
+from tui_finetune.data.packing import pack
+from tui_finetune.data.tokenization import Tokens
+from tui_finetune.training.isolation import keeps_documents_apart
+
+VOCABULARY = 120
+ROW = 48
+WINDOW = 8
+"""Shorter than most of the documents."""
+
+USUAL: dict[str, Any] = {
+    "vocab_size": VOCABULARY, "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2,
+    "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 64, "bos_token_id": 0,
+    "eos_token_id": 1, "pad_token_id": 0,
+}  # fmt: skip
+HEADS = {**USUAL, "head_dim": 8}
+GPT_2 = {
+    "vocab_size": VOCABULARY, "n_positions": 64, "n_embd": 32, "n_layer": 2, "n_head": 4, "bos_token_id": 0,
+    "eos_token_id": 1,
+}  # fmt: skip
+ONE_OF_EACH = ["sliding_attention", "full_attention"]
+
+APART: dict[str, Callable[[], Any]] = {
+    "Llama": lambda: transformers.LlamaConfig(**USUAL),
+    "Qwen3": lambda: transformers.Qwen3Config(**HEADS),
+    "Qwen3, sliding": lambda: transformers.Qwen3Config(
+        **HEADS, use_sliding_window=True, sliding_window=WINDOW, max_window_layers=1
+    ),
+    "Gemma 3": lambda: transformers.Gemma3TextConfig(**HEADS, sliding_window=64, layer_types=ONE_OF_EACH),
+    "Gemma 3, sliding": lambda: transformers.Gemma3TextConfig(**HEADS, sliding_window=WINDOW, layer_types=ONE_OF_EACH),
+    "GPT-2": lambda: transformers.GPT2Config(**GPT_2),
+    "GPT-NeoX": lambda: transformers.GPTNeoXConfig(**{k: v for k, v in USUAL.items() if k != "num_key_value_heads"}),
+    "Mistral": lambda: transformers.MistralConfig(**USUAL, sliding_window=None),
+    "Mistral, sliding": lambda: transformers.MistralConfig(**USUAL, sliding_window=WINDOW),
+    "Phi-3": lambda: transformers.Phi3Config(**USUAL),
+    "Phi-3, sliding": lambda: transformers.Phi3Config(**USUAL, sliding_window=WINDOW),
+}
+
+TOGETHER: dict[str, Callable[[], Any]] = {
+    # Positions by distance, by counting the mask, by a convolution beside the attention, by a state, none at all.
+    "BLOOM": lambda: transformers.BloomConfig(vocab_size=VOCABULARY, hidden_size=32, n_layer=2, n_head=4),
+    "OPT": lambda: transformers.OPTConfig(
+        vocab_size=VOCABULARY, hidden_size=32, num_hidden_layers=2, ffn_dim=64, num_attention_heads=4,
+        max_position_embeddings=64, word_embed_proj_dim=32,
+    ),
+    "LFM2": lambda: transformers.Lfm2Config(**USUAL, layer_types=["conv", "full_attention"]),
+    "Mamba": lambda: transformers.MambaConfig(
+        vocab_size=VOCABULARY, hidden_size=32, num_hidden_layers=2, state_size=4
+    ),
+    "MPT": lambda: transformers.MptConfig(d_model=32, n_heads=4, n_layers=2, vocab_size=VOCABULARY, max_seq_len=64),
+}  # fmt: skip
+
+
+def model_of(config: Any) -> Any:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return AutoModelForCausalLM.from_config(config).eval()
+
+
+def packed_batch() -> dict[str, torch.Tensor]:
+    """A batch of several rows of several documents each, the last rows filled up."""
+    rng = random.Random(0)
+    documents = []
+    for _ in range(14):
+        ids = [rng.randrange(2, VOCABULARY) for _ in range(rng.randint(2, 30))]
+        documents.append(Tokens(np.array(ids, np.int32), np.ones(len(ids), np.bool_)))
+    return PackedCollator(0)([row._asdict() for row in pack(documents, ROW)])
+
+
+def largest_difference(model: Any) -> float:
+    """Between the logits of the packed batch and those of each document alone. The filling is a document like others."""
+    batch = packed_batch()
+    assert len(batch["input_ids"]) > 2
+    worst, longest = 0.0, 0
+    with torch.no_grad():
+        together = model(input_ids=batch["input_ids"], position_ids=batch["position_ids"], use_cache=False).logits
+        for row, positions in enumerate(batch["position_ids"].numpy()):
+            for begin, end in itertools.pairwise([*np.flatnonzero(positions == 0), len(positions)]):
+                alone = model(input_ids=batch["input_ids"][row : row + 1, begin:end], use_cache=False).logits[0]
+                worst = max(worst, float((together[row, begin:end] - alone).abs().max()))
+                longest = max(longest, end - begin)
+    assert longest > 3 * WINDOW
+    return worst
+
+
+@pytest.mark.parametrize("name", APART)
+def test_packed_logits_are_those_of_each_document_alone(name: str) -> None:
+    model = model_of(APART[name]())
+    assert largest_difference(model) <= 1e-5
+    assert keeps_documents_apart(model, VOCABULARY)
+
+
+@pytest.mark.parametrize("name", TOGETHER)
+def test_models_that_mix_packed_documents_are_found_out(name: str) -> None:
+    model = model_of(TOGETHER[name]())
+    assert largest_difference(model) > 1e-5
+    assert not keeps_documents_apart(model, VOCABULARY)
+
+
+def test_the_check_leaves_the_model_in_its_mode_and_the_random_numbers_alone() -> None:
+    model = model_of(APART["Llama"]()).train()
+    before = torch.get_rng_state()
+    assert keeps_documents_apart(model, VOCABULARY)
+    assert model.training
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_training_computes_the_loss_of_each_document_alone(train, place, tmp_path) -> None:
+    """What Trainer itself does to the model and the batch on the way: a cache that is left on mixes documents."""
+    from tests.tiny import make_model
+
+    folder = make_model(tmp_path / "model", dropout=0.0)
+    trained = train(
+        model_name_or_path=str(folder), per_device_train_batch_size=64, per_device_eval_batch_size=64,
+        gradient_accumulation_steps=1, max_steps=1, validation_split=0.5, eval_strategy="steps", eval_steps=1,
+        learning_rate=1e-12, excess_length_strategy="drop",
+    )  # fmt: skip
+    [(_, loss)], [(_, eval_loss)] = trained.losses(), trained.eval_losses()
+    [losses, eval_losses] = _losses_alone(folder, place, trained)
+    assert loss == pytest.approx(losses, abs=1e-4)
+    assert eval_loss == pytest.approx(eval_losses, abs=1e-4)
+    assert abs(losses - eval_losses) > 1e-3, "the two can't be told apart"
+
+
+def _losses_alone(folder: Any, place: Any, trained: Any) -> list[float]:
+    """The mean loss of a token of the training and of the evaluation rows, each document computed alone."""
+    from transformers import AutoTokenizer
+
+    from tui_finetune.data.preparation import prepare
+    from tui_finetune.data.sources import open_dataset
+
+    config = trained.run.read_config()
+    data = prepare(open_dataset(config), config, AutoTokenizer.from_pretrained(folder), config.max_length)
+    model = AutoModelForCausalLM.from_pretrained(folder).eval()
+    means = []
+    for rows in (data.train, data.evaluation):
+        total = tokens = 0.0
+        for row in rows:
+            starts = [*np.flatnonzero(row["position_ids"] == 0), len(row["input_ids"])]
+            for begin, end in itertools.pairwise(starts):
+                if end - begin > 1:
+                    ids = torch.from_numpy(row["input_ids"][begin:end].astype(np.int64)).unsqueeze(0)
+                    total += float(model(input_ids=ids, labels=ids).loss.detach()) * (end - begin - 1)
+                    tokens += end - begin - 1
+        means.append(total / tokens)
+    return means
