@@ -7,6 +7,7 @@ to.
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import select
@@ -148,6 +149,7 @@ def serve() -> None:
     import tui_finetune.training.final
     import tui_finetune.training.trainer  # noqa: F401
 
+    gc.freeze()  # no garbage, and the children need not look for any in it
     for line in sys.stdin.buffer:
         request = json.loads(line)
         if "wait" in request:

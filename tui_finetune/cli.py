@@ -62,7 +62,7 @@ def _run(argv: list[str]) -> int:
 def _refuse(word: str, command: str | None) -> NoReturn:
     from tui_finetune.resolution import key_of
 
-    if word.startswith("--") and command in {"train", "preview", "estimate"}:
+    if word.startswith("--") and command in {"train", "resume", "preview", "estimate"}:
         key_of(word[2:].split("=")[0])
     raise UserError(f"'{word}' is not understood", f"`finetune-tui {command or ''} --help`".replace("  ", " "))
 
@@ -87,9 +87,12 @@ def build_parser() -> _Parser:
     train.add_argument("--dry-run", action="store_true", help="check everything and stop")
     _add_settings(train)
 
-    resume = add("resume", "Go on with a run from its newest checkpoint.", handlers.resume)
+    resume = add(
+        "resume", "Go on with a run from its newest checkpoint, also with more epochs or steps.", handlers.resume
+    )
     _add_run(resume)
     resume.add_argument("--json", action="store_true", help="write events to standard output, one JSON object a line")
+    _add_settings(resume, presets=False)
 
     _add_run(add("attach", "Open the app on a run that is going elsewhere on this machine.", handlers.attach))
     _add_run(add("stop", "Ask a live run to save and end, and wait for it.", handlers.stop))
@@ -141,13 +144,14 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", nargs="?", metavar="RUN", help="a run's name or directory; the newest if left out")
 
 
-def _add_settings(parser: argparse.ArgumentParser) -> None:
+def _add_settings(parser: argparse.ArgumentParser, *, presets: bool = True) -> None:
     """Every setting as a flag, written with underscores or dashes, and under its aliases."""
     from tui_finetune.config import settings
     from tui_finetune.presets import PRESETS
     from tui_finetune.resolution import COMBINED
 
-    parser.add_argument("--preset", choices=list(PRESETS), help="settings to start from")
+    if presets:
+        parser.add_argument("--preset", choices=list(PRESETS), help="settings to start from")
     groups: dict[str, Any] = {}
     for key, item in settings().items():
         group = groups.setdefault(item.group, parser.add_argument_group(item.group)) if item.group not in groups else (

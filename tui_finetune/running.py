@@ -7,7 +7,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,8 @@ from textual.worker import Worker, WorkerState
 from tui_finetune.errors import UserError
 from tui_finetune.runs.control import Action
 from tui_finetune.runs.directory import RunDirectory
+from tui_finetune.runs.ending import first_remedy
+from tui_finetune.runs.registry import load_state
 from tui_finetune.runs.watch import Watch
 from tui_finetune.screens.base import TabScreen
 from tui_finetune.system.output import output_to
@@ -78,21 +80,26 @@ class RunningApp(App[int]):
 
     # Training and watching
 
-    def resume_run(self, run: RunDirectory) -> None:
-        """Go on with a run that was stopped, interrupted or finished."""
+    def resume_run(self, run: RunDirectory, changes: Mapping[str, Any] | None = None) -> None:
+        """Go on with a run that has ended.
+
+        Args:
+            run: the run.
+            changes: settings that are to be others; left out, what the run itself advises where memory was too small.
+        """
         if self.is_busy:
             self.notify("A run is going. Stop it with ctrl+c first.", severity="warning", markup=False)
             return
         try:
-            self._train(run, None)
+            self._train(run, None, changes or first_remedy(load_state(run, brief=True)))
         except UserError as error:
             self.notify(f"{error.message}\n{error.remedy}", title="Can't do that", severity="error", markup=False)
 
-    def _train(self, run: RunDirectory, resolved: Resolved | None) -> None:
+    def _train(self, run: RunDirectory, resolved: Resolved | None, changes: Mapping[str, Any] | None = None) -> None:
         from tui_finetune.training.session import TrainingSession
 
         # Made here and now: what is asked of the run from this moment on, it obeys.
-        session = TrainingSession.resume(run) if resolved is None else TrainingSession(resolved, run)
+        session = TrainingSession.resume(run, changes) if resolved is None else TrainingSession(resolved, run)
         over = threading.Event()
 
         def work() -> None:

@@ -12,7 +12,6 @@ from tui_finetune.app import FinetuneApp
 from tui_finetune.runs.lock import RunLock
 from tui_finetune.screens.confirm import Confirm
 
-
 pytestmark = pytest.mark.usefixtures("earlier_runs")
 
 

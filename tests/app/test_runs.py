@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from textual.pilot import Pilot
-from textual.widgets import Static
+from textual.widgets import Input, Static
 
 from tests.app.conftest import SIZES
 from tests.app.fake_run import BEGAN, FakeRun, half_way
@@ -142,7 +142,27 @@ async def test_enter_shows_the_run_on_the_training_screen(runs: dict[str, RunDir
         assert app.watched.run == runs["starter-sea-tales-2"]
 
 
-async def test_r_resumes_what_can_be_resumed_and_says_why_else(
+async def test_r_extends_a_finished_run_by_as_many_epochs_as_are_asked_for(
+    runs: dict[str, RunDirectory], monkeypatch: pytest.MonkeyPatch, shown: Callable[[Any], str]
+) -> None:
+    resumed: list[tuple[RunDirectory, object]] = []
+    monkeypatch.setattr(FinetuneApp, "resume_run", lambda self, run, changes=None: resumed.append((run, changes)))
+    app = FinetuneApp()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await pilot.press("r")
+        await settle(pilot)
+        assert "How many epochs" in shown(app)
+        answer = app.screen.query_one("#answer", Input)
+        answer.value = "2"
+        await pilot.press("enter")
+        assert "It has 3 already." in shown(app)
+        answer.value = "5"
+        await pilot.press("enter")
+        assert resumed == [(runs["starter-sea-tales-1"], {"num_train_epochs": "5"})]
+
+
+async def test_r_resumes_what_was_stopped_and_nothing_that_is_going(
     runs: dict[str, RunDirectory], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     resumed: list[RunDirectory] = []
@@ -150,9 +170,6 @@ async def test_r_resumes_what_can_be_resumed_and_says_why_else(
     app = FinetuneApp()
     async with app.run_test(size=(100, 30)) as pilot:
         await settle(pilot)
-        await pilot.press("r")
-        assert resumed == []
-        assert "is finished" in messages(app)
         await pilot.press("down", "r")
         assert resumed == [runs["starter-sea-tales-2"]]
         with RunLock(runs["starter-sea-tales-2"].lock_path):

@@ -393,6 +393,22 @@ async def test_a_failed_run_says_why_and_what_to_do(home: Path, shown: Callable[
         assert "checkpoint 360" in shown(app)
 
 
+async def test_fault_18_one_key_goes_on_with_what_is_advised(
+    home: Path, shown: Callable[[Any], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake = half_way(home / "runs" / "starter-1")
+    changes = {"per_device_train_batch_size": 4, "gradient_accumulation_steps": 4}
+    fake.status("failed", reason="the device's memory is full", remedies=[{"words": "", "changes": changes}])
+    began: list[tuple[RunDirectory, Any]] = []
+    monkeypatch.setattr(FinetuneApp, "_train", lambda self, run, resolved, changes: began.append((run, changes)))
+    app = FinetuneApp(run=fake.run)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await settle(pilot)
+        assert "r go on" in shown(app)
+        await pilot.press("r")
+        assert began == [(fake.run, changes)]
+
+
 async def test_a_run_whose_process_is_gone_is_called_interrupted(home: Path, shown: Callable[[Any], str]) -> None:
     fake = half_way(home / "runs" / "starter-1")
     app = FinetuneApp(run=fake.run)

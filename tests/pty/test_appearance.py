@@ -24,7 +24,7 @@ def quit_app(terminal: Terminal) -> None:
     assert terminal.is_as_before()
 
 
-def test_every_screen_survives_any_size(machine: Machine) -> None:
+def test_fault_24_every_screen_survives_any_size(machine: Machine) -> None:
     terminal = machine.terminal(columns=80, rows=24)
     terminal.wait("Choose")
     for number, size in enumerate([(20, 5), (1, 1), (300, 100), (2, 40), (120, 2), (60, 20), (40, 10)] * 3):
@@ -51,7 +51,7 @@ def test_it_shows_on_plain_terminals(machine: Machine, environment: dict[str, st
 
 
 @pytest.mark.parametrize("term", ["dumb", ""])
-def test_a_terminal_that_can_do_nothing_is_told_what_works(machine: Machine, term: str) -> None:
+def test_fault_23_a_terminal_that_can_do_nothing_is_told_what_works(machine: Machine, term: str) -> None:
     terminal = machine.terminal(TERM=term)
     assert terminal.status() == 2
     assert "error: the app needs a terminal" in terminal.text()
@@ -59,7 +59,7 @@ def test_a_terminal_that_can_do_nothing_is_told_what_works(machine: Machine, ter
     assert b"\x1b" not in terminal.raw
 
 
-def test_without_a_terminal_it_says_what_works(machine: Machine) -> None:
+def test_fault_23_without_a_terminal_it_says_what_works(machine: Machine) -> None:
     for arguments in ((), ("attach",)):
         done = subprocess.run(
             [*PROGRAM, *arguments], cwd=machine.folder, env=machine.environment, stdin=subprocess.DEVNULL,

@@ -70,7 +70,7 @@ def test_detached_the_shell_has_its_prompt_and_the_run_goes_on(machine: Machine)
     assert_saved(machine)
 
 
-def test_a_broken_connection_leaves_the_run_to_finish_alone(machine: Machine) -> None:
+def test_fault_03_a_broken_connection_leaves_the_run_to_finish_alone(machine: Machine) -> None:
     machine.suit(SETTINGS + "max_steps: 100\n")
     terminal = machine.training()
     terminal.hang_up()
@@ -126,7 +126,7 @@ def test_ctrl_c_just_after_the_start_is_not_lost(machine: Machine) -> None:
     assert machine.state.status == "stopped"
 
 
-def test_a_signal_saves_ends_and_puts_the_terminal_in_order(machine: Machine) -> None:
+def test_fault_02_a_signal_saves_ends_and_puts_the_terminal_in_order(machine: Machine) -> None:
     terminal = machine.training()
     os.kill(terminal.process.pid, signal.SIGTERM)
     assert terminal.status() == 143
@@ -144,7 +144,7 @@ def test_killed_the_terminal_is_put_in_order_all_the_same(machine: Machine) -> N
     assert terminal.is_as_before()
 
 
-def test_a_terminal_that_nobody_reads_holds_up_neither_the_run_nor_its_end(machine: Machine) -> None:
+def test_fault_22_a_terminal_that_nobody_reads_holds_up_neither_the_run_nor_its_end(machine: Machine) -> None:
     terminal = machine.training()
     terminal.stall()
     # Far more than the buffers between program and reader can hold is drawn while so many steps are trained.

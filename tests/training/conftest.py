@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
 from collections.abc import Callable
@@ -47,6 +48,8 @@ def models(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("models")
     for architecture in ("llama", "gpt2"):
         make_model(folder / architecture, architecture)
+    # Trainer collects garbage at each start; what the imports have left is none, and takes most of the time of a tiny run.
+    gc.freeze()
     return folder
 
 
@@ -65,17 +68,17 @@ def place(tmp_path, monkeypatch) -> Path:
 def train(place, models) -> Callable[..., Trained]:
     """Train in `place`: settings as keywords, `name` of the run, `at` a mapping of step to what is called there.
 
-    With `resume=True` the run of that name is gone on with.
+    With `resume=True` the run of that name is gone on with, with `changes` to its settings.
     """
     from tui_finetune.training.session import TrainingSession
 
     def run(
         name: str = "run", *, resume: bool = False, at: dict[int, Callable[[RunDirectory], None]] | None = None,
-        preset: str | None = None, **settings: Any,
+        preset: str | None = None, changes: dict[str, Any] | None = None, **settings: Any,
     ) -> Trained:  # fmt: skip
         directory = RunDirectory(place / name)
         if resume:
-            session = TrainingSession.resume(directory)
+            session = TrainingSession.resume(directory, changes)
         else:
             chosen = {
                 "model_name_or_path": str(models / "llama"), "dataset_name": "data.jsonl", "learning_rate": 1e-3,

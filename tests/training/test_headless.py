@@ -133,7 +133,7 @@ def test_data_that_a_terminal_would_obey_is_printed_harmless(programs: Programs,
     [(signal.SIGINT, 130, False), (signal.SIGTERM, 143, True)],
     ids=["SIGINT", "SIGTERM to the group"],
 )
-def test_a_signal_saves_and_ends_the_run(
+def test_fault_02_a_signal_saves_and_ends_the_run(
     start: Start, run: RunDirectory, number: int, status: int, group: bool
 ) -> None:
     running = start()
@@ -146,7 +146,7 @@ def test_a_signal_saves_and_ends_the_run(
     assert done.err == ""
 
 
-def test_five_signals_at_once_are_one(start: Start, run: RunDirectory) -> None:
+def test_fault_06_five_signals_at_once_are_one(start: Start, run: RunDirectory) -> None:
     running = start()
     trained(run)
     for _ in range(5):
@@ -181,7 +181,9 @@ def _slow(condition: str) -> str:
     )
 
 
-def test_a_signal_while_the_data_is_read_ends_it_before_the_first_step(start: Start, run: RunDirectory) -> None:
+def test_fault_05_a_signal_while_the_data_is_read_ends_it_before_the_first_step(
+    start: Start, run: RunDirectory
+) -> None:
     hold = (
         "import time, tui_finetune.data.sources as s\noriginal = s.open_dataset\n"
         "def held(config, report=None):\n"
@@ -197,7 +199,7 @@ def test_a_signal_while_the_data_is_read_ends_it_before_the_first_step(start: St
     assert committed(run.checkpoints_dir) == []
 
 
-def test_a_hang_up_lets_the_run_go_on(start: Start, run: RunDirectory) -> None:
+def test_fault_03_a_hang_up_lets_the_run_go_on(start: Start, run: RunDirectory) -> None:
     running = start("--max_steps", "40")
     trained(run)
     running.send(signal.SIGHUP)
@@ -248,7 +250,7 @@ def test_stop_waits_and_resume_goes_on_from_anywhere(
     assert sorted(path.name for path in elsewhere.iterdir()) == []
 
 
-def test_output_that_nobody_reads_ends_nothing(start: Start, run: RunDirectory) -> None:
+def test_fault_23_output_that_nobody_reads_ends_nothing(start: Start, run: RunDirectory) -> None:
     closed = (
         "import os\nos.close(0); os.close(1); os.close(2)\nimport sys\nsys.stdin = sys.stdout = sys.stderr = None\n"
     )
@@ -335,7 +337,7 @@ def test_a_failed_start_changes_nothing_of_a_run_that_is_there(start: Start, run
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_place_that_cannot_be_written_to_is_named(
+def test_fault_12_a_place_that_cannot_be_written_to_is_named(
     start: Start, programs: Programs, run: RunDirectory, place: Path
 ) -> None:
     assert start("--max_steps", "2").wait().status == 0

@@ -8,6 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from tests.training.compare import assert_same
 from tui_finetune.training import checkpoints
 
 # 60 texts packed to 64 tokens in batches of 2 x 2 make some 9 steps an epoch, two epochs, with dropout and shuffling.
@@ -19,24 +20,6 @@ SETTINGS = {
 
 def _stop(run):
     run.request("stop")
-
-
-def _tensors(checkpoint):
-    weights = load_file(checkpoint / "model.safetensors")
-    optimizer = torch.load(checkpoint / "optimizer.pt", weights_only=True)["state"]
-    moments = {f"{n}.{k}": v for n, entry in optimizer.items() for k, v in entry.items() if torch.is_tensor(v)}
-    return {**weights, **moments}
-
-
-def _assert_same(one, other):
-    ours, theirs = (_tensors(checkpoints.committed(t.run.checkpoints_dir)[-1]) for t in (one, other))
-    assert ours.keys() == theirs.keys()
-    different = [name for name in ours if not torch.equal(ours[name], theirs[name])]
-    assert different == []
-    assert one.losses() == other.losses()
-    assert one.eval_losses() == other.eval_losses()
-    for name in ("model.safetensors", "config.json"):
-        assert (one.run.final_dir / name).read_bytes() == (other.run.final_dir / name).read_bytes()
 
 
 @pytest.mark.parametrize("architecture", ["gpt2", "llama"])
@@ -52,14 +35,45 @@ def test_every_stop_is_exact(architecture, train, models):
         assert stopped.outcome.details["checkpoint_step"] == step
         resumed = train(f"at-{step}", resume=True)
         assert resumed.outcome.status == "finished"
-        _assert_same(resumed, whole)
+        assert_same(resumed, whole)
+
+
+def test_every_stop_is_exact_with_early_stopping_and_the_best_model(train):
+    # The learning rate is so high that it soon gets worse: the run ends early, and the best model is an earlier one.
+    settings = {
+        "max_steps": 40, "gradient_accumulation_steps": 2, "learning_rate": 1.0, "lr_scheduler_type": "constant",
+        "eval_strategy": "steps", "eval_steps": 2, "early_stopping_patience": 2,
+    }  # fmt: skip
+    whole = train("whole", **settings)
+    details = whole.outcome.details
+    assert details["early_stopped"]
+    assert details["final_step"] == details["best_step"] < details["step"]
+    stops = range(1, details["step"])
+    assert len(stops) >= 5
+    for step in stops:
+        assert train(f"at-{step}", at={step: _stop}, **settings).outcome.status == "stopped"
+        resumed = train(f"at-{step}", resume=True)
+        assert_same(resumed, whole)
+        same = ("early_stopped", "step", "final_step", "best_step", "eval_loss")
+        assert {key: resumed.outcome.details[key] for key in same} == {key: details[key] for key in same}
+
+
+def test_every_stop_is_exact_with_padded_rows(train):
+    settings = {
+        "packing": False, "max_steps": 6, "gradient_accumulation_steps": 3, "logging_steps": 4, "eval_strategy": "no",
+        "lr_scheduler_type": "cosine", "warmup_steps": 2,
+    }  # fmt: skip
+    whole = train("whole", **settings)
+    for step in (2, 5):
+        train(f"at-{step}", at={step: _stop}, **settings)
+        assert_same(train(f"at-{step}", resume=True), whole)
 
 
 def test_stopping_twice_is_exact(train):
     whole = train("whole", **SETTINGS)
     train("twice", at={2: _stop}, **SETTINGS)
     train("twice", resume=True, at={5: _stop})
-    _assert_same(train("twice", resume=True), whole)
+    assert_same(train("twice", resume=True), whole)
 
 
 def test_what_is_asked_for_on_the_side_changes_nothing(train):
@@ -80,7 +94,7 @@ def test_what_is_asked_for_on_the_side_changes_nothing(train):
     assert all(torch.equal(final[0][name], final[1][name]) for name in final[1])
 
 
-def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(train):
+def test_fault_13_a_damaged_checkpoint_is_passed_over_for_the_one_before(train):
     whole = train("whole", **SETTINGS)
     broken = train("broken", at={2: lambda run: run.request("save"), 4: _stop}, **SETTINGS)
     newest = checkpoints.committed(broken.run.checkpoints_dir)[-1]
@@ -91,10 +105,10 @@ def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(train):
     words = [event["message"] for event in resumed.events if event["type"] == "notice"]
     assert any("checkpoint-4 is damaged" in text and "optimizer.pt" in text for text in words)
     assert any(event.get("resumed_from") == 2 for event in resumed.events)
-    _assert_same(resumed, whole)
+    assert_same(resumed, whole)
 
 
-def test_with_every_checkpoint_damaged_it_refuses(train):
+def test_fault_14_with_every_checkpoint_damaged_it_refuses(train):
     broken = train("broken", at={2: _stop}, **SETTINGS)
     for checkpoint in checkpoints.committed(broken.run.checkpoints_dir):
         (checkpoint / "model.safetensors").write_bytes(b"")
@@ -114,7 +128,7 @@ def test_other_data_is_refused_on_resume(train, place):
     assert "data" in resumed.outcome.error.message
 
 
-def test_a_run_that_was_moved_goes_on_and_finds_its_best(train, place):
+def test_fault_21_a_run_that_was_moved_goes_on_and_finds_its_best(train, place):
     from tui_finetune.runs.directory import RunDirectory
 
     whole = train("whole", **SETTINGS)
@@ -123,7 +137,7 @@ def test_a_run_that_was_moved_goes_on_and_finds_its_best(train, place):
     resumed = train("after", resume=True)
     assert resumed.outcome.status == "finished"
     assert resumed.outcome.details["final_dir"] == str(RunDirectory(place / "after").path / "final")
-    _assert_same(resumed, whole)
+    assert_same(resumed, whole)
 
 
 def test_a_manifest_lists_every_file_and_no_pickle_of_arguments(train):

@@ -153,12 +153,12 @@ def test_a_stop_before_the_first_step_leaves_nothing_to_save(train, place, model
     assert not run.is_live
 
 
-def test_one_directory_is_trained_by_one_process(train, place):
+def test_fault_19_one_directory_is_trained_by_one_process(train, place):
     from tui_finetune.runs.lock import RunLock
 
     trained = train(max_steps=2)
     with RunLock(trained.run.lock_path), pytest.raises(UserError, match="trained already"):
-        train(resume=True)
+        train(resume=True, changes={"max_steps": 4})
 
 
 @pytest.mark.parametrize(

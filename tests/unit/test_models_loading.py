@@ -87,7 +87,7 @@ def test_gradient_checkpointing_is_turned_on_without_changing_the_gradients(fold
     torch.testing.assert_close(*gradients)
 
 
-def test_truncated_weights_name_the_file(folder):
+def test_fault_16_truncated_weights_name_the_file(folder):
     file = folder / "model.safetensors"
     file.write_bytes(file.read_bytes()[:-100])
     assert str(file) in refused(folder)

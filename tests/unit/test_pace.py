@@ -26,7 +26,7 @@ def test_time_left_is_the_usual_time_of_a_step_times_the_steps_left() -> None:
 
 
 @pytest.mark.parametrize("jump", [3600, 86_400, -3600])
-def test_a_clock_that_is_set_changes_neither_time_left_nor_time_gone(jump: float) -> None:
+def test_fault_20_a_clock_that_is_set_changes_neither_time_left_nor_time_gone(jump: float) -> None:
     pace = Pace()
     for n in range(11):
         step(pace, 1000 + 0.5 * n + (jump if n >= 6 else 0), n)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import shutil
-import time
 from pathlib import Path
 
 import pytest
 
 from tui_finetune.config import RunConfig
-from tui_finetune.runs.control import drop_older, send, take
+from tui_finetune.runs.control import drop, left, send, take
 from tui_finetune.training.places import rooted
 
 
@@ -41,13 +40,14 @@ def test_names_stay_names(here: Path) -> None:
 
 def test_only_requests_from_before_the_start_are_dropped(here: Path) -> None:
     control = here / "control"
+    assert left(control) == frozenset()
     send(control, "stop")
-    started = time.time_ns()
-    send(control, "pause")
     (control / "nonsense.json").write_text("{}")
-    drop_older(control, started)
+    before = left(control)
+    send(control, "pause")
+    drop(control, before)
     assert [request.action for request in take(control)] == ["pause"]
-    drop_older(here / "nowhere", started)
+    drop(here / "nowhere", before)
 
 
 def test_a_request_reaches_a_run_whose_directory_was_taken_away(here: Path) -> None:

@@ -7,7 +7,9 @@ import os
 import sys
 import time
 from argparse import Namespace
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from tui_finetune.console.output import write_line
 from tui_finetune.errors import UserError
@@ -45,12 +47,19 @@ def train(arguments: Namespace) -> int:
 
 
 def resume(arguments: Namespace) -> int:
+    from tui_finetune.cli import given_settings
+    from tui_finetune.training.changes import changed_config
+
     run = registry.find_run(arguments.run)
-    run.read_config()
-    return _train(run, None, json_output=arguments.json)
+    changes = given_settings(arguments)
+    if not run.is_live:
+        changed_config(run, changes)  # Refused here, before anything is said.
+    return _train(run, None, changes, json_output=arguments.json)
 
 
-def _train(run: RunDirectory, resolved: Resolved | None, *, json_output: bool) -> int:
+def _train(
+    run: RunDirectory, resolved: Resolved | None, changes: Mapping[str, Any] | None = None, *, json_output: bool
+) -> int:
     from tui_finetune.console.displays import choose_display
     from tui_finetune.system.output import keep_terminal
 
@@ -62,7 +71,7 @@ def _train(run: RunDirectory, resolved: Resolved | None, *, json_output: bool) -
 
     if resolved:
         run.create()
-    session = TrainingSession(resolved, run) if resolved else TrainingSession.resume(run)
+    session = TrainingSession(resolved, run) if resolved else TrainingSession.resume(run, changes)
     try:
         return train_session(session, display, duplicates)
     finally:

@@ -53,16 +53,18 @@ def take(control_dir: Path) -> list[Request]:
     return requests
 
 
-def drop_older(control_dir: Path, moment: int) -> None:
-    """Remove the requests that were left before a moment, in nanoseconds of the clock: nobody waits for them any more."""
+def left(control_dir: Path) -> frozenset[str]:
+    """The names of the requests that are there now."""
     try:
-        names = [entry.name for entry in os.scandir(control_dir) if entry.name.endswith(".json")]
+        return frozenset(entry.name for entry in os.scandir(control_dir) if entry.name.endswith(".json"))
     except OSError:
-        return
+        return frozenset()
+
+
+def drop(control_dir: Path, names: frozenset[str]) -> None:
+    """Remove requests by name: nobody waits for them any more."""
     for name in names:
-        sent = name.split("-")[0]
-        if not sent.isdigit() or int(sent) < moment:
-            (control_dir / name).unlink(missing_ok=True)
+        (control_dir / name).unlink(missing_ok=True)
 
 
 def waiting(control_dir: Path, action: Action) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from tui_finetune.runs.state import RunState
 from tui_finetune.words import duration
@@ -70,8 +71,18 @@ def ending(state: RunState, status: str, run: Path) -> Ending:
         saved.append((label, short_path(run / checkpoint)))
     unfinished = state.total_steps is None or state.step < state.total_steps
     can_resume = bool(checkpoint) and (status in {"failed", "interrupted"} or (status == "stopped" and unfinished))
+    # A memory too small for the first step: there is no checkpoint yet, and nothing to lose by beginning again.
+    can_resume = can_resume or (status == "failed" and bool(first_remedy(state)))
     headline, remedy, mark = _words(state, status, step, of, bool(checkpoint))
     return Ending(mark, status in {"finished", "stopped"}, headline, remedy, saved, can_resume, bool(final))
+
+
+def first_remedy(state: RunState) -> dict[str, Any]:
+    """The settings to go on with where memory was too small, as the run itself advises; without advice none."""
+    remedies = state.details.get("remedies") if state.status == "failed" else None
+    first = remedies[0] if isinstance(remedies, list) and remedies else None
+    changes = first.get("changes") if isinstance(first, dict) else None
+    return changes if isinstance(changes, dict) else {}
 
 
 def _checkpoint(state: RunState) -> tuple[str | None, int | None]:

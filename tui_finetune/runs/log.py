@@ -99,7 +99,7 @@ class Follower:
         return from_lines([line for line in lines if line])
 
 
-_SKIMMED = (b'"type":"progress"', b'"type":"resources"')
+_PROGRESS, _RESOURCES = b'"type":"progress"', b'"type":"resources"'
 _TYPE_WITHIN = 60
 """Bytes from the start of a line in which its type stands, as `make_event` writes it."""
 
@@ -111,7 +111,7 @@ def _skimmed(lines: list[bytes]) -> list[bytes]:
     begin = len(lines) - _KEPT_WHOLE
     return [
         line for number, line in enumerate(lines)
-        if number >= begin or number % 10 == 0 or not any(mark in line[:_TYPE_WITHIN] for mark in _SKIMMED)
+        if number >= begin or number % 10 == 0 or not (_PROGRESS in (head := line[:_TYPE_WITHIN]) or _RESOURCES in head)
     ]  # fmt: skip
 
 

@@ -9,6 +9,8 @@ from typing import Any
 from tui_finetune.runs.events import ENDED, Event
 from tui_finetune.runs.pace import Pace
 
+_NUMBERS = (int, float)
+
 MAX_RESOURCES = 600
 """Readings of the device that are kept, newest last."""
 
@@ -97,8 +99,9 @@ class RunState:
             if self.started is None:
                 self.started = moment
         self.pace.apply(event)
-        handler = getattr(self, f"_on_{event['type']}", None)
-        if handler is not None:
+        if event["type"] == "metrics":
+            self._on_metrics(event)
+        elif (handler := getattr(self, f"_on_{event['type']}", None)) is not None:
             handler(event)
 
     def _on_status(self, event: Event) -> None:
@@ -146,15 +149,18 @@ class RunState:
         )
 
     def _on_metrics(self, event: Event) -> None:
-        numbers = {k: v for k, v in event.items() if isinstance(v, (int, float)) and k != "time"}
-        step = numbers.get("step")
+        step = event.get("step")
         if not isinstance(step, int):
             return
-        self.latest.update(numbers)
-        if (loss := numbers.get("loss")) is not None:
+        # A log may have a hundred thousand of these, and whoever attaches waits for them.
+        latest = self.latest
+        for key, value in event.items():
+            if value.__class__ in _NUMBERS and key != "time":
+                latest[key] = value
+        if (loss := event.get("loss")).__class__ in _NUMBERS:
             self.steps.append(step)
             self.losses.append(loss)
-        if (loss := numbers.get("eval_loss")) is not None:
+        if (loss := event.get("eval_loss")).__class__ in _NUMBERS:
             self.eval_steps.append(step)
             self.eval_losses.append(loss)
             # An evaluation that was asked for on the side saves no checkpoint, so it can't be the best.

@@ -51,7 +51,8 @@ class RunsScreen(TabScreen):
     help_text = (
         "All runs that are known on this machine, the newest first, and those in the runs folder here.\n\n"
         "Enter shows a run on the Training screen; one that is going, here or in another terminal, is watched live there. "
-        "r goes on with one that was stopped, failed or interrupted, from its newest checkpoint.\n\n"
+        "r goes on with one that was stopped, failed or interrupted, from its newest checkpoint, and extends one that is "
+        "finished.\n\n"
         "Beside the list stand the losses of the run under the cursor and the settings in which it differs from the "
         "defaults."
     )
@@ -217,10 +218,41 @@ class RunsScreen(TabScreen):
         if run.is_live:
             self._say(f"{run.name} is going already; enter watches it.")
         elif summary.status not in RESUMABLE:
-            self._say(f"{run.name} is finished. To extend it, resume it with more epochs: "
-                      f"finetune-tui resume {run.name} --num_train_epochs N")  # fmt: skip
+            self._ask_to_extend(run)
         else:
             self.finetune_app.resume_run(run)
+
+    def _ask_to_extend(self, run: RunDirectory) -> None:
+        """A finished run goes on if it is given more epochs, or steps where these were what limited it."""
+        from tui_finetune.screens.ask import Ask
+
+        try:
+            config = run.read_config()
+        except UserError as error:
+            self._say(error.message)
+            return
+        key, unit = ("max_steps", "steps") if config.max_steps > 0 else ("num_train_epochs", "epochs")
+        now: float = getattr(config, key)
+
+        def wrong(answer: str) -> str:
+            try:
+                return "" if float(answer) > now else f"It has {now:g} already."
+            except ValueError:
+                return "That is not a number."
+
+        def answered(answer: str | None) -> None:
+            if answer is not None:
+                self.finetune_app.resume_run(run, {key: answer})
+
+        self.app.push_screen(
+            Ask(
+                f"{run.name} is finished. How many {unit} shall it have in all?",
+                f"It has {now:g}. It goes on from its newest checkpoint, and the learning rate follows the longer plan.",
+                f"{2 * now:g}",
+                wrong,
+            ),
+            answered,
+        )
 
     def action_chat(self) -> None:
         if (run := self._selected_run()) is None:

@@ -55,6 +55,7 @@ class RunCallback(TrainerCallback):
     ) -> None:
         if self.resumed_from is not None:
             self._trainer.restore_log_state(self.resumed_from)
+            self._trainer.take_up_settings()
         self._tokens_at = (time.monotonic(), self._trainer.num_tokens)
         self.log.write("status", status="running", total_steps=state.max_steps)
         self.log.write("phase", phase="training", label="")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
@@ -39,6 +38,11 @@ def _sha256(path: Path) -> str:
         return digest.hexdigest()
 
 
+def _check(manifest: dict[str, Any]) -> str:
+    """What tells that a manifest itself is as it was written."""
+    return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
+
+
 def commit(checkpoint: Path, **facts: Any) -> int:
     """Make a checkpoint's files safe on disk, then write its manifest, and return its size in bytes.
 
@@ -56,9 +60,8 @@ def commit(checkpoint: Path, **facts: Any) -> int:
         files[str(path.relative_to(checkpoint))] = {"size": path.stat().st_size, "sha256": _sha256(path)}
     for directory in [d for d in checkpoint.rglob("*") if d.is_dir()] + [checkpoint]:
         sync_directory(directory)
-    write_atomically(
-        checkpoint / MANIFEST, json.dumps({"step": step_of(checkpoint), "files": files, **facts}, indent=1)
-    )
+    manifest = {"step": step_of(checkpoint), "files": files, **facts}
+    write_atomically(checkpoint / MANIFEST, json.dumps({**manifest, "check": _check(manifest)}, indent=1))
     sync_directory(checkpoint.parent)
     return sum(int(entry["size"]) for entry in files.values())
 
@@ -68,7 +71,9 @@ def read_manifest(checkpoint: Path) -> dict[str, Any]:
     try:
         manifest = json.loads((checkpoint / MANIFEST).read_bytes())
         if isinstance(manifest, dict) and isinstance(manifest.get("files"), dict):
-            return manifest
+            check = manifest.pop("check", None)
+            if check in (None, _check(manifest)):
+                return manifest
     except (OSError, ValueError):
         pass
     raise UnsoundCheckpoint(f"{MANIFEST} is damaged")
@@ -122,17 +127,19 @@ def newest_sound(checkpoints_dir: Path) -> tuple[Path | None, list[tuple[Path, s
 
 def remove(checkpoint: Path) -> None:
     """Delete a checkpoint; from the first moment on it doesn't exist, however far the deletion gets."""
-    with contextlib.suppress(OSError):
+    try:
         (checkpoint / MANIFEST).unlink(missing_ok=True)
+    except OSError:
+        return  # Then it stays, whole.
     shutil.rmtree(checkpoint, ignore_errors=True)
 
 
-def remove_uncommitted(checkpoints_dir: Path) -> None:
-    """Delete what a crash left of checkpoints that were being saved or deleted."""
-    if checkpoints_dir.is_dir():
-        for path in checkpoints_dir.iterdir():
-            if step_of(path) >= 0 and not (path / MANIFEST).exists():
-                shutil.rmtree(path, ignore_errors=True)
+def uncommitted(checkpoints_dir: Path) -> list[Path]:
+    """What a crash left of checkpoints that were being saved or deleted, by step."""
+    if not checkpoints_dir.is_dir():
+        return []
+    found = [path for path in checkpoints_dir.iterdir() if step_of(path) >= 0 and not (path / MANIFEST).exists()]
+    return sorted(found, key=step_of)
 
 
 def prune(checkpoints_dir: Path, keep_newest: int, best_step: int | None) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import logging
+import os
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,14 +18,17 @@ from tui_finetune.errors import Cancelled, UserError
 from tui_finetune.presets import PRESETS
 from tui_finetune.resolution import Resolved
 from tui_finetune.runs import registry
-from tui_finetune.runs.control import drop_older, take, waiting
+from tui_finetune.runs.control import drop, left, take, waiting
 from tui_finetune.runs.directory import RunDirectory
 from tui_finetune.runs.events import PHASE_LABELS, Phase
 from tui_finetune.runs.lock import RunLock
 from tui_finetune.runs.log import EventLog
 from tui_finetune.training import checkpoints
+from tui_finetune.training.changes import changed_config, determining
 from tui_finetune.training.failures import explain
+from tui_finetune.training.going_on import checkpoint_to_go_on_from, clear_the_way
 from tui_finetune.training.library_log import library_log, quiet_libraries
+from tui_finetune.training.memory_remedies import Remedy, memory_remedies
 from tui_finetune.training.places import rooted
 
 CANCEL_POLL_SECONDS = 0.2
@@ -65,20 +70,34 @@ class TrainingSession:
         self.log: EventLog
         self._began = False
         self._cancel_checked = 0.0
-        self._made = time.time_ns()
+        self.changes: dict[str, Any] = {}
+        self._left_before = left(run.control_dir)
 
     @classmethod
-    def resume(cls, run: RunDirectory) -> TrainingSession:
-        """The session that goes on with a run; raises UserError where its configuration can't be read."""
-        # A run that was moved goes on where it is now.
-        return cls(run.read_config(), run, go_on=True)
+    def resume(cls, run: RunDirectory, changes: Mapping[str, Any] | None = None) -> TrainingSession:
+        """The session that goes on with a run.
+
+        Args:
+            run: the run, wherever its directory is now.
+            changes: settings that are to be others than before, as num_train_epochs to extend it.
+
+        Raises:
+            UserError: its configuration can't be read, a change would make another run of it, or nothing is left to do.
+        """
+        session = cls(changed_config(run, changes or {}), run, go_on=True)
+        session.changes = dict(changes or {})
+        return session
 
     def run(self) -> Outcome:
         """Train to the end, or until a stop is asked for.
 
         Raises:
-            UserError: only if the run is being trained already; every other failure becomes an Outcome.
+            UserError: only if the run is being trained already or can't be written to; every other failure becomes an
+                Outcome.
         """
+        for path in (self.directory.path, self.directory.checkpoints_dir):
+            if path.is_dir() and not os.access(path, os.W_OK | os.X_OK):
+                raise UserError(f"{path} can't be written to", "check the permissions of the run's directory")
         with RunLock(self.directory.lock_path):
             self.log = EventLog(self.directory.events_path)
             try:
@@ -88,10 +107,11 @@ class TrainingSession:
                 self.log.close()
 
     def _run(self) -> Outcome:
+        remedies: list[Remedy] = []
         try:
             # Requests to an earlier start mean nothing to this one; what is asked from now on does.
-            drop_older(self.directory.control_dir, self._made)
-            checkpoint = self._checkpoint_to_go_on_from()
+            drop(self.directory.control_dir, self._left_before)
+            checkpoint = checkpoint_to_go_on_from(self.directory, self.config, self.log) if self.go_on else None
             self._tell_start(checkpoint)
             details = self._train(checkpoint)
         except Cancelled:
@@ -100,7 +120,13 @@ class TrainingSession:
             return self._end("failed", error, {})
         except Exception as error:
             logging.getLogger(__name__).error("%s", traceback.format_exc())
-            return self._end("failed", explain(error, self.directory), {})
+            remedies = memory_remedies(error, self.config)
+            details = {"remedies": [asdict(remedy) for remedy in remedies]} if remedies else {}
+            return self._end("failed", explain(error, self.directory, remedies), details)
+        finally:
+            if remedies:
+                # Trainer and its callbacks know each other: without this the memory would not be free for the next try.
+                gc.collect()
         return self._end("stopped" if details.pop("stopped") else "finished", None, details)
 
     def _end(
@@ -141,25 +167,6 @@ class TrainingSession:
                 self.log.write("status", status="stopping")
                 raise Cancelled
 
-    def _checkpoint_to_go_on_from(self) -> Path | None:
-        if not self.go_on:
-            return None
-        folder = self.directory.checkpoints_dir
-        checkpoint, unsound = checkpoints.newest_sound(folder)
-        for bad, reason in unsound:
-            self.log.write(
-                "notice",
-                level="warning",
-                message=f"{bad.name} is damaged ({reason}) and is not used.",
-                remedy="going on from the one before" if checkpoint else "",
-            )
-        if checkpoint is None and unsound:
-            raise UserError(
-                f"every checkpoint of {self.directory.name} is damaged: {unsound[0][0].name}: {unsound[0][1]}",
-                "restore the run's directory from a copy, or start a new run",
-            )
-        return checkpoint
-
     def _tell_start(self, checkpoint: Path | None) -> None:
         started: dict[str, Any] = {"model": self.config.model_name_or_path, "dataset": self.config.dataset_name}
         if self.go_on:
@@ -168,13 +175,12 @@ class TrainingSession:
             self._note_config(self.config)
         self.log.write("status", status="starting", **started)
         registry.note(self.directory)
+        if self.changes:
+            words = ", ".join(f"{key} {value}" for key, value in self.changes.items())
+            self.log.write("notice", level="info", message=f"Going on with {words}.", remedy="")
         for message, remedy in PRESETS[self.resolved.preset].weaknesses:
             self.log.write("notice", level="info", message=message, remedy=remedy)
-        for bad in checkpoints.committed(self.directory.checkpoints_dir):
-            if checkpoint is not None and checkpoints.step_of(bad) > checkpoints.step_of(checkpoint):
-                # Damaged, and in the way of the checkpoint of this step that will be saved again.
-                bad.rename(bad.with_name(f"damaged-{bad.name}-{int(time.time())}"))
-        checkpoints.remove_uncommitted(self.directory.checkpoints_dir)
+        clear_the_way(self.directory, checkpoint)
 
     def _note_config(self, config: RunConfig) -> None:
         """Write config.yaml. Without output_dir, so that training from it again makes a run of its own."""
@@ -214,8 +220,10 @@ class TrainingSession:
             check_trainable(config.model_name_or_path, folder)
             max_length = resolve_max_length(config, AutoConfig.from_pretrained(str(folder)))
             tokenizer = load_tokenizer(config.model_name_or_path, report=report)
+            # A run that is gone on with has it already.
+            self.config = config = config.model_copy(update={"max_length": max_length})
             if not self.go_on:
-                self._note_config(config.model_copy(update={"max_length": max_length}))
+                self._note_config(config)
         with self._phase("loading_data", f"Reading {config.dataset_name}") as report:
             source = open_dataset(config, report)
         with self._phase("preparing_data") as report:
@@ -251,14 +259,19 @@ class TrainingSession:
 
         from tui_finetune.training.arguments import training_arguments
         from tui_finetune.training.callback import RunCallback
-        from tui_finetune.training.fingerprint import check_fingerprint, data_fingerprint
+        from tui_finetune.training.fingerprint import check_fingerprint, data_fingerprint, weights_fingerprint
         from tui_finetune.training.resources import watch_resources
         from tui_finetune.training.trainer import RunTrainer
 
         config = self.config
-        facts = {"data": data_fingerprint(data.train), "model": config.model_name_or_path}
+        facts = {
+            "data": data_fingerprint(data.train), "dataset": config.dataset_name, "rows": len(data.train),
+            "model": config.model_name_or_path, "weights": weights_fingerprint(model), "settings": determining(config),
+        }  # fmt: skip
         if checkpoint is not None:
             check_fingerprint(facts, checkpoints.read_manifest(checkpoint))
+        if self.go_on:
+            self._note_config(config)
         evaluates = data.evaluation is not None and len(data.evaluation) > 0
         arguments = training_arguments(config, self.directory.checkpoints_dir, precision=precision, evaluates=evaluates)
         callback = RunCallback(self.directory, self.log, checkpoint, _first_words(tokenizer, data))
@@ -276,6 +289,8 @@ class TrainingSession:
             event_log=self.log,
             facts=facts,
             keep_newest=config.save_total_limit,
+            patience=config.early_stopping_patience,
+            lengths=data.lengths,
         )
         from transformers.trainer_callback import PrinterCallback
 

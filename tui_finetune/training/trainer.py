@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import time
@@ -9,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import Trainer
+from torch.optim.lr_scheduler import LambdaLR
+from transformers import EarlyStoppingCallback, Trainer
 
 from tui_finetune.runs.log import EventLog
 from tui_finetune.training import checkpoints
+from tui_finetune.training.grouping import GroupedByLength
 
 LOG_STATE = "log_state.json"
 """The sum of losses since the last logged one. Trainer forgets it, and would log another loss after a resume."""
@@ -35,18 +38,30 @@ class RunTrainer(Trainer):
         event_log: where saving is told.
         facts: what goes into each checkpoint's manifest.
         keep_newest: how many of the newest checkpoints stay.
+        patience: that of early stopping.
+        lengths: tokens of each row, where rows of like length are to come in the same batch.
     """
 
-    def __init__(self, *args: Any, event_log: EventLog, facts: dict[str, Any], keep_newest: int, **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, event_log: EventLog, facts: dict[str, Any], keep_newest: int, patience: int,
+        lengths: Any = None, **kwargs: Any,
+    ) -> None:  # fmt: skip
         super().__init__(*args, **kwargs)
+        self.lengths = lengths
         self.event_log = event_log
         self.facts = facts
         self.keep_newest = keep_newest
+        self.patience = patience
         self.checkpoints_dir = Path(self.args.output_dir)
         self.last_checkpoint_bytes = 0
         self.num_tokens = 0
         self._tokens: torch.Tensor | None = None
         self._bad: torch.Tensor | None = None
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> Any:
+        if self.lengths is None:
+            return super()._get_train_sampler(train_dataset)
+        return GroupedByLength(self.lengths, self.args.train_batch_size, self.args.seed)
 
     # Tokens and losses
 
@@ -110,7 +125,9 @@ class RunTrainer(Trainer):
         else:
             self.last_checkpoint_bytes = size
             best = self.state.best_global_step
-            checkpoints.prune(self.checkpoints_dir, self.keep_newest, best)
+            # What can't be deleted now is deleted after the next save.
+            with contextlib.suppress(OSError):
+                checkpoints.prune(self.checkpoints_dir, self.keep_newest, best)
             self.event_log.write(
                 "checkpoint", step=step, path=f"checkpoints/{folder.name}", bytes=size, best=best == step,
                 seconds=round(time.monotonic() - began, 3),
@@ -130,6 +147,26 @@ class RunTrainer(Trainer):
             "num_tokens": self.tokens_seen(),
             "total_loss": self._total_loss_scalar,
         }
+
+    def take_up_settings(self) -> None:
+        """Go on by the settings of now, where Trainer goes on by those of the checkpoint. To be called when the training
+        begins; where no setting was changed it changes nothing."""
+        self.state.compute_steps(self.args, self.state.max_steps)
+        for callback in self.callback_handler.callbacks:
+            if isinstance(callback, EarlyStoppingCallback):
+                callback.early_stopping_patience = self.patience
+                # Trainer fails on saving one that the checkpoint doesn't know.
+                self.state.stateful_callbacks.setdefault(type(callback).__name__, callback.state())
+        scheduler = getattr(self.lr_scheduler, "scheduler", self.lr_scheduler)
+        if isinstance(scheduler, LambdaLR):
+            # At the end of a linear schedule the rate is 0, and the first step of an extended run would be lost.
+            rates = [
+                base * factor(scheduler.last_epoch)
+                for base, factor in zip(scheduler.base_lrs, scheduler.lr_lambdas, strict=True)
+            ]
+            scheduler._last_lr = rates
+            for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
+                group["lr"] = rate
 
     def restore_log_state(self, checkpoint: Path) -> None:
         """Go on adding up losses where the checkpoint was saved. To be called when the training begins."""
