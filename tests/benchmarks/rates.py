@@ -8,6 +8,7 @@ import random
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 from types import TracebackType
@@ -97,8 +98,10 @@ def ours(folder: str, steps: int, batch: int, accumulation: int, warm_up: int) -
     """Train with this program as it is set by default; prints useful tokens a second after so many batches to warm up."""
     from tui_finetune.resolution import resolve
     from tui_finetune.runs.directory import RunDirectory
-    from tui_finetune.training.session import TrainingSession
+    from tui_finetune.system.allocator import keep_freed_memory
+    from tui_finetune.training.session import Outcome, TrainingSession
 
+    keep_freed_memory()  # and a thread, as `finetune-tui train` has it
     with tempfile.TemporaryDirectory() as output, UsefulTokens() as counted:
         run = RunDirectory(Path(output) / "run")
         run.create()
@@ -107,7 +110,10 @@ def ours(folder: str, steps: int, batch: int, accumulation: int, warm_up: int) -
             "per_device_train_batch_size": batch, "gradient_accumulation_steps": accumulation, "max_steps": steps,
             "validation_split": 0, "save_strategy": "no",
         }  # fmt: skip
-        outcome = TrainingSession(resolve(settings), run).run()
-        if outcome.error is not None:
-            raise RuntimeError(outcome.error.message)
+        outcomes: list[Outcome] = []
+        thread = threading.Thread(target=lambda: outcomes.append(TrainingSession(resolve(settings), run).run()))
+        thread.start()
+        thread.join()
+        if outcomes[0].error is not None:
+            raise RuntimeError(outcomes[0].error.message)
     print(counted.rate(warm_up))

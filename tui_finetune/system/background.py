@@ -30,13 +30,16 @@ def let_go_of_terminal(duplicates: list[int]) -> None:
     """Point every descriptor that leads to the terminal elsewhere; those that lead to a file or a pipe stay.
 
     Standard input goes to a pipe that stays empty: one at /dev/null is always readable, and whoever polls it would spin.
+    One byte is in it at first, for a thread that has just been told that there is something to read, since the terminal
+    hung up, and reads only now: it would wait for ever, and hold up the end of the app.
 
     Args:
         duplicates: descriptors beside 0, 1 and 2 that may lead there.
     """
     with contextlib.suppress(OSError):
-        empty, _kept_open = os.pipe()
         if _leads_to_device(0):
+            empty, kept_open = os.pipe()
+            os.write(kept_open, b"\0")
             os.dup2(empty, 0)
         null = os.open(os.devnull, os.O_WRONLY)
         for descriptor in (1, 2, *duplicates):
