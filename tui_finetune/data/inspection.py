@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from tui_finetune.config import RunConfig
@@ -15,9 +15,14 @@ from tui_finetune.data.problems import Problem, Tally
 from tui_finetune.data.progress import Report, Ticker
 from tui_finetune.data.segments import Example, plain_text
 from tui_finetune.data.sources import Source, open_dataset
+from tui_finetune.data.token_view import SeenToken, TokenReader, alone, fullest
+from tui_finetune.data.tokenization import Tokens
 from tui_finetune.errors import UserError
 
 EXAMPLES = 5
+FIRST = 50
+"""Documents of which a packed row is made to be shown."""
+
 MAX_ROWS = 10_000
 MAX_CHARACTERS = 16_000_000
 """Numbers of a larger data set are estimated from so many rows, or as many as have so many characters."""
@@ -57,6 +62,12 @@ class Preview:
         max_length: tokens of a training row, as assumed for over_max_length.
         splits: whether documents that are longer may be split; otherwise their end is cut off.
         out_of_reach: the places in `token_lengths` of documents with nothing to learn in their first max_length tokens.
+        example_tokens: the first row of tokens of each example, as it is trained on; empty where it is left out. None at
+            all without a tokenizer.
+        packed_row: the documents of a row into which packing puts some of the first ones.
+        padding: share of the tokens of a batch that would be padding without packing, rows in order of the data, each
+            padded to the longest of its batch; None without a tokenizer.
+        steps_per_epoch: optimizer steps in which each row of tokens is trained on once.
     """
 
     name: str
@@ -78,6 +89,10 @@ class Preview:
     max_length: int = USUAL_MAX_LENGTH
     splits: bool = True
     out_of_reach: list[int] = field(default_factory=list)
+    example_tokens: list[list[SeenToken]] = field(default_factory=list)
+    packed_row: list[list[SeenToken]] = field(default_factory=list)
+    padding: float | None = None
+    steps_per_epoch: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The object that `preview --json` prints."""
@@ -92,6 +107,14 @@ class Preview:
             "trained_tokens": self.trained_tokens,
             "duplicates": self.duplicates,
             "problems": [problem.to_json() for problem in self.problems],
+            "example_tokens": [[asdict(token) for token in row] for row in self.example_tokens],
+            "packed_row": [
+                {"tokens": len(document), "trained_tokens": sum(token.trained for token in document)}
+                for document in self.packed_row
+            ],
+            "max_length": self.max_length,
+            "padding_without_packing": self.padding,
+            "steps_per_epoch": self.steps_per_epoch,
         }
 
 
@@ -132,7 +155,7 @@ def preview(
         )  # fmt: skip
     problems += _too_few(source, documents, config)
     has_tokens = tokenizer is not None
-    return Preview(
+    found = Preview(
         name=source.name, files=source.files, columns=list(source.rows.column_names), format=shape.name,
         reason=reader.reason, mapping=shape.mapping, rows=total, examples=look.examples,
         lengths=_lengths(look.lengths, limit, scale) if has_tokens else None,
@@ -142,6 +165,37 @@ def preview(
         documents=documents, token_lengths=look.lengths, max_length=limit, splits=reader.splits,
         out_of_reach=look.out_of_reach,
     )  # fmt: skip
+    return replace(found, **_as_trained(look, found, config)) if has_tokens else found
+
+
+def _as_trained(look: _Look, found: Preview, config: RunConfig) -> dict[str, Any]:
+    """What is trained on, in tokens: the first rows of it, and how many batches it makes."""
+    reader = TokenReader(look.tokenizer)
+    pieces = [look.pieces(tokens, example) for example, tokens in look.first]
+    seen = {"example_tokens": [_seen(reader, of_one) for of_one in pieces[:EXAMPLES]]}
+    if config.packing and (row := fullest([p for of_one in pieces for p in of_one[:FIRST]], found.max_length)):
+        seen["packed_row"] = reader.documents(row)
+    try:
+        rows = estimate_rows(found, config)
+    except UserError:  # too few documents, which is among the problems
+        return seen
+    batches = math.ceil(rows / config.per_device_train_batch_size)
+    steps = math.ceil(batches / config.gradient_accumulation_steps)
+    return {**seen, "padding": _padding(found, config.per_device_train_batch_size), "steps_per_epoch": steps}
+
+
+def _seen(reader: TokenReader, pieces: list[Tokens]) -> list[SeenToken]:
+    if not pieces:
+        return []
+    row = alone(pieces[0])
+    return reader.read(row.input_ids, row.labels)
+
+
+def _padding(found: Preview, batch: int) -> float:
+    lengths = [min(length, found.max_length) for length in found.token_lengths]
+    batches = [lengths[start : start + batch] for start in range(0, len(lengths), batch)]
+    room = sum(max(of_one) * len(of_one) for of_one in batches)
+    return round(1 - sum(lengths) / room, 4) if room else 0.0
 
 
 def _too_few(source: Source, documents: int, config: RunConfig) -> list[Problem]:
@@ -172,12 +226,15 @@ class _Look:
         self.report, self.limit = report, limit
         self.tally = Tally()
         self.examples: list[Example] = []
+        self.first: list[tuple[Example, Tokens]] = []
+        self.pieces: Callable[[Tokens, Example], list[Tokens]] = lambda tokens, example: [tokens]
         self.lengths: list[int] = []
         self.out_of_reach: list[int] = []
         self.seen = self.documents = self.trained = self.duplicates = 0
 
     def through(self, max_rows: int) -> None:
         """Look at no more than so many rows, in as many characters as are allowed."""
+        from tui_finetune.data.pieces import Cutter
         from tui_finetune.data.tokenization import Encoder, batched
 
         reader = self.reader
@@ -185,6 +242,8 @@ class _Look:
         encoder = None
         if self.tokenizer is not None:
             encoder = Encoder(self.tokenizer, train_on_eos=self.config.train_on_eos, rendered=reader.rendered)
+            cutter = Cutter(encoder, reader, self.config, self.limit)
+            self.pieces = lambda tokens, example: cutter.pieces(tokens, example)[0]
         tick = Ticker(self.report, min(len(self.source.rows), max_rows), "rows")
         texts: set[int] = set()
 
@@ -212,6 +271,9 @@ class _Look:
         for batch in batched(documents()):
             if encoder is not None:
                 encoded = encoder.encode([example for _, example in batch], lambda: tick(self.seen))
+                self.first += [(example, tokens) for (_, example), tokens in zip(batch, encoded, strict=True)][
+                    : FIRST - len(self.first)
+                ]
                 for (row, _), tokens in zip(batch, encoded, strict=True):
                     if reader.masked and not tokens.trained[1 : self.limit].any():
                         self.out_of_reach.append(len(self.lengths))

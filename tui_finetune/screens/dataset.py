@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 from textual.app import ComposeResult
@@ -21,16 +21,23 @@ from tui_finetune.screens.base import TabScreen
 from tui_finetune.screens.dataset_items import FOLDER, Shelf, items_for, look_into, same_data
 from tui_finetune.screens.dataset_look import GLADLY_BYTES, Findings, TokenizerKept, bytes_of, look
 from tui_finetune.screens.dataset_words import (
-    column_choices,
+    TokenStyles,
     example_text,
     facts_of,
     mapping_in_words,
+    packed_in_words,
+    packed_text,
     problems_of,
     progress_in_words,
+    tokens_in_words,
+    tokens_text,
 )
 from tui_finetune.widgets.facts import Facts
 from tui_finetune.widgets.filter_list import CHOSEN, FilterList, Item
 from tui_finetune.words import size as bytes_in_words
+
+if TYPE_CHECKING:
+    from tui_finetune.data.inspection import Preview
 
 SETTING = "dataset_name"
 OF_THE_DATA = {key for key in RunConfig.model_fields if key.startswith("dataset_")}
@@ -38,9 +45,11 @@ OF_THE_DATA = {key for key in RunConfig.model_fields if key.startswith("dataset_
 
 OF_THE_LOOK = OF_THE_DATA | {
     "model_name_or_path", "max_length", "packing", "train_on_eos", "validation_split", "excess_length_strategy",
-    "completion_only_loss", "assistant_only_loss",
+    "completion_only_loss", "assistant_only_loss", "per_device_train_batch_size", "gradient_accumulation_steps", "seed",
 }  # fmt: skip
 """Settings that change what is found out about it."""
+
+_VIEW_NAMES = {"text": "as text", "tokens": "as tokens", "packed": "packed"}
 
 PAUSE_SECONDS = 0.25
 """How long the cursor rests on a line before it is looked into."""
@@ -59,14 +68,21 @@ class DatasetScreen(TabScreen):
         "from the hub as typed. Enter opens a folder or chooses what is under the cursor, ● marks what is chosen.\n"
         "At the right: the form that was recognised and why, how many rows and tokens there are, how long the texts "
         "are (beyond max_length they are split, cut or left out, as the settings say), the first rows as they are "
-        "read, and what is wrong with the data. c chooses the column with the text."
+        "read, and what is wrong with the data.\n"
+        "t shows the row as the model gets it, token by token: what is underlined is learnt, the rest is only read. t "
+        "again shows a packed row, which several documents share without seeing each other, so that nothing is padding.\n"
+        "The forms: text (one column, all of it learnt), prompt-completion (a prompt and what follows it), alpaca "
+        "(instruction, input, output), messages and sharegpt (conversations). Of all but text only what the model is to "
+        "write is learnt. c chooses another form, and the columns; p jumps to a row with a problem."
     )
     BINDINGS = [
         Binding("slash", "filter", "Filter", key_display="/", id="dataset.filter", tooltip="Type a part of a name, or a path"),
         Binding("n,right", "turn(1)", "Next row", key_display="n", show=False, id="dataset.next", tooltip="Show the next of the first rows"),
         Binding("b,left", "turn(-1)", "Row before", key_display="b", show=False, id="dataset.before",
                 tooltip="Show the row before"),
-        Binding("c", "column", "Column", id="dataset.column", tooltip="Choose the column that holds the text"),
+        Binding("c", "column", "Columns", id="dataset.column", tooltip="Choose the form of the rows and their columns"),
+        Binding("t", "next_view", "Tokens", show=False, id="dataset.view",
+                tooltip="The row as it is read, as tokens, and packed with others, in turn"),
         Binding("u", "up", "Folder up", show=False, id="dataset.up", tooltip="List the directory above"),
     ]  # fmt: skip
 
@@ -76,6 +92,7 @@ class DatasetScreen(TabScreen):
         self._findings: Findings | None = None
         self._known: dict[str, Findings] = {}
         self._row = 0
+        self._view = "text"
         self._kept = TokenizerKept()
         self._pause: Timer | None = None
 
@@ -320,13 +337,49 @@ class DatasetScreen(TabScreen):
         preview = self._findings.preview if self._findings else None
         if preview is None or not preview.examples:
             return
-        head = Text(f"Row {self._row + 1}", "bold")
-        head.append(f"  of the first {len(preview.examples)}", "dim")
-        if len(preview.examples) > 1:
-            head.append("   n next, b back", "dim")
+        views = self._views(preview)
+        view = self._view if self._view in views else "text"
+        after = views[(views.index(view) + 1) % len(views)]
+        head = Text(f"Row {self._row + 1}" if view != "packed" else "A packed row", "bold")
+        if view == "text":
+            head.append(f"  of the first {len(preview.examples)}", "dim")
+            content = example_text(preview.examples[self._row])
+        elif view == "tokens":
+            tokens = preview.example_tokens[self._row]
+            head.append(
+                f"  {tokens_in_words(tokens)}" if tokens else "  is left out: nothing of it can be learnt", "dim"
+            )
+            content = tokens_text(tokens, self._token_styles())
+        else:
+            head.append(f"  {packed_in_words(preview)}", "dim")
+            content = packed_text(preview.packed_row, self._token_styles())
+        keys = ["n next, b back"] if len(preview.examples) > 1 and view != "packed" else []
+        keys += [f"t {_VIEW_NAMES[after]}"] if len(views) > 1 else []
+        head.append("   " + ", ".join(keys), "dim")
         self.query_one("#row-head", Static).update(head)
-        self.query_one("#row", Static).update(example_text(preview.examples[self._row]))
+        self.query_one("#row", Static).update(content)
         self.query_one("#row-view", VerticalScroll).scroll_home(animate=False)
+
+    @staticmethod
+    def _views(preview: Preview) -> list[str]:
+        """The ways in which a row can be shown."""
+        return ["text", *(["tokens"] if preview.example_tokens else []), *(["packed"] if preview.packed_row else [])]
+
+    def _token_styles(self) -> TokenStyles:
+        colours = self.app.theme_variables
+        return TokenStyles(
+            trained=f"{colours['foreground']} underline", read="dim", special=f"bold {colours['accent']}",
+            second=colours["panel"],
+        )  # fmt: skip
+
+    def action_next_view(self) -> None:
+        """Show the row in the next of its ways."""
+        preview = self._findings.preview if self._findings else None
+        if preview is not None:
+            views = self._views(preview)
+            view = self._view if self._view in views else "text"
+            self._view = views[(views.index(view) + 1) % len(views)]
+            self._show_row()
 
     def action_turn(self, by: int) -> None:
         """Show another of the first rows."""
@@ -359,20 +412,13 @@ class DatasetScreen(TabScreen):
     # The column
 
     def action_column(self) -> None:
-        """Choose the column that holds the text."""
+        """Choose the form of the rows, and then the columns that it needs."""
         item = self._data.looked
         if item is None or self._findings is None or not self._findings.columns:
             self.notify("Its columns are not known yet.", timeout=3, markup=False)
             return
-        from tui_finetune.screens.pick import Pick
+        from tui_finetune.screens.dataset_columns import ask_columns
 
-        preview = self._findings.preview
-        current = preview.mapping.get("text") if preview else None
-
-        def picked(column: str | None) -> None:
-            if column is not None:
-                self._choose(item, dataset_format="text", dataset_text_field=column)
-
-        self.app.push_screen(
-            Pick("Which column holds the text?", column_choices(self._findings.columns), current), picked
-        )
+        config = self._config(item)
+        ask_columns(self.app, self._findings.columns, self._findings.preview, config,
+                    lambda chosen: self._choose(item, **chosen))  # fmt: skip

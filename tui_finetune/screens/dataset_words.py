@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rich.text import Text
@@ -15,9 +16,11 @@ from tui_finetune.words import size as bytes_in_words
 
 if TYPE_CHECKING:
     from tui_finetune.data.inspection import Preview
+    from tui_finetune.data.token_view import SeenToken
 
 MAX_SHOWN = 20_000
 """Characters of a row that are shown; the rest is counted."""
+MAX_TOKENS = 4096
 MAX_PROBLEMS = 8
 
 
@@ -50,6 +53,12 @@ def facts_of(preview: Preview, lengths_problem: UserError | None = None) -> list
         )
     elif lengths_problem is not None:
         facts.append(("Tokens", f"not known: {lengths_problem.message}"))
+    if preview.steps_per_epoch is not None:
+        facts.append(("An epoch", f"{about}{preview.steps_per_epoch:,} steps"))
+    if preview.padding is not None and preview.packed_row:
+        facts.append(("Packing", f"saves {preview.padding:.0%} padding"))
+    elif preview.padding is not None:
+        facts.append(("Padding", f"{preview.padding:.0%} of each batch"))
     return facts
 
 
@@ -87,6 +96,62 @@ def example_text(example: Example) -> Text:
     if left > 0:
         text.append(f"\n… and {left:,} more characters", "dim")
     return text
+
+
+@dataclass(frozen=True)
+class TokenStyles:
+    """How tokens are drawn: every second one on another background, so that they can be told apart."""
+
+    trained: str
+    read: str
+    special: str
+    second: str
+
+
+def tokens_text(tokens: Sequence[SeenToken], styles: TokenStyles) -> Text:
+    """A row token by token: what is trained on is underlined, special tokens go by their names."""
+    text = Text()
+    for number, token in enumerate(tokens[:MAX_TOKENS]):
+        style = styles.trained if token.trained else styles.read
+        if token.special:
+            style = f"{style} {styles.special}"
+        background = f" on {styles.second}" if number % 2 else ""
+        # A line break is drawn, and made, so that the row can be read.
+        lines = token.text.replace("\r", "").split("\n")
+        for line, words in enumerate(lines):
+            last = line == len(lines) - 1
+            text.append(printable(words, lines=False) + ("" if last else "⏎"), style + background)
+            if not last:
+                text.append("\n")
+    if len(tokens) > MAX_TOKENS:
+        text.append(f"\n… and {len(tokens) - MAX_TOKENS:,} more tokens", "dim")
+    return text
+
+
+def packed_text(documents: Sequence[Sequence[SeenToken]], styles: TokenStyles) -> Text:
+    """A packed row: each document under a line that says where it begins."""
+    text, begin = Text(), 0
+    for number, document in enumerate(documents, 1):
+        end = begin + len(document)
+        text.append(
+            f"{'' if number == 1 else chr(10)}── document {number}: tokens {begin + 1:,} to {end:,} ──\n", "dim"
+        )
+        text.append_text(tokens_text(document, styles))
+        begin = end
+    return text
+
+
+def tokens_in_words(tokens: Sequence[SeenToken]) -> str:
+    """'143 tokens, 142 trained on (underlined)'."""
+    trained = sum(token.trained for token in tokens)
+    return f"{len(tokens):,} tokens, {trained:,} trained on (underlined)"
+
+
+def packed_in_words(preview: Preview) -> str:
+    """'3 documents fill 509 of 512 tokens'."""
+    tokens = sum(map(len, preview.packed_row))
+    documents = len(preview.packed_row)
+    return f"{documents} document{'s' if documents != 1 else ''} fill {tokens:,} of {preview.max_length:,} tokens"
 
 
 def progress_in_words(done: int, total: int | None, unit: str) -> str:
