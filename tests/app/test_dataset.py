@@ -149,13 +149,53 @@ async def test_an_error_stands_beside_the_data_and_the_column_can_be_chosen(
         await look_at(pilot, "pairs", until)
         await until(pilot, lambda: "✗" in shown(app))
         assert "dataset_name" not in app.choices
-        await pilot.press("c")
+        await pilot.press("c", "down", "enter")  # the form: text
         choices = app.screen.query_one(OptionList)
         assert [str(option.prompt).split()[0] for option in choices.options] == ["first", "second", "number"]
         await pilot.press("down", "enter")
         assert app.choices["dataset_name"] == "./pairs.jsonl"
         assert app.choices["dataset_text_field"] == "second"
         await until(pilot, lambda: row(app).startswith("answer 1"))
+
+
+async def test_columns_of_unusual_names_are_mapped_with_the_keyboard(app: FinetuneApp, until: Until) -> None:
+    async with app.run_test(size=(100, 40)) as pilot:
+        await look_at(pilot, "pairs", until)
+        await pilot.pause(0.5)
+        await until(pilot, lambda: app.screen._findings is not None)  # type: ignore[attr-defined]
+        await pilot.press("c", "down", "down", "enter", "enter", "down", "enter")
+        assert app.choices["dataset_format"] == "prompt-completion"
+        assert app.choices["dataset_prompt_field"] == "first"
+        assert app.choices["dataset_completion_field"] == "second"
+        await until(pilot, lambda: "q 1" in row(app) and "answer 1" in row(app))
+
+
+async def test_a_row_is_shown_as_text_as_tokens_and_packed(app: FinetuneApp, until: Until, shown: Shown) -> None:
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: row(app))
+        text = row(app)
+        await pilot.press("t")
+        await until(pilot, lambda: "trained on (underlined)" in shown(app))
+        tokens = app.screen.query_one("#row", Static).content
+        assert text.rstrip() in str(tokens)
+        assert any("underline" in str(span.style) for span in tokens.spans)  # type: ignore[union-attr]
+        await pilot.press("n")
+        await until(pilot, lambda: "Row 2" in shown(app))
+        await pilot.press("t")
+        await until(pilot, lambda: "of 64 tokens" in shown(app))
+        assert "document 1: tokens 1 to" in row(app)
+        await pilot.press("t", "b")
+        assert row(app) == text
+
+
+async def test_a_key_goes_to_the_row_with_a_problem(app: FinetuneApp, home: Path, until: Until, shown: Shown) -> None:
+    (home / "holes.jsonl").write_text('{"text": "one"}\n{"text": ""}\n{"text": "three"}\n{"text": null, "n": 4}\n')
+    async with app.run_test(size=(100, 40)) as pilot:
+        await look_at(pilot, "holes", until)
+        await until(pilot, lambda: row(app))
+        await pilot.press("p")
+        await until(pilot, lambda: row(app) == '{"text": ""}')
+        await until(pilot, lambda: "holes.jsonl, row 2" in shown(app))
 
 
 async def test_choosing_other_data_lets_go_of_the_column_of_the_data_before(app: FinetuneApp, until: Until) -> None:

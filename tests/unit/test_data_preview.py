@@ -20,6 +20,7 @@ from tui_finetune.errors import UserError
 
 KEYS = [
     "format", "reason", "rows", "mapping", "examples", "lengths", "tokens", "trained_tokens", "duplicates", "problems",
+    "example_tokens", "packed_row", "max_length", "padding_without_packing", "steps_per_epoch",
 ]  # fmt: skip
 
 

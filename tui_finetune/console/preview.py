@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import textwrap
 
 from tui_finetune.console.output import write_line
 from tui_finetune.data.inspection import Preview, preview
 from tui_finetune.data.segments import Segment
+from tui_finetune.data.token_view import SeenToken
 from tui_finetune.resolution import Resolved
 from tui_finetune.system.terminal import printable
 
-EXAMPLE_CHARACTERS, END_CHARACTERS = 600, 150
+EXAMPLE_CHARACTERS, END_CHARACTERS, EXAMPLE_TOKENS = 600, 150, 200
 TRAINED, READ = "  + ", "    "
 """Margins of what is trained on and of what is only read."""
 
@@ -47,6 +49,15 @@ def _lines(seen: Preview, model: str) -> list[str]:
             f"tokens       {seen.tokens:,}, {seen.trained_tokens:,} of them trained on (as {model} counts)",
             f"lengths      mean {lengths.mean:.0f}, median {lengths.p50}, 95 % up to {lengths.p95}, longest {lengths.max}{over}",
         ]
+    if seen.steps_per_epoch is not None:
+        lines.append(f"steps        {'about ' if seen.sampled else ''}{seen.steps_per_epoch:,} an epoch")
+    if seen.packed_row:
+        sizes = ", ".join(f"{len(document):,}" for document in seen.packed_row)
+        full = f"{sum(map(len, seen.packed_row)):,} of {seen.max_length:,} tokens"
+        lines += [
+            f"packing      saves {seen.padding or 0:.0%} padding, against a row of {seen.max_length:,} tokens for each text",
+            f"a row        {full}: texts of {sizes}",
+        ]
     for problem in seen.problems:
         where = f"{problem.file}, row {problem.row}" if problem.row is not None else problem.file
         lines.append(f"problem      {where}: {problem.message} ({problem.remedy})")
@@ -58,7 +69,22 @@ def _lines(seen: Preview, model: str) -> list[str]:
         for segment in example:
             margin = TRAINED if marked and segment.trained else READ
             lines += [(margin + line).rstrip() for line in printable(_shortened(segment, marked)).splitlines()]
+    if seen.example_tokens and seen.example_tokens[0]:
+        first = seen.example_tokens[0]
+        learnt = sum(token.trained for token in first)
+        lines += [
+            "",
+            f"example 1 as the model gets it: {len(first):,} tokens, of which {learnt:,} in brackets are learnt",
+        ]
+        lines += [READ + line for line in _in_tokens(first[:EXAMPLE_TOKENS]).splitlines()]
     return lines
+
+
+def _in_tokens(tokens: list[SeenToken]) -> str:
+    """Tokens one after another, those that are learnt in brackets, line breaks visible."""
+    shown = [printable(token.text.replace("\n", "⏎"), lines=False) for token in tokens]
+    marked = [f"[{text}]" if token.trained else f"{text}|" for text, token in zip(shown, tokens, strict=True)]
+    return textwrap.fill("".join(marked), 100, drop_whitespace=False, break_on_hyphens=False)
 
 
 def _shortened(segment: Segment, marked: bool) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tui_finetune.config import RunConfig
 from tui_finetune.data.conversations import Unfit
@@ -15,9 +15,12 @@ from tui_finetune.data.problems import Problem, Tally
 from tui_finetune.data.progress import Report, Ticker
 from tui_finetune.data.segments import Example, plain_text
 from tui_finetune.data.sources import Source, open_dataset
-from tui_finetune.data.token_view import SeenToken, TokenReader, alone, fullest
-from tui_finetune.data.tokenization import Tokens
+from tui_finetune.data.steps import steps_per_epoch
 from tui_finetune.errors import UserError
+
+if TYPE_CHECKING:
+    from tui_finetune.data.token_view import SeenToken, TokenReader
+    from tui_finetune.data.tokenization import Tokens
 
 EXAMPLES = 5
 FIRST = 50
@@ -65,8 +68,7 @@ class Preview:
         example_tokens: the first row of tokens of each example, as it is trained on; empty where it is left out. None at
             all without a tokenizer.
         packed_row: the documents of a row into which packing puts some of the first ones.
-        padding: share of the tokens of a batch that would be padding without packing, rows in order of the data, each
-            padded to the longest of its batch; None without a tokenizer.
+        padding: share of padding where each document has a row of max_length tokens to itself; None without a tokenizer.
         steps_per_epoch: optimizer steps in which each row of tokens is trained on once.
     """
 
@@ -170,6 +172,8 @@ def preview(
 
 def _as_trained(look: _Look, found: Preview, config: RunConfig) -> dict[str, Any]:
     """What is trained on, in tokens: the first rows of it, and how many batches it makes."""
+    from tui_finetune.data.token_view import TokenReader, fullest
+
     reader = TokenReader(look.tokenizer)
     pieces = [look.pieces(tokens, example) for example, tokens in look.first]
     seen = {"example_tokens": [_seen(reader, of_one) for of_one in pieces[:EXAMPLES]]}
@@ -179,23 +183,21 @@ def _as_trained(look: _Look, found: Preview, config: RunConfig) -> dict[str, Any
         rows = estimate_rows(found, config)
     except UserError:  # too few documents, which is among the problems
         return seen
-    batches = math.ceil(rows / config.per_device_train_batch_size)
-    steps = math.ceil(batches / config.gradient_accumulation_steps)
-    return {**seen, "padding": _padding(found, config.per_device_train_batch_size), "steps_per_epoch": steps}
+    return {**seen, "padding": _padding(found), "steps_per_epoch": steps_per_epoch(rows, config)}
 
 
 def _seen(reader: TokenReader, pieces: list[Tokens]) -> list[SeenToken]:
+    from tui_finetune.data.token_view import alone
+
     if not pieces:
         return []
     row = alone(pieces[0])
     return reader.read(row.input_ids, row.labels)
 
 
-def _padding(found: Preview, batch: int) -> float:
+def _padding(found: Preview) -> float:
     lengths = [min(length, found.max_length) for length in found.token_lengths]
-    batches = [lengths[start : start + batch] for start in range(0, len(lengths), batch)]
-    room = sum(max(of_one) * len(of_one) for of_one in batches)
-    return round(1 - sum(lengths) / room, 4) if room else 0.0
+    return round(1 - sum(lengths) / (len(lengths) * found.max_length), 4)
 
 
 def _too_few(source: Source, documents: int, config: RunConfig) -> list[Problem]:

@@ -11,6 +11,8 @@ from typing import Any, Literal
 
 import psutil
 
+from tui_finetune.system.threads import in_a_passing_thread
+
 Kind = Literal["cuda", "mps", "cpu"]
 Precision = Literal["fp32", "bf16", "fp16"]
 
@@ -119,12 +121,19 @@ def resolve_precision(precision: str, facts: DeviceFacts) -> tuple[Precision, tu
     return ("fp16" if precision == "fp16" else "fp32"), None
 
 
+LEAST_PRODUCTS = 5
+
+
 def measure_speed(seconds: float = 0.3) -> float:
     """Operations a second that products of square matrices reach on the best device, in the format that suits it.
 
     Args:
         seconds: how long it is measured, after one product to warm up.
     """
+    return in_a_passing_thread(lambda: _measure_speed(seconds))
+
+
+def _measure_speed(seconds: float) -> float:
     import torch
 
     device, facts = best_device(), device_facts()
@@ -133,9 +142,11 @@ def measure_speed(seconds: float = 0.3) -> float:
     # Not random: the global random numbers are not to be touched.
     left = torch.ones(size, size, device=device, dtype=dtype)
     right = torch.full((size, size), 0.5, device=device, dtype=dtype)
-    best = 0.0
+    best, products = 0.0, 0
     end = time.monotonic() + seconds
-    while best == 0.0 or time.monotonic() < end:
+    # Some at least: the first takes longer, and on a busy machine any one may have to wait.
+    while products < LEAST_PRODUCTS or time.monotonic() < end:
+        products += 1
         began = time.perf_counter()
         float((left @ right)[0, 0])  # reading a number waits for the device
         best = max(best, 2 * size**3 / (time.perf_counter() - began))

@@ -22,6 +22,7 @@ from tui_finetune.generation.sampling import Sampling
 from tui_finetune.screens.base import TabScreen
 from tui_finetune.screens.chat_words import done_words, hint_words, placeholder_words, progress_words, sampling_words
 from tui_finetune.system.terminal import over_ssh
+from tui_finetune.system.threads import in_a_passing_thread
 from tui_finetune.widgets.message import Conversed, Exchange, Note
 from tui_finetune.widgets.prompt_input import PromptInput
 
@@ -260,7 +261,7 @@ class ChatScreen(TabScreen):
 
         def work() -> None:
             try:
-                reply = engine.reply(prompt, sampling, buffer.add, stop.is_set)
+                reply = in_a_passing_thread(lambda: engine.reply(prompt, sampling, buffer.add, stop.is_set))
             except UserError as error:
                 self._back(number, partial(self._broke_off, f"✗ {error.message} — {error.remedy}"))
             except Exception:

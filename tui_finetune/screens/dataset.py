@@ -19,7 +19,7 @@ from tui_finetune.errors import Cancelled, UserError
 from tui_finetune.recent import recent_data, remember_data
 from tui_finetune.screens.base import TabScreen
 from tui_finetune.screens.dataset_items import FOLDER, Shelf, items_for, look_into, same_data
-from tui_finetune.screens.dataset_look import GLADLY_BYTES, Findings, TokenizerKept, bytes_of, look
+from tui_finetune.screens.dataset_look import GLADLY_BYTES, Findings, TokenizerKept, bytes_of, line_of, look
 from tui_finetune.screens.dataset_words import (
     TokenStyles,
     example_text,
@@ -32,12 +32,14 @@ from tui_finetune.screens.dataset_words import (
     tokens_in_words,
     tokens_text,
 )
+from tui_finetune.system.terminal import printable
 from tui_finetune.widgets.facts import Facts
 from tui_finetune.widgets.filter_list import CHOSEN, FilterList, Item
 from tui_finetune.words import size as bytes_in_words
 
 if TYPE_CHECKING:
     from tui_finetune.data.inspection import Preview
+    from tui_finetune.data.problems import Problem
 
 SETTING = "dataset_name"
 OF_THE_DATA = {key for key in RunConfig.model_fields if key.startswith("dataset_")}
@@ -83,6 +85,7 @@ class DatasetScreen(TabScreen):
         Binding("c", "column", "Columns", id="dataset.column", tooltip="Choose the form of the rows and their columns"),
         Binding("t", "next_view", "Tokens", show=False, id="dataset.view",
                 tooltip="The row as it is read, as tokens, and packed with others, in turn"),
+        Binding("p", "problem", "Problem", show=False, id="dataset.problem", tooltip="Show the row of the next problem"),
         Binding("u", "up", "Folder up", show=False, id="dataset.up", tooltip="List the directory above"),
     ]  # fmt: skip
 
@@ -91,7 +94,7 @@ class DatasetScreen(TabScreen):
         self._shelf = Shelf(listing=look_into(Path.cwd()))
         self._findings: Findings | None = None
         self._known: dict[str, Findings] = {}
-        self._row = 0
+        self._row = self._problem = 0
         self._view = "text"
         self._kept = TokenizerKept()
         self._pause: Timer | None = None
@@ -307,7 +310,7 @@ class DatasetScreen(TabScreen):
     def _show(self, item: Item, findings: Findings) -> None:
         self._show_words(item.key, self._origin(item))
         self._findings = findings
-        self._row = 0
+        self._row = self._problem = 0
         if findings.problem is not None:
             self._show_trouble(findings.problem)
             if findings.columns:
@@ -340,7 +343,7 @@ class DatasetScreen(TabScreen):
         views = self._views(preview)
         view = self._view if self._view in views else "text"
         after = views[(views.index(view) + 1) % len(views)]
-        head = Text(f"Row {self._row + 1}" if view != "packed" else "A packed row", "bold")
+        head = Text.assemble((f"Row {self._row + 1}" if view != "packed" else "A packed row", "bold"))
         if view == "text":
             head.append(f"  of the first {len(preview.examples)}", "dim")
             content = example_text(preview.examples[self._row])
@@ -353,11 +356,34 @@ class DatasetScreen(TabScreen):
         else:
             head.append(f"  {packed_in_words(preview)}", "dim")
             content = packed_text(preview.packed_row, self._token_styles())
-        keys = ["n next, b back"] if len(preview.examples) > 1 and view != "packed" else []
+        keys = ["n b row"] if len(preview.examples) > 1 and view != "packed" else []
         keys += [f"t {_VIEW_NAMES[after]}"] if len(views) > 1 else []
         head.append("   " + ", ".join(keys), "dim")
         self.query_one("#row-head", Static).update(head)
         self.query_one("#row", Static).update(content)
+        self.query_one("#row-view", VerticalScroll).scroll_home(animate=False)
+
+    def action_problem(self) -> None:
+        """Show the row of the next problem as it stands in its file."""
+        preview = self._findings.preview if self._findings else None
+        placed = [(problem, problem.row) for problem in preview.problems if problem.row] if preview else []
+        if not placed:
+            self.notify("No row has a problem.", timeout=3, markup=False)
+            return
+        problem, number = placed[self._problem % len(placed)]
+        self._problem += 1
+
+        def work() -> None:
+            self.app.call_from_thread(self._show_problem, problem, line_of(problem.file, number))
+
+        self.run_worker(work, thread=True, exclusive=True, group="problem", exit_on_error=False,
+                        description=f"reading {problem.file}")  # fmt: skip
+
+    def _show_problem(self, problem: Problem, line: str) -> None:
+        head = Text.assemble((f"{Path(problem.file).name}, row {problem.row}", "bold"),
+                             (f"  {problem.message}; {problem.remedy}", "dim"))  # fmt: skip
+        self.query_one("#row-head", Static).update(head)
+        self.query_one("#row", Static).update(printable(line) or "It can't be shown here.")
         self.query_one("#row-view", VerticalScroll).scroll_home(animate=False)
 
     @staticmethod

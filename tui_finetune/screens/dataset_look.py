@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +20,12 @@ Report = Callable[[int, "int | None", str], None]
 
 GLADLY_BYTES = 50_000_000
 """A data set up to this size is looked at as soon as the cursor is on it."""
+
+
+LINED = frozenset({".txt", ".md", ".jsonl", ".csv", ".tsv"})
+"""Files whose problems are told by line."""
+
+LINE_CHARACTERS = 4000
 
 
 @dataclass(frozen=True)
@@ -110,6 +118,26 @@ def columns_of(source: Source) -> list[tuple[str, str]]:
         (name, "text" if str(getattr(feature, "dtype", "")) in {"string", "large_string"} else "no text")
         for name, feature in source.rows.features.items()
     ]
+
+
+def line_of(file: str, number: int) -> str:
+    """A line of a text file as it stands there, at most its first characters; '' where it is no such file.
+
+    Args:
+        file: a path; .gz is read through.
+        number: from 1.
+    """
+    path = Path(file).expanduser()
+    suffixes = [suffix.lower() for suffix in path.suffixes[-2:]]
+    if not suffixes or suffixes[-2 if suffixes[-1] == ".gz" else -1] not in LINED:
+        return ""
+    opened = gzip.open if suffixes[-1] == ".gz" else open
+    try:
+        with opened(path, "rb") as lines:
+            line: bytes = next(islice(lines, number - 1, None), b"")
+    except OSError:
+        return ""
+    return line[: 4 * LINE_CHARACTERS].decode("utf-8", "replace").rstrip("\r\n")[:LINE_CHARACTERS]
 
 
 def bytes_of(name: str) -> int | None:

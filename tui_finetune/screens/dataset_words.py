@@ -54,11 +54,8 @@ def facts_of(preview: Preview, lengths_problem: UserError | None = None) -> list
     elif lengths_problem is not None:
         facts.append(("Tokens", f"not known: {lengths_problem.message}"))
     if preview.steps_per_epoch is not None:
-        facts.append(("An epoch", f"{about}{preview.steps_per_epoch:,} steps"))
-    if preview.padding is not None and preview.packed_row:
-        facts.append(("Packing", f"saves {preview.padding:.0%} padding"))
-    elif preview.padding is not None:
-        facts.append(("Padding", f"{preview.padding:.0%} of each batch"))
+        saved = f", {preview.padding:.0%} padding saved" if preview.padding is not None and preview.packed_row else ""
+        facts.append(("An epoch", f"{about}{preview.steps_per_epoch:,} steps{saved}"))
     return facts
 
 
