@@ -212,6 +212,25 @@ async def test_the_finished_run_of_the_session_is_loaded(home: Path, engine: typ
         assert "starter-sea-tales-1" in text_of(pilot, "#with")
 
 
+async def test_who_has_talked_to_the_model_before_the_run_talks_to_what_became_of_it_after(
+    home: Path, engine: type[FakeEngine], shown: Callable[[Any], str]
+) -> None:
+    async with FinetuneApp().run_test(size=(80, 24)) as pilot:
+        await loaded(pilot)
+        await say(pilot, "Before")
+        await answered(pilot)
+        fake = FakeRun(home / "runs" / "starter-sea-tales-1")
+        fake.finish()
+        (fake.run.path / "final").mkdir(exist_ok=True)
+        (fake.run.path / "final" / "config.json").write_text("{}")
+        app_of(pilot).watch_run(fake.run)
+        await until(pilot, lambda: app_of(pilot).current_mode == "training")
+        await pilot.app.switch_mode("chat")
+        await until(pilot, lambda: engine.loaded[-1] == str(fake.run.final_dir))
+        assert "starter-sea-tales-1" in text_of(pilot, "#with")
+        assert "Before" in shown(pilot.app), "what was said stays, to compare"
+
+
 async def test_another_model_takes_the_place_of_the_first_and_knows_nothing_of_what_was_said(
     engine: type[FakeEngine], home: Path, shown: Callable[[Any], str]
 ) -> None:

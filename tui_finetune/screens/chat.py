@@ -109,7 +109,12 @@ class ChatScreen(TabScreen):
         asked, app.chat_target = app.chat_target, None
         if asked is not None:
             self.talk_to(asked)
-        elif self._automatic and not self.query(Exchange) and (name := self._default_target()) != self.target:
+        elif (
+            self._automatic
+            and (name := self._default_target()) != self.target
+            # A conversation goes on with another model only where that has just been trained: it is what one waits for.
+            and (name == self._finished_run() or not self.query(Exchange))
+        ):
             self.talk_to(name, automatic=True)
         else:
             self._show()
@@ -129,13 +134,14 @@ class ChatScreen(TabScreen):
     def _default_target(self) -> str:
         """The run of this session if it is over, else the model that is chosen."""
         app = self.finetune_app
-        if (
-            app.watched is not None
-            and app.watched.state.is_over
-            and (app.watched.run.final_dir / "config.json").is_file()
-        ):
-            return str(app.watched.run.path)
-        return app.resolved.config.model_name_or_path if app.resolved else "starter"
+        return self._finished_run() or (app.resolved.config.model_name_or_path if app.resolved else "starter")
+
+    def _finished_run(self) -> str | None:
+        """The run that is watched, if it is over and has a model."""
+        watch = self.finetune_app.watched
+        if watch is None or not watch.state.is_over or not (watch.run.final_dir / "config.json").is_file():
+            return None
+        return str(watch.run.path)
 
     def talk_to(self, name: str, *, automatic: bool = False) -> None:
         """Begin a conversation with another model.
