@@ -16,6 +16,8 @@ from transformers import AutoModelForCausalLM
 from tui_finetune.data.collation import PackedCollator
 from tui_finetune.data.packing import pack
 from tui_finetune.data.tokenization import Tokens
+from tui_finetune.training import document_attention
+from tui_finetune.training.document_attention import find_spans, use_document_attention, use_plain_attention
 from tui_finetune.training.isolation import keeps_documents_apart
 
 VOCABULARY = 120
@@ -103,6 +105,73 @@ def test_packed_logits_are_those_of_each_document_alone(name: str) -> None:
     model = model_of(APART[name]())
     assert largest_difference(model) <= 1e-5
     assert keeps_documents_apart(model, VOCABULARY)
+
+
+@pytest.mark.parametrize("name", APART)
+def test_attention_by_document_gives_the_same_logits_and_gradients(name: str, taken_apart: list[int]) -> None:
+    model = model_of(APART[name]())
+    batch = packed_batch()
+
+    def gradients() -> list[torch.Tensor]:
+        model.zero_grad()
+        model(**batch, use_cache=False).loss.backward()
+        return [parameter.grad.clone() for parameter in model.parameters()]
+
+    usual = gradients()
+    assert not taken_apart
+    assert use_document_attention(model)
+    for ours, theirs in zip(gradients(), usual, strict=True):
+        assert torch.allclose(ours, theirs, rtol=1e-4, atol=1e-6)
+    # Rows of several documents each; a window that is shorter than they are leaves them to the usual attention.
+    assert len(taken_apart) == 2 if "sliding" not in name else len(taken_apart) < 2
+    assert all(count > len(batch["input_ids"]) for count in taken_apart)
+    assert largest_difference(model) <= 1e-5
+    assert keeps_documents_apart(model, VOCABULARY)
+    use_plain_attention(model)
+    assert all(torch.equal(*pair) for pair in zip(gradients(), usual, strict=True))
+
+
+@pytest.fixture
+def taken_apart(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The number of spans of each attention that was computed by document."""
+    counts: list[int] = []
+    find = document_attention._spans
+
+    def noted(*args: Any) -> Any:
+        spans = find(*args)
+        if spans is not None:
+            counts.append(len(spans))
+        return spans
+
+    monkeypatch.setattr(document_attention, "_spans", noted)
+    return counts
+
+
+def mask_of(*rows: list[int]) -> torch.Tensor:
+    """The mask of rows of documents of these lengths."""
+    documents = torch.tensor([[n for n, length in enumerate(row) for _ in range(length)] for row in rows])
+    return (documents[:, :, None] == documents[:, None, :]).tril()
+
+
+def test_spans_are_the_documents_and_short_ones_are_computed_with_their_neighbours() -> None:
+    spans = find_spans(mask_of([40, 24, 32], [96], [2, 3, 50, 4, 37]))
+    assert spans is not None
+    assert [(span.row, span.start, span.end, span.masked) for span in spans] == [
+        (0, 0, 40, False), (0, 40, 64, False), (0, 64, 96, False),
+        (1, 0, 96, False),
+        (2, 0, 59, True), (2, 59, 96, False),
+    ]  # fmt: skip
+
+
+def test_masks_of_other_shapes_are_left_alone() -> None:
+    window = mask_of([6, 10]).triu(-3)
+    assert find_spans(window) is None
+    sees_the_future = mask_of([6, 10]).clone()
+    sees_the_future[0, 1, 2] = True
+    assert find_spans(sees_the_future) is None
+    sees_nothing = mask_of([6, 10]).clone()
+    sees_nothing[0, 7] = False
+    assert find_spans(sees_nothing) is None
 
 
 @pytest.mark.parametrize("name", TOGETHER)

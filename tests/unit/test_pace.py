@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.app.fake_run import half_way
+from tui_finetune.runs.events import to_line
 from tui_finetune.runs.log import Follower, read_events
 from tui_finetune.runs.pace import Pace
 from tui_finetune.runs.state import RunState
@@ -84,6 +85,31 @@ def test_a_long_log_skimmed_says_the_same_as_read_in_full(tmp_path: Path) -> Non
         assert getattr(skimmed.state, name) == getattr(whole, name), name
     assert skimmed.state.pace.active_seconds == pytest.approx(whole.pace.active_seconds)
     assert skimmed.state.pace.seconds_per_step == pytest.approx(whole.pace.seconds_per_step)
+
+
+def test_a_long_log_of_a_resumed_run_skimmed_has_every_loss(tmp_path: Path) -> None:
+    log = tmp_path / "events.jsonl"
+    clock = 1_750_000_000.0
+    with log.open("wb") as file:
+        for begin, end in ((0, 900), (500, 1600)):
+            resumed = {"resumed_from": begin} if begin else {}
+            file.write(to_line({"time": clock, "type": "status", "status": "starting", **resumed}))
+            for step in range(begin + 1, end + 1):
+                clock = round(clock + 45 * (step % 7) / 7, 3)
+                loss = None if step == 700 else 5 / step
+                file.write(to_line({"time": clock, "type": "progress", "phase": "training", "done": step}))
+                file.write(to_line({"time": clock, "type": "metrics", "step": step, "epoch": step / 9, "loss": loss,
+                                    "learning_rate": 1e-5}))  # fmt: skip
+                if step % 100 == 0:
+                    file.write(to_line({"time": clock, "type": "metrics", "step": step, "epoch": 1, "eval_loss": loss}))
+    events = Follower(log).poll(skim=True)
+    skimmed, whole = RunState(), RunState()
+    skimmed.apply_all(events)
+    whole.apply_all(read_events(log))
+    assert len(events) < 2000
+    assert (skimmed.steps, skimmed.losses) == (whole.steps, whole.losses)
+    assert (skimmed.eval_steps, skimmed.best_step) == (whole.eval_steps, whole.best_step)
+    assert skimmed.pace.active_seconds == pytest.approx(whole.pace.active_seconds)
 
 
 def test_lines_that_are_not_whole_are_left_out_of_a_log(tmp_path: Path) -> None:

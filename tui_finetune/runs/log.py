@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 import time
 from pathlib import Path
@@ -82,9 +83,9 @@ class Follower:
         """The events since the last call, oldest first.
 
         A file that is not there yet gives nothing; a line that is not whole yet waits; a line that never got whole is
-        passed over. At most ``limit`` bytes are read at a time. With ``skim`` most of what newer events make pointless
-        is left out: of progress and readings of the device, all but the newest and every tenth. A long log is read
-        several times as fast.
+        passed over. At most ``limit`` bytes are read at a time. With ``skim`` older training losses come many at a time,
+        as events of the type `curve` with lists `steps` and `losses`, and most older progress and readings of the device
+        are left out. A long log is read several times as fast.
         """
         try:
             with self.path.open("rb") as file:
@@ -94,25 +95,57 @@ class Follower:
             return []
         self._offset += len(data)
         *lines, self._rest = (self._rest + data).split(b"\n")
-        if skim:
-            lines = _skimmed(lines)
-        return from_lines([line for line in lines if line])
+        lines = [line for line in lines if line]
+        return _skimmed(lines) if skim else from_lines(lines)
 
 
-_PROGRESS, _RESOURCES = b'"type":"progress"', b'"type":"resources"'
-_TYPE_WITHIN = 60
-"""Bytes from the start of a line in which its type stands, as `make_event` writes it."""
+_SKIMMABLE = re.compile(
+    rb'\{"time":(\d+)[\d.]*,"type":"(?:progress"|resources"|metrics","step":(\d+),"epoch":[\d.]+,"loss":([\d.]+),)'
+)
+"""The lines that a long log mostly consists of, as `make_event` writes them: when, and of a loss its step and value."""
+
+_SKIM_SECONDS = 30
+"""Of what stands within so many seconds, one line is kept whole: enough to tell how long a run was at work."""
 
 _KEPT_WHOLE = 200
 """Newest lines that are all kept."""
 
 
-def _skimmed(lines: list[bytes]) -> list[bytes]:
-    begin = len(lines) - _KEPT_WHOLE
-    return [
-        line for number, line in enumerate(lines)
-        if number >= begin or number % 10 == 0 or not (_PROGRESS in (head := line[:_TYPE_WITHIN]) or _RESOURCES in head)
-    ]  # fmt: skip
+def _skimmed(lines: list[bytes]) -> list[Event]:
+    """The events in lines, most losses gathered into few `curve` events and most progress left out."""
+    events: list[Event] = []
+    whole: list[bytes] = []
+    steps: list[int] = []
+    losses: list[float] = []
+    kept_at = 0
+
+    def gather() -> None:
+        events.extend(from_lines(whole))
+        if steps:
+            events.append({"type": "curve", "steps": steps.copy(), "losses": losses.copy()})
+        for gathered in (whole, steps, losses):
+            gathered.clear()
+
+    match = _SKIMMABLE.match
+    for line in lines[:-_KEPT_WHOLE]:
+        known = match(line)
+        if known is None:
+            if steps:
+                gather()
+            whole.append(line)
+            continue
+        moment, step, loss = known.groups()
+        if (seconds := int(moment)) - kept_at < _SKIM_SECONDS and seconds >= kept_at:
+            if step is not None:
+                steps.append(int(step))
+                losses.append(float(loss))
+            continue
+        kept_at = seconds
+        if steps:
+            gather()
+        whole.append(line)
+    gather()
+    return events + from_lines(lines[-_KEPT_WHOLE:])
 
 
 def read_events(path: Path) -> list[Event]:

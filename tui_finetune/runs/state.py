@@ -169,6 +169,13 @@ class RunState:
             elif self.best_eval_loss is None or loss < self.best_eval_loss:
                 self.best_eval_loss, self.best_step = loss, step
 
+    def _on_curve(self, event: Event) -> None:
+        """Many losses, of a log that was skimmed."""
+        steps, losses = event.get("steps"), event.get("losses")
+        if isinstance(steps, list) and isinstance(losses, list) and len(steps) == len(losses):
+            self.steps.extend(steps)
+            self.losses.extend(losses)
+
     def _on_checkpoint(self, event: Event) -> None:
         self.checkpoints = [c for c in self.checkpoints if c.get("step") != event.get("step")] + [event]
 

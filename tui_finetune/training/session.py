@@ -198,7 +198,7 @@ class TrainingSession:
 
             from tui_finetune.data.preparation import prepare
             from tui_finetune.data.sources import open_dataset
-            from tui_finetune.models.devices import device_facts, resolve_precision
+            from tui_finetune.models.devices import best_device, device_facts, resolve_precision
             from tui_finetune.models.loading import (
                 check_trainable,
                 load_model,
@@ -207,6 +207,7 @@ class TrainingSession:
                 resolve_max_length,
                 tokenizer_notices,
             )
+            from tui_finetune.training.document_attention import use_document_attention, use_plain_attention
             from tui_finetune.training.final import check_final_dir
             from tui_finetune.training.isolation import keeps_documents_apart
 
@@ -238,7 +239,12 @@ class TrainingSession:
         notices = [*tokenizer_notices(tokenizer), *data.notices]
         if data.packed:
             with self._phase("checking", "Checking that packed texts stay apart"):
-                apart = keeps_documents_apart(model, model.config.get_text_config().vocab_size)
+                vocabulary = model.config.get_text_config().vocab_size
+                apart = keeps_documents_apart(model, vocabulary)
+                # Elsewhere many small computations are no faster than one large one.
+                taken_apart = apart and best_device() == "cpu" and use_document_attention(model)
+                if taken_apart and not keeps_documents_apart(model, vocabulary):
+                    use_plain_attention(model)
             if not apart:
                 notices.append(
                     ("This model can't keep packed texts apart, so rows are padded instead.", "set packing: false")

@@ -1,10 +1,11 @@
-"""Make the starter from nothing: corpus, tokenizer, fresh weights, pretraining in two stages, model card.
+"""Make the starter from nothing: corpus, tokenizer, fresh weights, pretraining in three stages, model card.
 
     python -m tui_finetune.models.starter.recipe --out DIR
 
-The first stage learns from notes, a few words long, that what was mentioned comes again; the second learns the
-stories. The finished model is in DIR/starter; the runs DIR/notes and DIR/stories can be watched with `finetune-tui
-attach`. Where one of them is unfinished, it goes on.
+The first stage learns from notes, a few words long, that what was mentioned comes again; the others learn the stories,
+the last from as many new ones again, once more from a high learning rate to none. The finished model is in DIR/starter;
+the runs DIR/notes, DIR/stories and DIR/more-stories can be watched with `finetune-tui attach`. Where one of them is
+unfinished, it goes on.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from .tokens import save_fresh
 
 NOTES = 60_000
 DOCUMENTS = 80_000
+MORE_DOCUMENTS = 100_000
 VOCABULARY = 3072
 SEED = 0
 RECIPE = Path(__file__).parent
@@ -53,19 +55,22 @@ def _finished(run: Path) -> bool:
 
 
 def pretrain(out: Path) -> None:
-    """Both stages, with what they need."""
+    """All stages, with what they need."""
     if not (out / "fresh").exists():
         write_notes(out / "notes.jsonl", NOTES)
-        write_corpus(out / "stories.jsonl", DOCUMENTS)
+        write_corpus(out / "stories.jsonl", 0, DOCUMENTS)
         save_fresh(tokenizer_texts(), out / "fresh", VOCABULARY, SEED)
     train(out / "notes", RECIPE / "notes.yaml", out / "fresh", out / "notes.jsonl")
     train(out / "stories", RECIPE / "config.yaml", out / "notes" / "final", out / "stories.jsonl")
+    if not (out / "more-stories").exists():
+        write_corpus(out / "more-stories.jsonl", DOCUMENTS, DOCUMENTS + MORE_DOCUMENTS)
+    train(out / "more-stories", RECIPE / "config.yaml", out / "stories" / "final", out / "more-stories.jsonl")
 
 
 def finish(out: Path) -> None:
     """Write DIR/starter: the weights in half precision, the tokenizer, the settings and the model card."""
     folder = out / "starter"
-    final = out / "stories" / "final"
+    final = out / "more-stories" / "final"
     tokenizer = AutoTokenizer.from_pretrained(final)
     AutoModelForCausalLM.from_pretrained(final, dtype=torch.float16).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
@@ -75,8 +80,9 @@ def finish(out: Path) -> None:
     fits = measure.fit(model, tokenizer)
     samples = measure.generate(model, tokenizer, [""] * 200, temperature=0.8, seed=SEED)
     parameters = sum(parameter.numel() for parameter in model.parameters())
-    stages = {NOTES: card.run_facts(out / "notes"), DOCUMENTS: card.run_facts(out / "stories")}
-    text = card.starter_card(parameters, len(tokenizer), stages, fits, measure.writing(samples))
+    runs = [card.run_facts(out / stage) for stage in ("notes", "stories", "more-stories")]
+    documents = DOCUMENTS + MORE_DOCUMENTS
+    text = card.starter_card(parameters, len(tokenizer), NOTES, documents, runs, fits, measure.writing(samples))
     (folder / "README.md").write_text(text, encoding="utf-8")
     print(text)
 

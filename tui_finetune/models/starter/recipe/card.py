@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,22 +31,28 @@ def run_facts(run: Path) -> RunFacts:
 
 
 def starter_card(
-    parameters: int, vocabulary: int, stages: Mapping[int, RunFacts], fits: Mapping[str, Fit], writing: Writing
+    parameters: int,
+    vocabulary: int,
+    notes: int,
+    documents: int,
+    runs: Sequence[RunFacts],
+    fits: Mapping[str, Fit],
+    writing: Writing,
 ) -> str:
     """The card as Markdown with the metadata that the hub reads.
 
     Args:
         parameters, vocabulary: sizes of the model.
-        stages: documents of a stage -> facts about its run; notes first, then stories.
+        notes, documents: how many there were of the first stage and of the others together.
+        runs: the stages'.
         fits, writing: what was measured.
     """
     names = {
         "all": "all", "story": "stories", "request": "asking for a story", "reading": "questions about a story",
         "note": "notes",
     }  # fmt: skip
-    (notes, first), (documents, second) = stages.items()
-    steps, tokens = first.steps + second.steps, first.tokens + second.tokens
-    minutes = (first.seconds + second.seconds) / 60
+    steps, tokens = sum(run.steps for run in runs), sum(run.tokens for run in runs)
+    minutes = sum(run.seconds for run in runs) / 60
     rows = "\n".join(
         f"| {name} | {fits[kind].entropy:.3f} | {fits[kind].loss:.3f} | {fits[kind].ratio:.3f} |"
         for kind, name in names.items()
@@ -78,7 +84,8 @@ before the first question.
 
 All text is drawn from a grammar made for it (`recipe/`). First {notes:,} notes, a few words long, from which it learns
 that what was mentioned comes again; then {documents:,} documents, most of them everyday stories, in plain text and as
-conversations in which a story is asked for or asked about. Together {steps:,} steps and {tokens / 1e6:.1f} million tokens,
+conversations in which a story is asked for or asked about, in two stages with a learning rate that falls to nothing.
+Together {steps:,} steps and {tokens / 1e6:.1f} million tokens,
 none of the documents seen twice, in {minutes:.0f} minutes on two CPU cores that had other work as well. The tokenizer has also
 seen tales of the sea and answers about fine-tuning; the model has not.
 

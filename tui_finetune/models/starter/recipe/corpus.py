@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 
 from . import dialogues, helpdesk
@@ -34,10 +35,11 @@ def documents(world: World, count: int, seed: int) -> Iterator[tuple[str, Docume
         yield kind, KINDS[kind][1](world, rng)
 
 
-def write_corpus(path: Path, count: int) -> None:
-    """Write the corpus as JSON lines, `{"text"}`: stories in plain text, conversations with their turn tokens."""
+def write_corpus(path: Path, start: int, end: int) -> None:
+    """Write documents `start` to `end` of the corpus as JSON lines, `{"text"}`: stories in plain text, conversations with
+    their turn tokens."""
     with path.open("w", encoding="utf-8") as file:
-        for _, document in documents(EVERYDAY, count, CORPUS_SEED):
+        for _, document in islice(documents(EVERYDAY, end, CORPUS_SEED), start, end):
             file.write(json.dumps({"text": document.text}, ensure_ascii=False) + "\n")
 
 
