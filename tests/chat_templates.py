@@ -134,6 +134,43 @@ DEEPSEEK = """\
 {%- if add_generation_prompt %}{{ '<|Assistant|><think>\\n' }}{% endif -%}
 """
 
+GPT_OSS = """\
+{{- '<|start|>system<|message|>Current date: 2025-06-28<|end|>' -}}
+{%- set system = messages[0].content if messages[0].role == 'system' else '' -%}
+{%- set rest = messages[1:] if system else messages -%}
+{%- if system or tools -%}
+{{ '<|start|>developer<|message|>' + ('# Instructions\n\n' + system if system else '') }}
+{%- if tools %}{{ '\n\n# Tools\n' }}{% for tool in tools %}{{ tool | tojson }}{% endfor %}{% endif -%}
+{{ '<|end|>' }}
+{%- endif -%}
+{%- set ns = namespace(called='') -%}
+{%- for m in rest -%}
+{%- if m.role == 'assistant' and m.tool_calls -%}
+{%- set later = rest[loop.index:] | selectattr('role', 'equalto', 'assistant') | rejectattr('tool_calls') | list -%}
+{%- if m.thinking and not later -%}
+{{ '<|start|>assistant<|channel|>analysis<|message|>' + m.thinking + '<|end|>' }}
+{%- endif -%}
+{%- set call = m.tool_calls[0].function -%}
+{%- set ns.called = call.name -%}
+{{ '<|start|>assistant to=functions.' + call.name + '<|channel|>commentary json<|message|>' }}
+{{- call.arguments | tojson + '<|call|>' }}
+{%- elif m.role == 'assistant' and loop.last and not add_generation_prompt -%}
+{%- if m.thinking -%}
+{{ '<|start|>assistant<|channel|>analysis<|message|>' + m.thinking + '<|end|>' }}
+{%- endif -%}
+{{ '<|start|>assistant<|channel|>final<|message|>' + m.content + '<|return|>' }}
+{%- elif m.role == 'assistant' -%}
+{{ '<|start|>assistant<|channel|>final<|message|>' + m.content + '<|end|>' }}
+{%- elif m.role == 'tool' -%}
+{{ '<|start|>functions.' + ns.called + ' to=assistant<|channel|>commentary<|message|>' + m.content | tojson + '<|end|>' }}
+{%- else -%}
+{{ '<|start|>user<|message|>' + m.content + '<|end|>' }}
+{%- endif -%}
+{%- endfor -%}
+{%- if add_generation_prompt %}{{ '<|start|>assistant' }}{% endif -%}
+"""
+"""An answer has a channel, and another end in later turns than where it is the last; thoughts are a message of their own."""
+
 TEMPLATES = {
     "ChatML": CHATML, "Llama 3": LLAMA_3, "Llama 2": LLAMA_2, "Mistral": MISTRAL, "Gemma": GEMMA, "Qwen3": QWEN_3,
     "Zephyr": ZEPHYR, "Phi-3": PHI_3, "DeepSeek": DEEPSEEK,
@@ -148,6 +185,7 @@ ENDS = {
 SPECIAL = (
     "<|im_start|>", "<|im_end|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>", "<start_of_turn>",
     "<end_of_turn>", "<|user|>", "<|assistant|>", "<|system|>", "<|end|>", "<|User|>", "<|Assistant|>",
+    "<|start|>", "<|message|>", "<|channel|>", "<|return|>", "<|call|>",
 )  # fmt: skip
 
 

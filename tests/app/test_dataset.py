@@ -195,7 +195,7 @@ async def test_a_key_goes_to_the_row_with_a_problem(app: FinetuneApp, home: Path
         await until(pilot, lambda: row(app))
         await pilot.press("p")
         await until(pilot, lambda: row(app) == '{"text": ""}')
-        await until(pilot, lambda: "holes.jsonl, row 2" in shown(app))
+        await until(pilot, lambda: "holes.jsonl, line 2" in shown(app))
 
 
 async def test_choosing_other_data_lets_go_of_the_column_of_the_data_before(app: FinetuneApp, until: Until) -> None:

@@ -184,7 +184,7 @@ def test_where_no_row_fits_it_says_why(tmp_path: Path, rows: list[dict[str, Any]
         lambda: preview(config, tiny_tokenizer()),
         lambda: prepare(open_dataset(config), config, tiny_tokenizer(), 64),
     ):
-        with pytest.raises(UserError, match=r"no row can be learnt from as messages: .* turn.* \(row 1\)") as caught:
+        with pytest.raises(UserError, match=r"no row can be learnt from as messages: .* turn.* \(line 1\)") as caught:
             work()
         assert caught.value.setting == "dataset_format"
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.chat_templates import CHATML, ENDS, PHI_3, QWEN_3, TEMPLATES, chat_tokenizer
+from tests.chat_templates import CHATML, ENDS, GPT_OSS, PHI_3, QWEN_3, TEMPLATES, chat_tokenizer
 from tui_finetune.data.conversations import Message, Unfit
 from tui_finetune.data.rendering import Renderer
 from tui_finetune.data.segments import Example, plain_text
@@ -119,6 +119,31 @@ def test_tool_calls_are_learnt_and_what_tools_answer_is_not() -> None:
     assert "# Tools" in example[0].text
     # As long as nothing is asked in between, the thought stays.
     assert learnt(maker.example(TOOL_TALK[:5], tools)) == [written_call, TOOL_TALK[4]["content"] + "<|im_end|>"]
+
+
+def test_channels_are_learnt_with_the_reply_and_an_end_that_only_earlier_turns_have_is_not() -> None:
+    maker = renderer(GPT_OSS)
+    messages = said("system:Be kind.", "a", "b", "c", "d")
+    assert learnt(maker.example(messages, None)) == [
+        "<|channel|>final<|message|>b", "<|channel|>final<|message|>d<|return|>",
+    ]  # fmt: skip
+    assert maker.tokenizer.convert_ids_to_tokens(maker.end_token()) == "<|return|>"
+    messages[2]["reasoning_content"], messages[4]["reasoning_content"] = "dropped by the template", "hm"
+    thought = "<|channel|>analysis<|message|>hm<|end|><|start|>assistant"
+    assert learnt(maker.example(messages, None)) == [
+        "<|channel|>final<|message|>b", thought + "<|channel|>final<|message|>d<|return|>",
+    ]  # fmt: skip
+
+
+def test_the_name_of_a_tool_may_be_said_again_where_it_answers() -> None:
+    tools = [{"type": "function", "function": {"name": "weather", "parameters": {}}}]
+    example = renderer(GPT_OSS).example([*TOOL_TALK[:4], {"role": "assistant", "content": "20 degrees."}], tools)
+    assert learnt(example) == [
+        ' to=functions.weather<|channel|>commentary json<|message|>{"city": "Rome"}<|call|>',
+        "<|channel|>final<|message|>20 degrees.<|return|>",
+    ]
+    read = "".join(segment.text for segment in example if not segment.trained)
+    assert '<|start|>functions.weather to=assistant<|channel|>commentary<|message|>"{\\"degrees\\": 20}"<|end|>' in read
 
 
 @pytest.mark.parametrize("name", ["Llama 2", "Mistral", "Gemma", "Zephyr", "ChatML", None])

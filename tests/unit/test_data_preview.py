@@ -19,7 +19,7 @@ from tui_finetune.data.steps import count_steps
 from tui_finetune.errors import UserError
 
 KEYS = [
-    "format", "reason", "rows", "mapping", "examples", "lengths", "tokens", "trained_tokens", "duplicates", "problems",
+    "format", "reason", "rows", "mapping", "unused_columns", "examples", "lengths", "tokens", "trained_tokens", "duplicates", "problems",
     "example_tokens", "packed_row", "max_length", "padding_without_packing", "steps_per_epoch",
 ]  # fmt: skip
 

@@ -58,7 +58,7 @@ def dry_run(resolved: Resolved, path: Path) -> int:
     if plan.preview is not None:
         write_line(f"data         {plan.preview.rows:,} rows, {plan.preview.format}: {plan.preview.reason}")
         for problem in plan.preview.problems:
-            write_line(f"note: {problem.file}{f', row {problem.row}' if problem.row else ''}: {problem.message}")
+            write_line(f"note: {problem.place}: {problem.message}")
     width = max(map(len, settings()))
     write_line()
     for key, item in settings().items():

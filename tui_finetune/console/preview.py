@@ -42,6 +42,8 @@ def _lines(seen: Preview, model: str) -> list[str]:
         f"format       {seen.format}: {seen.reason}",
         f"rows         {seen.rows:,}" + (f", {seen.duplicates:,} of them duplicates" if seen.duplicates else ""),
     ]
+    if seen.unused:
+        lines.insert(1, f"not used     {', '.join(seen.unused)}")
     if seen.lengths is not None and seen.tokens is not None:
         lengths = seen.lengths
         over = f"; {lengths.over_max_length:,} are longer than {seen.max_length}" if lengths.over_max_length else ""
@@ -59,8 +61,7 @@ def _lines(seen: Preview, model: str) -> list[str]:
             f"a row        {full}: texts of {sizes}",
         ]
     for problem in seen.problems:
-        where = f"{problem.file}, row {problem.row}" if problem.row is not None else problem.file
-        lines.append(f"problem      {where}: {problem.message} ({problem.remedy})")
+        lines.append(f"problem      {problem.place}: {problem.message} ({problem.remedy})")
     marked = any(not segment.trained for example in seen.examples for segment in example)
     if marked:
         lines += ["", f"lines with {TRAINED.strip()} before them are trained on, the others are only read"]

@@ -6,6 +6,8 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from tui_finetune.data.kinds import place_in
+
 if TYPE_CHECKING:
     from datasets import Dataset
 
@@ -14,6 +16,9 @@ if TYPE_CHECKING:
 HEAD_ROWS = 20
 TURN_LISTS = ("messages", "conversations", "conversation")
 """Columns that usually hold the turns of a conversation, the most usual first."""
+
+TURN_KEYS = (("role", "content"), ("from", "value"))
+"""Who speaks, and what is said."""
 
 SCALARS = frozenset({"text", "a number", "true or false"})
 
@@ -62,7 +67,7 @@ class Columns:
             first = turns[0]
             if not isinstance(first, dict):
                 return None
-            return next((keys for keys in (("role", "content"), ("from", "value")) if keys[0] in first), None)
+            return next((keys for keys in TURN_KEYS if keys[0] in first), None)
         return None
 
     def _may_be_json(self, name: str) -> bool:
@@ -71,16 +76,23 @@ class Columns:
 
 
 def listed(value: Any) -> list[Any] | None:
-    """A list that is one, that is written as JSON, or that is a table of columns; None for anything else."""
+    """A list that is one, that is written as JSON, or that is a table of columns; a single turn as a list of it; None for
+    anything else."""
     if isinstance(value, str):
         try:
             value = json.loads(value)
         except (ValueError, RecursionError):
             return None
-    if isinstance(value, dict) and value and all(isinstance(items, list) for items in value.values()):
+    if isinstance(value, dict) and _is_table(value):
         # Older data sets keep a list of objects as an object of lists.
         return [dict(zip(value, items, strict=False)) for items in zip(*value.values(), strict=False)]
+    if isinstance(value, dict) and any(keys[0] in value for keys in TURN_KEYS):
+        return [value]
     return value if isinstance(value, list) else None
+
+
+def _is_table(value: dict[str, Any]) -> bool:
+    return bool(value) and all(isinstance(items, list) for items in value.values())
 
 
 def columns_of(rows: Dataset | Source) -> Columns:
@@ -91,7 +103,7 @@ def columns_of(rows: Dataset | Source) -> Columns:
         found = source.columns
         files = source.files
         places = {
-            name: {kind: _place(files[file], row) for kind, (file, row) in column.kinds.items()}
+            name: {kind: f"{files[file]}, {place_in(files[file], row)}" for kind, (file, row) in column.kinds.items()}
             for name, column in found.items()
         }
         return Columns({name: set(column.kinds) for name, column in found.items()}, places, table)
@@ -102,10 +114,6 @@ def columns_of(rows: Dataset | Source) -> Columns:
         is_text = dtype in {"string", "large_string", "string_view"} and not hasattr(feature, "names")
         kinds[name] = {"text"} if is_text else {_word(feature, dtype)}
     return Columns(kinds, {}, table)
-
-
-def _place(file: str, row: int) -> str:
-    return f"{file}, {'row' if file.endswith(('.parquet', '.arrow')) else 'line'} {row}"
 
 
 def _word(feature: Any, dtype: str) -> str:

@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from tui_finetune.data.columns import listed
+from tui_finetune.data.columns import TURN_KEYS, listed
 from tui_finetune.data.forms import Format
 
 Message = dict[str, Any]
@@ -134,44 +134,53 @@ def without_nulls(value: Any) -> Any:
 def _message(turn: Any) -> Message:
     if not isinstance(turn, dict):
         raise Unfit("a turn that is no object")
-    keys = next((keys for keys in (("role", "content"), ("from", "value")) if keys[0] in turn), None)
+    keys = next((keys for keys in TURN_KEYS if keys[0] in turn), None)
     if keys is None:
         raise Unfit("a turn without 'role' or 'from'")
     said = turn[keys[0]]
     role = ROLES.get(said.strip().lower()) if isinstance(said, str) else None
     if role is None:
         raise Unfit(f"an unknown role '{str(said)[:40]}'")
-    content = _content(turn.get(keys[1]))
+    content, thoughts, calls = _content(turn.get(keys[1]))
     if role == "call":
         calls = _calls_in(content)
         # A call that can't be told apart is what the assistant says, as it stands.
         return {"role": "assistant", "content": "" if calls else content, **({"tool_calls": calls} if calls else {})}
     message: Message = {"role": role, "content": content}
     if role == "assistant":
-        if calls := [_call(call) for call in turn.get("tool_calls") or []]:
+        if calls := calls or [_call(call) for call in turn.get("tool_calls") or []]:
             message["tool_calls"] = calls
             message["content"] = content or ""
-        thoughts = turn.get("reasoning_content") or turn.get("reasoning") or turn.get("thinking")
-        if isinstance(thoughts, str) and thoughts.strip():
-            message["reasoning_content"] = thoughts
-        # OpenAI's weight, axolotl's train.
-        if turn.get("weight") in (0, 0.0) or turn.get("train") is False:
+        given = thoughts or turn.get("reasoning_content") or turn.get("reasoning") or turn.get("thinking")
+        if isinstance(given, str) and given.strip():
+            message["reasoning_content"] = given
+        # OpenAI's weight, LLaMA-Factory's loss_weight, axolotl's train.
+        if 0 in (turn.get("weight"), turn.get("loss_weight")) or turn.get("train") is False:
             message["trained"] = False
     elif role == "tool":
         message |= {key: turn[key] for key in ("name", "tool_call_id") if isinstance(turn.get(key), str)}
     return message
 
 
-def _content(value: Any) -> str | None:
-    """The text of a turn; parts of it are put together."""
-    if isinstance(value, list):
-        texts = [part.get("text") if isinstance(part, dict) else part for part in value]
-        if any(not isinstance(text, str) for text in texts):
-            raise Unfit("a turn that is more than text")
-        return "".join(texts)  # type: ignore[arg-type]
+def _content(value: Any) -> tuple[str | None, str, list[Message]]:
+    """The text of a turn, and the thoughts and the tool calls in it where it comes in parts; texts are put together."""
     if isinstance(value, dict):
-        return json.dumps(value, ensure_ascii=False)
-    return scalar(value)
+        return json.dumps(value, ensure_ascii=False), "", []
+    if not isinstance(value, list):
+        return scalar(value), "", []
+    texts: list[str] = []
+    thoughts: list[str] = []
+    calls: list[Message] = []
+    for part in value:
+        kind = part.get("type", "text") if isinstance(part, dict) else "text"
+        said = part.get("text", part.get("value", part.get(kind))) if isinstance(part, dict) else part
+        if kind == "tool_call" and (found := _calls_in(said if isinstance(said, str) else json.dumps(said))):
+            calls += found
+        elif kind in {"text", "reasoning", "thinking"} and isinstance(said, str):
+            (texts if kind == "text" else thoughts).append(said)
+        else:
+            raise Unfit("a turn that is more than text")
+    return "".join(texts), "".join(thoughts), calls
 
 
 def _calls_in(text: str | None) -> list[Message]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tui_finetune.config import RunConfig
 from tui_finetune.data.conversations import Unfit, conversation, scalar
 from tui_finetune.data.forms import Format
+from tui_finetune.data.kinds import place_in
 from tui_finetune.data.problems import Tally
 from tui_finetune.data.rendering import Renderer
 from tui_finetune.data.segments import Example, Segment, merged
@@ -18,7 +19,9 @@ from tui_finetune.errors import UserError
 if TYPE_CHECKING:
     from tui_finetune.data.tokenization import Tokens
 
-CUT = "turns after the last reply"
+CUT = "turns after the last reply", "these turns are left out"
+UNSAID = "thoughts that the chat template leaves out", "these thoughts are left out"
+"""What may be left out of a row that is learnt from, and what is said of it."""
 
 
 class Reader:
@@ -29,7 +32,7 @@ class Reader:
         reason: why, and what puts conversations into words.
         masked: whether only a part of a document is trained on.
         template: the chat template that has to be saved with the tokenizer; None where none is used, or it has its own.
-        note: what was left out of the last row that was read; '' where nothing was.
+        notes: what was left out of the last row that was read, and what is said of it.
     """
 
     def __init__(self, shape: Format, config: RunConfig, tokenizer: Any) -> None:
@@ -43,7 +46,7 @@ class Reader:
         self.reason = shape.reason
         self.masked = is_masked(shape.name, config)
         self.template: str | None = None
-        self.note = ""
+        self.notes: list[tuple[str, str]] = []
         self._renderer: Renderer | None = None
         if shape.turns:
             chosen = choose_template(tokenizer, shape.name, tools="tools" in shape.mapping)
@@ -81,11 +84,13 @@ class Reader:
         Raises:
             Unfit: there is nothing to learn from in it.
         """
+        self.notes = []
         part = self.shape.mapping
         if self._renderer is not None:
             messages, tools, cut = conversation(row, self.shape)
-            self.note = CUT if cut else ""
-            return self._renderer.example(messages, tools)
+            example = self._renderer.example(messages, tools)
+            self.notes = [note for note, holds in ((CUT, cut), (UNSAID, self._renderer.left_out_thoughts)) if holds]
+            return example
         if self.shape.name == "text":
             text = row.get(part["text"])
             if text is None or not (keep_blank or text.strip()):
@@ -119,9 +124,9 @@ def documents(source: Source, reader: Reader, *, keep_blank: bool = False) -> It
 
 def take_note(tally: Tally, source: Source, row: int, reader: Reader) -> None:
     """Note what was left out of the row that was just read, with its place."""
-    if reader.note:
+    for what, remedy in reader.notes:
         file, number = source.place(row)
-        tally.add(file, number, reader.note, "these turns are left out")
+        tally.add(file, number, what, remedy)
 
 
 def none_left(source: Source, shape: Format, tally: Tally) -> UserError:
@@ -134,7 +139,8 @@ def none_left(source: Source, shape: Format, tally: Tally) -> UserError:
         )
     most = tally.most_frequent()
     file = f"{most.file}, " if most and most.file != source.name else ""
-    why = f": {most.message} ({file}row {most.row})" if most else ""
+    place = place_in(most.file, most.row) if most and most.row is not None else ""
+    why = f": {most.message} ({file}{place})" if most else ""
     return UserError(
         f"{source.name}: no row can be learnt from as {shape.name}{why}",
         "correct the data, or choose another dataset_format",

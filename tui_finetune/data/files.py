@@ -13,23 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
+from tui_finetune.data.kinds import KINDS, TABLES, kind_of
 from tui_finetune.data.problems import Problem
 from tui_finetune.errors import UserError
-
-KINDS = {
-    ".txt": "text",
-    ".md": "markdown",
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".json": "json",
-    ".csv": "csv",
-    ".tsv": "tsv",
-    ".parquet": "parquet",
-    ".arrow": "arrow",
-}
-TABLES = frozenset({"jsonl", "json", "csv", "tsv", "parquet", "arrow"})
-BINARY = frozenset({"parquet", "arrow"})
-"""Kinds that have rows and columns, as against running text."""
 
 MAX_RECORD_BYTES = 16 * 1024 * 1024
 """The longest line, row or document that is read. It bounds the memory that reading takes."""
@@ -53,17 +39,6 @@ class DataFile:
     @property
     def name(self) -> str:
         return str(self.path)
-
-
-def kind_of(path: Path) -> tuple[str, bool] | None:
-    """The kind of a file by its name, and whether it is compressed; None where it is no data file."""
-    suffixes = [suffix.lower() for suffix in path.suffixes[-2:]]
-    packed = bool(suffixes) and suffixes[-1] == ".gz"
-    suffix = (suffixes[-2] if len(suffixes) == 2 else "") if packed else (suffixes[-1] if suffixes else "")
-    kind = KINDS.get(suffix)
-    if kind is None or (packed and kind in BINARY):
-        return None
-    return kind, packed
 
 
 def looks_like_path(name: str) -> bool:

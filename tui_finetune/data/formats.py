@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Set
 from typing import TYPE_CHECKING
 
 from tui_finetune.config import RunConfig
@@ -24,6 +25,8 @@ QUESTIONS = ("question", "query", "input")
 
 COMPLETIONS = ("completion", "response", "output", "answer", "target")
 INPUTS = ("input", "context")
+CHOSEN, REJECTED = ("chosen", "chosen_messages"), ("rejected", "rejected_messages")
+"""The better and the worse of two replies, in data that tells which was preferred."""
 
 
 def recognise(rows: Dataset | Source, config: RunConfig) -> Format:
@@ -72,6 +75,8 @@ _FIELDS = (
 
 def _guess(columns: Columns, config: RunConfig, source: Source | None) -> Format:
     """What the columns look like; conversations first, text last."""
+    if (preferred := _preferred(columns, config)) is not None:
+        return preferred
     plain = next((name for name in USUAL_TEXT if name in columns.kinds and columns.is_text(name)), None)
     also = f" (set dataset_format: text to take '{plain}' instead)" if plain else ""
     if (found := _find_turns(columns)) is not None:
@@ -87,16 +92,38 @@ def _guess(columns: Columns, config: RunConfig, source: Source | None) -> Format
     return _text_column(columns, config, source)
 
 
+def _preferred(columns: Columns, config: RunConfig) -> Format | None:
+    """Data that tells which of two replies is preferred: the better one is learnt, the other is left."""
+    chosen, rejected = columns.find(*CHOSEN), columns.find(*REJECTED)
+    if chosen is None or rejected is None:
+        return None
+    of_two = f"the better of two replies, '{chosen}', is learnt, '{rejected}' is not"
+    turns = _find_turns(columns, without={chosen, rejected})
+    prompt = turns[0] if turns else columns.find(*PROMPTS, *QUESTIONS)
+    if prompt is None:
+        keys = columns.turn_keys(chosen)
+        if keys is None:
+            return None
+        shape = _conversation(columns, config.model_copy(update={"dataset_messages_field": chosen}), "messages")
+    else:
+        fields = {"dataset_prompt_field": prompt, "dataset_completion_field": chosen}
+        shape = _pair(columns, config.model_copy(update=fields), "prompt-completion")
+        # A prompt and the reply to it, which aren't meant to be joined as they stand.
+        mapping = shape.mapping | _others(columns, {"system": ("system",)}, {prompt, chosen})
+        shape = Format(shape.name, shape.reason, mapping, turns=True)
+    return Format(shape.name, of_two, shape.mapping, shape.turns)
+
+
 # Conversations
 
 
-def _find_turns(columns: Columns) -> tuple[str, tuple[str, str]] | None:
+def _find_turns(columns: Columns, without: Set[str] = frozenset()) -> tuple[str, tuple[str, str]] | None:
     """The column with turns, and their keys; one of a usual name, or the only one."""
     usual = [name for name in map(columns.find, TURN_LISTS) if name]
     for name in usual:
         if keys := columns.turn_keys(name):
             return name, keys
-    others = [(name, keys) for name in columns.kinds if (keys := columns.turn_keys(name))]
+    others = [(name, keys) for name in columns.kinds if name not in without and (keys := columns.turn_keys(name))]
     return others[0] if len(others) == 1 else None
 
 

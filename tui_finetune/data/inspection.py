@@ -96,6 +96,11 @@ class Preview:
     padding: float | None = None
     steps_per_epoch: int | None = None
 
+    @property
+    def unused(self) -> list[str]:
+        """The columns that play no part."""
+        return [name for name in self.columns if name not in self.mapping.values()]
+
     def to_json(self) -> dict[str, Any]:
         """The object that `preview --json` prints."""
         return {
@@ -103,6 +108,7 @@ class Preview:
             "reason": self.reason,
             "rows": self.rows,
             "mapping": self.mapping,
+            "unused_columns": self.unused,
             "examples": [[asdict(segment) for segment in example] for example in self.examples],
             "lengths": None if self.lengths is None else asdict(self.lengths),
             "tokens": self.tokens,

@@ -173,7 +173,7 @@ SPACE = " \t\r\n"
 
 
 def read_json(file: DataFile, stream: ByteStream) -> Iterator[tuple[int, Row]]:
-    """The rows of a .json file, each with the line it begins on.
+    """The rows of a .json file, numbered from 1: often all are on one line.
 
     It may be an array of objects, objects one after another (JSON lines), or an object in which one key holds the
     array. Streamed but for the last, which must be within MAX_RECORD_BYTES.
@@ -181,24 +181,26 @@ def read_json(file: DataFile, stream: ByteStream) -> Iterator[tuple[int, Row]]:
     Raises:
         UserError: it is none of these.
     """
-    window = _Window(file, stream)
-    first = window.skip(SPACE)
+    return enumerate(_rows(_Window(file, stream)), 1)
+
+
+def _rows(window: _Window) -> Iterator[Row]:
+    file, first = window.file, window.skip(SPACE)
     if first == "[":
         window.at += 1
         yield from _array(window)
         return
     if first == "{":
-        line = window.here()
         row = window.value()
         if window.skip(SPACE) == "":
-            yield from _one_object(file, line, row)
+            yield from _one_object(row)
             return
-        yield line, row
+        yield row
         while window.skip(SPACE) != "":
             line = window.here()
             if window.text[window.at] != "{":
                 raise UserError(f"{file.name}, line {line}: not an object", SHAPE, setting="dataset_name")
-            yield line, window.value()
+            yield window.value()
         return
     if first:
         raise UserError(
@@ -206,14 +208,14 @@ def read_json(file: DataFile, stream: ByteStream) -> Iterator[tuple[int, Row]]:
         )
 
 
-def _array(window: _Window) -> Iterator[tuple[int, Row]]:
+def _array(window: _Window) -> Iterator[Row]:
     file, sign = window.file, window.skip(SPACE)
     while sign != "]":
         line = window.here()
         if sign != "{":
             what = "the file is cut short" if sign == "" else "a row that is no object"
             raise UserError(f"{file.name}, line {line}: {what}", SHAPE, setting="dataset_name")
-        yield line, window.value()
+        yield window.value()
         sign = window.skip(SPACE)
         if sign == ",":
             window.at += 1
@@ -230,7 +232,7 @@ def _array(window: _Window) -> Iterator[tuple[int, Row]]:
         )
 
 
-def _one_object(file: DataFile, line: int, row: Row) -> Iterator[tuple[int, Row]]:
+def _one_object(row: Row) -> Iterator[Row]:
     """A file that is a single object: the list of rows in it, or itself the only row."""
     lists = [
         key for key, value in row.items() if isinstance(value, list) and value and all(type(v) is dict for v in value)
@@ -238,8 +240,8 @@ def _one_object(file: DataFile, line: int, row: Row) -> Iterator[tuple[int, Row]
     if len(lists) == 1 and not any(isinstance(value, str) and len(value) > 200 for value in row.values()):
         key = lists[0]
         if key in {"messages", "conversations", "conversation"}:
-            yield line, row
+            yield row
             return
-        yield from enumerate(row[key], 1)
+        yield from row[key]
         return
-    yield line, row
+    yield row

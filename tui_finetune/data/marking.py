@@ -28,12 +28,14 @@ class Text(NamedTuple):
         optional: whether templates may leave it out.
         lead: what stands before it in its message; None where the template's own words do, as before a thought or the
             name of a tool.
+        named: whether it is the name of a tool, which templates say again where the tool answers.
     """
 
     message: int
     text: str
     optional: bool
     lead: str | None = ""
+    named: bool = False
 
 
 def mark(number: int) -> str:
@@ -82,7 +84,7 @@ def with_marks(messages: Sequence[Message], *, only_replies: bool = False) -> tu
             for call in calls:
                 name = call["function"]["name"]
                 new["tool_calls"].append({**call, "function": {**call["function"], "name": mark(len(texts))}})
-                texts.append(Text(number, name, optional=False, lead=None))
+                texts.append(Text(number, name, optional=False, lead=None, named=True))
     return marked, texts
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DataStatistics", "PreparedData", "divide", "prepare"]
 
-PREPARING = 2
+PREPARING = 3
 """Raise this when preparing changes, so that nothing prepared the old way is taken from the cache."""
 
 Notice = tuple[str, str]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from tui_finetune.data.kinds import place_in
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -12,8 +14,8 @@ class Problem:
 
     Attributes:
         file: the file or data set it is in.
-        row: the line, for text files, JSON lines and tables, else the row, counted from 1; None where it is about the
-            whole. Where several rows have it, the first.
+        row: the line it begins on, in files whose rows are lines (see `kinds.LINED`), else the row; from 1. None where it
+            is about the whole. Where several rows have it, the first.
         message: what it is.
         remedy: what was done about it, or what can be.
     """
@@ -22,6 +24,11 @@ class Problem:
     row: int | None
     message: str
     remedy: str
+
+    @property
+    def place(self) -> str:
+        """'data.jsonl, line 7'."""
+        return self.file if self.row is None else f"{self.file}, {place_in(self.file, self.row)}"
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

@@ -9,6 +9,7 @@ template's words with the texts between them, the conversation is refused.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -67,7 +68,12 @@ class Marked(NamedTuple):
 
 
 class Renderer:
-    """Puts conversations into the words of one chat template."""
+    """Puts conversations into the words of one chat template.
+
+    Attributes:
+        left_out_thoughts: whether the template left out thoughts of the last conversation; of the texts in one, it may
+            leave out only these.
+    """
 
     def __init__(self, tokenizer: Any, template: ChatTemplate, *, masked: bool = True) -> None:
         """
@@ -84,6 +90,7 @@ class Renderer:
         names = [name for name in names if name.strip("\u2581 \t\r\n")]  # some tokenizers add spaces
         self._tokens = re.compile(f"(?:{'|'.join(map(re.escape, names))})+") if names else None
         self._shapes: dict[str, Shape] = {}
+        self.left_out_thoughts = False
 
     def example(self, messages: Sequence[Message], tools: list[Any] | None) -> Example:
         """A conversation as a document, which ends with the end of the last turn that is to be learnt.
@@ -102,6 +109,7 @@ class Renderer:
             for shape in self._shapes_of(marked, keep=not only_replies):
                 starts = place_texts(rendering, shape.skeleton, marked.texts)
                 if starts is not None:
+                    self.left_out_thoughts = not set(range(len(marked.texts))) <= set(shape.skeleton.found)
                     return self._cut(rendering, shape, starts)
         raise Unfit(CHANGED)
 
@@ -130,11 +138,12 @@ class Renderer:
 
     def _work_out(self, marked: Marked) -> Shape:
         skeleton = take_apart(self._render(marked.messages, marked.tools))
-        found = set(skeleton.found)
-        if len(found) != len(skeleton.found) or not found <= set(range(len(marked.texts))):
-            raise Unfit(CHANGED)
+        times = Counter(skeleton.found)
+        for number, count in times.items():
+            if number >= len(marked.texts) or (count > 1 and not marked.texts[number].named):
+                raise Unfit(CHANGED)
         for number, text in enumerate(marked.texts):
-            if number not in found and not text.optional:
+            if number not in times and not text.optional:
                 role = marked.messages[text.message]["role"]
                 raise Unfit(f"a turn of the {role} that the chat template leaves out")
         spans = [self._span(skeleton, marked, number) for number in marked.learnt]
@@ -146,7 +155,8 @@ class Renderer:
     def _span(self, skeleton: Skeleton, marked: Marked, number: int) -> Span:
         """Where the turn of the message of that number is."""
         messages, texts = marked.messages, marked.texts
-        own = [place for place, mark_number in enumerate(skeleton.found) if texts[mark_number].message == number]
+        found = skeleton.found
+        own = [n for n, text in enumerate(found) if texts[text].message == number and text not in found[:n]]
         if not own:
             raise Unfit("a turn of the assistant that the chat template leaves out")
         first, last = own[0], own[-1] + 1
@@ -157,12 +167,15 @@ class Renderer:
         if asked is None or after is None:
             raise Unfit(CHANGED)
         header = len(given) - len(bare) if given.startswith(bare) else 0
-        begin = _begin(skeleton.pieces[first], asked, header, texts[skeleton.found[first]].lead)
+        begin = _begin(skeleton.pieces[first], asked, header, texts[found[first]].lead)
         end, ended = self._end(after, skeleton.pieces[last], calls=bool(messages[number].get("tool_calls")))
         return Span((first, begin), (last, end), ended)
 
     def _end(self, after: str, rest: str, *, calls: bool) -> tuple[int, bool]:
         """How many characters behind a turn's last text still belong to it, and whether they end with a token.
+
+        A token that ends earlier turns only, and the last one never, as in gpt-oss's templates, is not the model's to
+        write: it is not learnt.
 
         Args:
             after: what is behind the text where the turn is the last one.

@@ -103,6 +103,10 @@ def render(
         tools: definitions of tools; may be None.
         prompt: whether it ends where the assistant begins.
     """
+    if "thinking" in template and "reasoning_content" not in template:
+        # gpt-oss calls thoughts so.
+        thoughts = {"reasoning_content": "thinking"}
+        messages = [{thoughts.get(key, key): value for key, value in message.items()} for message in messages]
     if tokenizer is not None:
         return str(
             tokenizer.apply_chat_template(

@@ -15,11 +15,12 @@ from textual.widgets import Static
 from textual.worker import Worker, WorkerState, get_current_worker
 
 from tui_finetune.config import DEFAULT_SAMPLE, RunConfig
+from tui_finetune.data.kinds import place_in
 from tui_finetune.errors import Cancelled, UserError
 from tui_finetune.recent import recent_data, remember_data
 from tui_finetune.screens.base import TabScreen
 from tui_finetune.screens.dataset_items import FOLDER, Shelf, items_for, look_into, same_data
-from tui_finetune.screens.dataset_look import GLADLY_BYTES, Findings, TokenizerKept, bytes_of, line_of, look
+from tui_finetune.screens.dataset_look import GLADLY_BYTES, Findings, TokenizerKept, bytes_of, look, row_as_it_stands
 from tui_finetune.screens.dataset_words import (
     TokenStyles,
     example_text,
@@ -326,7 +327,7 @@ class DatasetScreen(TabScreen):
             self._show_origin(f"{self._origin(item)} · {sample.summary}")
         facts = [("Format", f"{preview.format}: {preview.reason}")]
         if len(findings.columns) > 1:
-            facts.append(("Columns", f"{mapping_in_words(preview.mapping)}  (c changes it)"))
+            facts.append(("Columns", f"{mapping_in_words(preview.mapping, preview.unused)}  (c changes it)"))
         self.query_one("#facts", Facts).show(facts + facts_of(preview, findings.lengths_problem), label_width=9)
         problems = problems_of(preview)
         view = self.query_one("#problems", Facts)
@@ -374,13 +375,13 @@ class DatasetScreen(TabScreen):
         self._problem += 1
 
         def work() -> None:
-            self.app.call_from_thread(self._show_problem, problem, line_of(problem.file, number))
+            self.app.call_from_thread(self._show_problem, problem, number, row_as_it_stands(problem.file, number))
 
         self.run_worker(work, thread=True, exclusive=True, group="problem", exit_on_error=False,
                         description=f"reading {problem.file}")  # fmt: skip
 
-    def _show_problem(self, problem: Problem, line: str) -> None:
-        head = Text.assemble((f"{Path(problem.file).name}, row {problem.row}", "bold"),
+    def _show_problem(self, problem: Problem, number: int, line: str) -> None:
+        head = Text.assemble((f"{Path(problem.file).name}, {place_in(problem.file, number)}", "bold"),
                              (f"  {problem.message}; {problem.remedy}", "dim"))  # fmt: skip
         self.query_one("#row-head", Static).update(head)
         self.query_one("#row", Static).update(printable(line) or "It can't be shown here.")

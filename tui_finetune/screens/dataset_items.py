@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tui_finetune.data.files import kind_of
+from tui_finetune.data.kinds import kind_of
 from tui_finetune.data.samples import Sample
 from tui_finetune.models.hub import NAME
 from tui_finetune.system.browsing import Listing, list_directory, looks_like_path, shown_path, split_typed

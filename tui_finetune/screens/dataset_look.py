@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tui_finetune.config import RunConfig
+from tui_finetune.data.kinds import LINED, kind_of
 from tui_finetune.errors import UserError
 
 if TYPE_CHECKING:
@@ -22,10 +23,8 @@ GLADLY_BYTES = 50_000_000
 """A data set up to this size is looked at as soon as the cursor is on it."""
 
 
-LINED = frozenset({".txt", ".md", ".jsonl", ".csv", ".tsv"})
-"""Files whose problems are told by line."""
-
-LINE_CHARACTERS = 4000
+ROW_CHARACTERS = 4000
+"""What is shown of a row as it stands in its file."""
 
 
 @dataclass(frozen=True)
@@ -120,24 +119,32 @@ def columns_of(source: Source) -> list[tuple[str, str]]:
     ]
 
 
-def line_of(file: str, number: int) -> str:
-    """A line of a text file as it stands there, at most its first characters; '' where it is no such file.
+def row_as_it_stands(file: str, number: int) -> str:
+    """A row as it stands in a local file, at most its first characters: the line, or what else has rows as JSON; '' where
+    it is no such file.
 
     Args:
         file: a path; .gz is read through.
-        number: from 1.
+        number: of the line, or of the row; from 1.
     """
+    import json
+
+    from tui_finetune.data.files import data_file
+    from tui_finetune.data.sources import rows_in
+
     path = Path(file).expanduser()
-    suffixes = [suffix.lower() for suffix in path.suffixes[-2:]]
-    if not suffixes or suffixes[-2 if suffixes[-1] == ".gz" else -1] not in LINED:
+    kind = kind_of(path)
+    if kind is None:
         return ""
-    opened = gzip.open if suffixes[-1] == ".gz" else open
     try:
-        with opened(path, "rb") as lines:
+        if kind[0] not in LINED:
+            row = next((row for place, row in rows_in(data_file(path)) if place == number), None)
+            return "" if row is None else json.dumps(row, ensure_ascii=False, indent=1, default=str)[:ROW_CHARACTERS]
+        with (gzip.open if kind[1] else open)(path, "rb") as lines:
             line: bytes = next(islice(lines, number - 1, None), b"")
-    except OSError:
+    except (OSError, UserError):
         return ""
-    return line[: 4 * LINE_CHARACTERS].decode("utf-8", "replace").rstrip("\r\n")[:LINE_CHARACTERS]
+    return line[: 4 * ROW_CHARACTERS].decode("utf-8", "replace").rstrip("\r\n")[:ROW_CHARACTERS]
 
 
 def bytes_of(name: str) -> int | None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
+from tui_finetune.data.kinds import place_in
 from tui_finetune.data.segments import Example
 from tui_finetune.errors import UserError
 from tui_finetune.system.terminal import printable
@@ -73,7 +74,7 @@ def problems_of(preview: Preview) -> list[tuple[str, str]]:
 def _place(file: str, row: int | None, preview: Preview) -> str:
     name = file.rpartition("/")[2] or file
     shown = name if len(preview.files) > 1 or row is None else ""
-    return " ".join(part for part in (shown, f"row {row:,}" if row is not None else "") if part)
+    return " ".join(part for part in (shown, place_in(file, row) if row is not None else "") if part)
 
 
 def example_text(example: Example) -> Text:
@@ -166,8 +167,8 @@ def column_choices(columns: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
     return [(name, f"holds {holds}") for name, holds in ordered]
 
 
-def mapping_in_words(mapping: Mapping[str, str]) -> str:
-    """Which column plays which part: 'story', or 'question as prompt, answer as completion'."""
-    if set(mapping) == {"text"}:
-        return mapping["text"]
-    return ", ".join(column if column == part else f"{column} as {part}" for part, column in mapping.items())
+def mapping_in_words(mapping: Mapping[str, str], unused: Sequence[str] = ()) -> str:
+    """Which column plays which part: 'story', or 'question as prompt, answer as completion; not used: id'."""
+    parts = mapping.items()
+    words = ", ".join(column if column == part or part == "text" else f"{column} as {part}" for part, column in parts)
+    return words + (f"; not used: {', '.join(unused)}" if unused else "")
