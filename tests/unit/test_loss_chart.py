@@ -8,7 +8,7 @@ import random
 import pytest
 
 from tui_finetune.widgets.downsample import LossSeries, column_means, thin
-from tui_finetune.widgets.loss_plot import Curves, Palette, draw_curves
+from tui_finetune.widgets.loss_plot import Curves, Palette, draw_curves, without_steep_start
 from tui_finetune.widgets.ticks import label_losses, label_steps, log_ticks, ticks
 from tui_finetune.widgets.viewport import Viewport, extent
 
@@ -175,3 +175,50 @@ def test_the_best_evaluation_and_the_others_have_marks() -> None:
     text = draw_curves(Curves(evaluation=evaluation, best=(50.0, 1.0)), (0, 100), (60, 12), PALETTE).plain
     assert text.count("●") == 2
     assert text.count("★") == 1
+
+
+def steep(points: int = 100) -> tuple[list[float], list[float]]:
+    """A loss as of a model that meets new words: from 10 to 0.5 within the first steps, and slowly on to 0.3."""
+    xs = [float(n) for n in range(1, points + 1)]
+    return xs, [0.3 + 0.2 * (1 - x / points) + 9.5 * math.exp(-x / 3) for x in xs]
+
+
+def test_a_steep_start_does_not_press_the_rest_flat() -> None:
+    xs, ys = steep()
+    curves, cut = without_steep_start(Curves(raw=(xs, ys), smoothed=(xs, ys)))
+    assert cut == max(ys)
+    limit = max(curves.smoothed[1])
+    assert limit < 1.0
+    # It comes in from above, exactly where the curve crosses the upper edge, and goes on as it was.
+    assert curves.smoothed[1][0] == limit
+    after = next(n for n, y in enumerate(ys) if y <= limit)
+    assert xs[after - 1] < curves.smoothed[0][0] < xs[after]
+    assert (curves.smoothed[0][1:], curves.smoothed[1][1:]) == (xs[after:], ys[after:])
+    # What an unscaled chart of the rest would not show: most of its rows are used beyond the first fifth.
+    drawn = draw_curves(curves, (0, 100), (60, 20), PALETTE).plain.splitlines()
+    assert sum(any("\u2801" <= sign <= "\u28ff" for sign in line[20:]) for line in drawn) > 8
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [3 - n / 50 for n in range(100)],  # falls evenly
+        [2.0] * 100,  # level
+        [1.0] * 60 + [50.0] + [1.0] * 39,  # a spike later on is what one wants to see
+        [9.0, 1.0, 0.5],  # too few to tell
+        [],
+    ],
+)
+def test_other_curves_are_shown_whole(values: list[float]) -> None:
+    curves = Curves(raw=([float(n) for n in range(len(values))], values))
+    assert without_steep_start(curves) == (curves, None)
+
+
+def test_no_evaluation_is_cut_and_the_crosshair_stays_within() -> None:
+    xs, ys = steep()
+    early = Curves(raw=(xs, ys), evaluation=([5.0, 50.0], [4.0, 0.4]))
+    curves, _ = without_steep_start(early)
+    assert curves.evaluation == early.evaluation
+    assert max(curves.raw[1]) >= 4.0
+    curves, _ = without_steep_start(Curves(raw=(xs, ys), cursor=(1.0, ys[0])))
+    assert curves.cursor == (1.0, None)

@@ -105,14 +105,17 @@ _SKIMMABLE = re.compile(
 """The lines that a long log mostly consists of, as `make_event` writes them: when, and of a loss its step and value."""
 
 _SKIM_SECONDS = 30
-"""Of what stands within so many seconds, one line is kept whole: enough to tell how long a run was at work."""
+"""Of progress within so many seconds, one line is kept: enough to tell how long a run was at work."""
 
 _KEPT_WHOLE = 200
 """Newest lines that are all kept."""
 
 
 def _skimmed(lines: list[bytes]) -> list[Event]:
-    """The events in lines, most losses gathered into few `curve` events and most progress left out."""
+    """The events in lines, older losses gathered into `curve` events and most older progress left out.
+
+    Losses may change places with progress, which doesn't matter, but not with anything else.
+    """
     events: list[Event] = []
     whole: list[bytes] = []
     steps: list[int] = []
@@ -135,15 +138,12 @@ def _skimmed(lines: list[bytes]) -> list[Event]:
             whole.append(line)
             continue
         moment, step, loss = known.groups()
-        if (seconds := int(moment)) - kept_at < _SKIM_SECONDS and seconds >= kept_at:
-            if step is not None:
-                steps.append(int(step))
-                losses.append(float(loss))
-            continue
-        kept_at = seconds
-        if steps:
-            gather()
-        whole.append(line)
+        if step is not None:
+            steps.append(int(step))
+            losses.append(float(loss))
+        elif not 0 <= (seconds := int(moment)) - kept_at < _SKIM_SECONDS:
+            kept_at = seconds
+            whole.append(line)
     gather()
     return events + from_lines(lines[-_KEPT_WHOLE:])
 

@@ -17,7 +17,7 @@ from textual.widgets import Static
 
 from tui_finetune.runs.state import RunState
 from tui_finetune.widgets.downsample import SMOOTHING, LossSeries, column_means, thin
-from tui_finetune.widgets.loss_plot import RGB, Curves, Palette, draw_curves
+from tui_finetune.widgets.loss_plot import RGB, Curves, Palette, draw_curves, without_steep_start
 from tui_finetune.widgets.progress import MUTED
 from tui_finetune.widgets.viewport import Viewport, extent
 
@@ -89,6 +89,7 @@ class LossChart(Vertical, can_focus=True):
         self._cursor: float | None = None
         self._dirty = True
         self._drawn_at = -MOVING_SECONDS
+        self._cut: float | None = None
 
     def compose(self) -> ComposeResult:
         yield Static("", id="chart-caption", markup=False)
@@ -223,8 +224,10 @@ class LossChart(Vertical, can_focus=True):
         if width == 0 or height == 0:
             return
         self._dirty, self._drawn_at = False, time.monotonic()
-        picture = draw_curves(self._curves(2 * width), self.view.window(), (width, height), self._palette(),
-                              log_scale=self.log_scale)  # fmt: skip
+        curves, self._cut = self._curves(2 * width), None
+        if not self.log_scale and not self.view.zoomed:
+            curves, self._cut = without_steep_start(curves)
+        picture = draw_curves(curves, self.view.window(), (width, height), self._palette(), log_scale=self.log_scale)
         self.query_one("#chart-plot", _Plot).show(picture)
         self.query_one("#chart-caption", Static).update(self._caption(width), layout=False)
 
@@ -269,7 +272,7 @@ class LossChart(Vertical, can_focus=True):
         """The legend; with the crosshair the values it is on. What doesn't fit is left out, the least important first."""
         short = width < 64
         parts = self._cursor_words(short=short) if self._cursor is not None else self._legend(short=short)
-        options = []
+        options = [f"↑ up to {self._cut:.1f}"] if self._cut is not None else []
         if self.log_scale:
             options.append("log scale")
         if self.smoothing != START_SMOOTHING:

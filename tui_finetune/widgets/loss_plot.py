@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from rich.text import Text
@@ -12,6 +12,12 @@ from tui_finetune.widgets.ticks import label_losses, label_steps, log_ticks, tic
 
 RGB = tuple[int, int, int]
 Points = tuple[list[float], list[float]]
+
+STEEP_SHARE, STEEP_POINTS = 0.2, 10
+"""The first part of the steps, and how many points must be beyond it to tell that it is steep."""
+
+STEEP_RATIO, STEEP_ROOM = 3.0, 1.25
+"""How many times as high as all beyond it that part must be, and the height of the axis then, in that of what is beyond."""
 
 SMALLEST = (16, 4)
 """Columns and rows below which there is nothing to see."""
@@ -46,6 +52,47 @@ class Curves:
     evaluation: Points = field(default_factory=lambda: ([], []))
     best: tuple[float, float] | None = None
     cursor: tuple[float, float | None] | None = None
+
+
+def without_steep_start(curves: Curves) -> tuple[Curves, float | None]:
+    """The curves without the height of their beginning, where that would press all the rest flat.
+
+    A model that meets new words begins with a loss ten times that of a minute later. Where the first part of the steps is
+    so much higher than the others, the axis is made for the others, and the curves come down into it from above. Nothing
+    later is cut, and no evaluation.
+
+    Returns:
+        The curves, and the highest value that was cut; None where nothing was.
+    """
+    training = [*zip(*curves.raw, strict=True), *zip(*curves.smoothed, strict=True)]
+    if not training:
+        return curves, None
+    first, last = min(x for x, _ in training), max(x for x, _ in training)
+    settled = [y for x, y in training if x >= first + STEEP_SHARE * (last - first)]
+    if len(settled) < STEEP_POINTS:
+        return curves, None
+    values = [*(y for _, y in training), *curves.evaluation[1]]
+    low, high, top = min(values), max(values), max(*settled, *curves.evaluation[1])
+    if high - low <= STEEP_RATIO * (top - low):
+        return curves, None
+    limit = low + STEEP_ROOM * (top - low)
+    cursor = curves.cursor
+    if cursor is not None and cursor[1] is not None and cursor[1] > limit:
+        cursor = (cursor[0], None)
+    cut = replace(curves, raw=_below(curves.raw, limit), smoothed=_below(curves.smoothed, limit), cursor=cursor)
+    return cut, high
+
+
+def _below(points: Points, limit: float) -> Points:
+    """A curve from where it comes below a limit; where it goes above again, it is cut off there."""
+    xs, ys = points
+    begin = next((n for n, y in enumerate(ys) if y <= limit), len(ys))
+    kept: Points = (list(xs[begin:]), [min(y, limit) for y in ys[begin:]])
+    if 0 < begin < len(ys):
+        share = (ys[begin - 1] - limit) / (ys[begin - 1] - ys[begin])
+        kept[0].insert(0, xs[begin - 1] + share * (xs[begin] - xs[begin - 1]))
+        kept[1].insert(0, limit)
+    return kept
 
 
 def draw_curves(
