@@ -77,6 +77,18 @@ def test_both_curves_share_the_step_axis_and_the_best_is_marked(tmp_path, monkey
     assert axes.get_xlabel() == "step"
 
 
+@pytest.mark.parametrize(("first", "scale"), [(11.0, "log"), (3.0, "linear"), (0.0, "linear")])
+def test_losses_that_fall_far_are_drawn_on_a_logarithmic_axis(tmp_path, monkeypatch, first, scale):
+    from matplotlib.figure import Figure
+
+    figures = []
+    monkeypatch.setattr(Figure, "savefig", lambda self, *a, **k: figures.append(self))
+    draw_losses(state_with([(1, first), (50, 0.4), (100, 0.3)], [(100, 0.3)]), tmp_path / "plot.png", "run")
+    (axes,) = figures[0].axes
+    assert axes.get_yscale() == scale
+    assert ("log" in axes.get_ylabel()) == (scale == "log")
+
+
 def test_the_card_names_model_data_settings_and_losses():
     config = RunConfig(model_name_or_path="PingVortex/VLM-1", dataset_name="stas/openwebtext-10k", learning_rate=3e-4)
     card = model_card("my-run", config, FULL, facts={"Training rows": 1200}, licence="mit")

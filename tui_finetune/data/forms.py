@@ -18,7 +18,7 @@ FORMS = (
     Form("text", "text, all of which is learnt", '{"text": "Once upon a time ..."}'),
     Form(
         "prompt-completion",
-        "a prompt and what follows it; also instruction and response, question and answer",
+        "a prompt and what follows it; also instruction and response, question and answer, or of two replies the chosen one",
         '{"prompt": "The capital of France is", "completion": " Paris."}',
     ),
     Form(

@@ -16,6 +16,9 @@ DPI = 150
 MARKERS_UP_TO = 60
 """With more points than this a line shows them better than marks do."""
 
+WIDE = 15.0
+"""The highest loss over the lowest, beyond which the axis is logarithmic: else a high beginning presses the rest flat."""
+
 
 def _finite(steps: Sequence[int], losses: Sequence[float]) -> tuple[list[int], list[float]]:
     pairs = [(s, v) for s, v in zip(steps, losses, strict=True) if isinstance(v, (int, float)) and math.isfinite(v)]
@@ -35,7 +38,7 @@ def draw_losses(state: RunState, path: Path, title: str) -> None:
     # No pyplot: it keeps figures in a global list, and belongs to the main thread.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
-    from matplotlib.ticker import MaxNLocator
+    from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
     figure = Figure(figsize=(8, 4.5), layout="constrained")
     FigureCanvasAgg(figure)
@@ -63,9 +66,16 @@ def draw_losses(state: RunState, path: Path, title: str) -> None:
     else:
         axes.text(0.5, 0.5, "no loss was logged", transform=axes.transAxes, ha="center", va="center", color="0.4")
         axes.set_yticks([])
+    unit, values = "nats per token", losses + eval_losses
+    if values and 0 < min(values) < max(values) / WIDE:
+        axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_minor_formatter(NullFormatter())
+        unit = "nats per token, log scale"
     axes.set_xlim(0, max([*steps, *eval_steps, 1]) * 1.02)
     axes.set_xlabel("step")
-    axes.set_ylabel("loss (nats per token)")
+    axes.set_ylabel(f"loss ({unit})")
     axes.set_title(title, loc="left", parse_math=False)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(True, color="0.9", linewidth=0.8)
