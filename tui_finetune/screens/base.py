@@ -61,7 +61,12 @@ class TabScreen(Screen[None]):
             self._catch_up()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        return not self._is_bare  # what its keys work on is not there yet
+        if self._is_bare:
+            return False  # what its keys work on is not there yet
+        if action in {"filter", "search"}:
+            # A key with priority, so that what is typed right behind it finds the field in focus; there it is typed.
+            return self.is_mounted and not (self.focused is not None and self.focused.check_consume_key("slash", "/"))
+        return True
 
     def body_mounted(self) -> None:
         """The screen's own widgets are there."""

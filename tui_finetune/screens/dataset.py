@@ -79,7 +79,8 @@ class DatasetScreen(TabScreen):
         "write is learnt. c chooses another form, and the columns; p jumps to a row with a problem."
     )
     BINDINGS = [
-        Binding("slash", "filter", "Filter", key_display="/", id="dataset.filter", tooltip="Type a part of a name, or a path"),
+        Binding("slash", "filter", "Filter", key_display="/", priority=True, id="dataset.filter",
+                tooltip="Type a part of a name, or a path"),
         Binding("n,right", "turn(1)", "Next row", key_display="n", show=False, id="dataset.next", tooltip="Show the next of the first rows"),
         Binding("b,left", "turn(-1)", "Row before", key_display="b", show=False, id="dataset.before",
                 tooltip="Show the row before"),

@@ -29,7 +29,8 @@ class ModelScreen(TabScreen):
         "machine. Enter chooses it, ● marks the one that is chosen."
     )
     BINDINGS = [
-        Binding("slash", "filter", "Filter", key_display="/", id="model.filter", tooltip="Type a part of a name, or a path"),
+        Binding("slash", "filter", "Filter", key_display="/", priority=True, id="model.filter",
+                tooltip="Type a part of a name, or a path"),
         Binding("ctrl+f", "search_hub", "Search hub", id="model.search", tooltip="Search the hub for what is typed"),
         Binding("f", "fetch_facts", "Fetch facts", show=False, id="model.fetch",
                 tooltip="Download the small files that say what a hub model is"),

@@ -60,7 +60,7 @@ class RunsScreen(TabScreen):
         Binding("r", "resume", "Resume", id="runs.resume", tooltip="Go on from its newest checkpoint"),
         Binding("c", "chat", "Chat", id="runs.chat", tooltip="Talk to its model"),
         Binding("d,delete", "delete", "Delete", show=False, id="runs.delete", tooltip="Delete its files, after asking"),
-        Binding("slash", "filter", "Filter", key_display="/", show=False, id="runs.filter",
+        Binding("slash", "filter", "Filter", key_display="/", show=False, priority=True, id="runs.filter",
                 tooltip="Only the runs whose name, model, data set or status has these words"),
         Binding("escape", "leave_filter", "All runs", show=False, id="runs.leave-filter", tooltip="Take the filter away"),
     ]  # fmt: skip
@@ -200,7 +200,7 @@ class RunsScreen(TabScreen):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action in {"resume", "chat", "delete"}:
             return self.is_mounted and self.selected is not None
-        return True
+        return super().check_action(action, parameters)
 
     def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:
         event.stop()

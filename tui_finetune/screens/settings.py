@@ -69,7 +69,7 @@ class SettingsScreen(TabScreen):
     CSS_PATH = "settings.tcss"
     AUTO_FOCUS = ""
     BINDINGS = [
-        Binding("slash", "search", "Find", key_display="/", id="settings.find",
+        Binding("slash", "search", "Find", key_display="/", priority=True, id="settings.find",
                 tooltip="Find a setting by its name, another tool's name for it, or what it is about"),
         Binding("v", "yaml", "YAML", show=False, id="settings.yaml",
                 tooltip="See the whole configuration as the YAML file that a run is made from"),
@@ -219,9 +219,9 @@ class SettingsScreen(TabScreen):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "end_search":
             return self.is_mounted and bool(self.query_one("#search").display)
-        if action in {"search", "yaml", "scroll_panel"}:
+        if action in {"yaml", "scroll_panel"}:
             return not isinstance(self.focused, Input)  # there, these keys are typed
-        return True
+        return super().check_action(action, parameters)
 
     @on(Input.Changed, "#search")
     def _searched(self, event: Input.Changed) -> None:
