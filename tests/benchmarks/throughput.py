@@ -35,20 +35,20 @@ def bare() -> None:
     from tui_finetune.models.loading import load_model, load_tokenizer
     from tui_finetune.resolution import resolve
     from tui_finetune.training.arguments import training_arguments
-    from tui_finetune.training.document_attention import use_document_attention
+    from tui_finetune.training.document_attention import attention_by_document
 
     config = resolve({"eval_strategy": "no", "save_strategy": "no"}, model_settings=model_settings("starter")).config
     tokenizer = load_tokenizer(config.model_name_or_path)
     data = prepare(open_dataset(config), config, tokenizer, config.max_length or 512)
     model = load_model(config.model_name_or_path, tokenizer=tokenizer)
-    use_document_attention(model)  # which has nothing to do with the app
     times: dict[int, float] = {}
 
     class Clock(TrainerCallback):
         def on_step_end(self, args, state, control, **kwargs):
             times[state.global_step] = time.monotonic()
 
-    with tempfile.TemporaryDirectory() as folder:
+    # By document as in the app: the attention is not what is compared.
+    with tempfile.TemporaryDirectory() as folder, attention_by_document():
         arguments = training_arguments(config, Path(folder), precision="fp32", evaluates=False)
         Trainer(
             model=model, args=arguments, train_dataset=data.train, data_collator=data.collator, callbacks=[Clock()],

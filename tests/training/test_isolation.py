@@ -17,7 +17,7 @@ from tui_finetune.data.collation import PackedCollator
 from tui_finetune.data.packing import pack
 from tui_finetune.data.tokenization import Tokens
 from tui_finetune.training import document_attention
-from tui_finetune.training.document_attention import find_spans, use_document_attention, use_plain_attention
+from tui_finetune.training.document_attention import attention_by_document, find_spans
 from tui_finetune.training.isolation import keeps_documents_apart
 
 VOCABULARY = 120
@@ -119,16 +119,60 @@ def test_attention_by_document_gives_the_same_logits_and_gradients(name: str, ta
 
     usual = gradients()
     assert not taken_apart
-    assert use_document_attention(model)
-    for ours, theirs in zip(gradients(), usual, strict=True):
-        assert torch.allclose(ours, theirs, rtol=1e-4, atol=1e-6)
+    with attention_by_document():
+        for ours, theirs in zip(gradients(), usual, strict=True):
+            assert torch.allclose(ours, theirs, rtol=1e-4, atol=1e-6)
     # Rows of several documents each; a window that is shorter than they are leaves them to the usual attention.
     assert len(taken_apart) == 2 if "sliding" not in name else len(taken_apart) < 2
     assert all(count > len(batch["input_ids"]) for count in taken_apart)
-    assert largest_difference(model) <= 1e-5
-    assert keeps_documents_apart(model, VOCABULARY)
-    use_plain_attention(model)
+    with attention_by_document():
+        assert largest_difference(model) <= 1e-5
+        assert keeps_documents_apart(model, VOCABULARY)
     assert all(torch.equal(*pair) for pair in zip(gradients(), usual, strict=True))
+
+
+def test_gradient_checkpointing_computes_the_same_by_document(taken_apart: list[int]) -> None:
+    model = model_of(APART["Llama"]()).train()
+    batch = packed_batch()
+
+    def gradients() -> list[torch.Tensor]:
+        model.zero_grad()
+        model(**batch, use_cache=False).loss.backward()
+        return [parameter.grad.clone() for parameter in model.parameters()]
+
+    with attention_by_document():
+        usual = gradients()
+        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        assert all(torch.equal(*pair) for pair in zip(gradients(), usual, strict=True))
+    assert len(taken_apart) == 2 + 4  # each layer anew
+
+
+@pytest.mark.skipif(not hasattr(transformers, "DeepseekV32Config"), reason="this transformers does not know it")
+def test_a_model_that_attends_to_few_tokens_still_does_so_by_document() -> None:
+    """DeepSeek V3.2 chooses the tokens that it looks at by the name of its attention."""
+    model = model_of(
+        transformers.DeepseekV32Config(
+            **{**USUAL, "num_key_value_heads": 4}, index_topk=4, q_lora_rank=16, kv_lora_rank=16, qk_rope_head_dim=8, qk_nope_head_dim=8, v_head_dim=8,
+            moe_intermediate_size=32, n_routed_experts=4, num_experts_per_tok=2, n_group=1, topk_group=1,
+            first_k_dense_replace=1, n_shared_experts=1, index_n_heads=2, index_head_dim=16,
+        )
+    )  # fmt: skip
+    batch = packed_batch()
+    with torch.no_grad():
+        usual = model(**batch, use_cache=False).logits
+        with attention_by_document():
+            assert torch.equal(model(**batch, use_cache=False).logits, usual)
+
+
+def test_generation_and_what_is_saved_know_nothing_of_it(tmp_path: Any) -> None:
+    model = model_of(APART["Llama"]())
+    prompts = torch.tensor([[0, 0, 5, 6], [7, 8, 9, 10]])
+    asked = {"input_ids": prompts, "attention_mask": (prompts > 0).long(), "max_new_tokens": 6, "do_sample": False}
+    usual = model.generate(**asked)
+    with attention_by_document():
+        assert torch.equal(model.generate(**asked), usual)
+        model.save_pretrained(tmp_path)
+    assert torch.equal(AutoModelForCausalLM.from_pretrained(tmp_path).generate(**asked), usual)
 
 
 @pytest.fixture

@@ -205,6 +205,8 @@ def test_a_steep_start_does_not_press_the_rest_flat() -> None:
         [3 - n / 50 for n in range(100)],  # falls evenly
         [2.0] * 100,  # level
         [1.0] * 60 + [50.0] + [1.0] * 39,  # a spike later on is what one wants to see
+        [1.0 - n / 1000 for n in range(9)] + [50.0] + [0.9 - n / 1000 for n in range(90)],  # and an early one
+        [9.0, 1.0, 50.0, 50.0] + [0.9 - n / 1000 for n in range(90)],
         [9.0, 1.0, 0.5],  # too few to tell
         [],
     ],

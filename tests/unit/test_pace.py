@@ -112,6 +112,44 @@ def test_a_long_log_of_a_resumed_run_skimmed_has_every_loss(tmp_path: Path) -> N
     assert skimmed.pace.active_seconds == pytest.approx(whole.pace.active_seconds)
 
 
+@pytest.mark.parametrize("after", [0, 600])
+def test_skimmed_or_not_a_run_in_a_long_evaluation_is_where_it_is(tmp_path: Path, after: int) -> None:
+    log = tmp_path / "events.jsonl"
+    clock = 1_750_000_000.0
+    with log.open("wb") as file:
+        file.write(to_line({"time": clock, "type": "status", "status": "starting"}))
+        for step in range(1, 1001):
+            clock += 1
+            file.write(to_line({"time": clock, "type": "progress", "phase": "training", "done": step, "total": 2000}))
+            if step % 10 == 0:
+                file.write(to_line({"time": clock, "type": "metrics", "step": step, "epoch": step / 9, "loss": 5 / step,
+                                    "learning_rate": step / 1e6, "num_tokens": 512 * step}))  # fmt: skip
+        file.write(to_line({"time": clock, "type": "phase", "phase": "evaluating"}))
+        for done in range(after):
+            clock = round(clock + 0.1, 1)
+            file.write(to_line({"time": clock, "type": "progress", "phase": "evaluating", "done": done, "total": 700}))
+            file.write(to_line({"time": clock, "type": "resources", "cpu_percent": 90.0}))
+    skimmed, whole = RunState(), RunState()
+    skimmed.apply_all(Follower(log).poll(skim=True))
+    whole.apply_all(read_events(log))
+    for name in ("steps", "losses", "latest", "step", "total_steps", "progress", "phase", "updated"):
+        assert getattr(skimmed, name) == getattr(whole, name), name
+    assert skimmed.pace.active_seconds == pytest.approx(whole.pace.active_seconds)
+
+
+def test_skimming_stumbles_over_no_line(tmp_path: Path) -> None:
+    log = tmp_path / "events.jsonl"
+    torn = [b'"loss":1.2.3,"x":1}', b'"loss":.,"x":1}', b'"loss":1.5,', b'"loss":1.5,"x":1}']
+    lines = [b'{"time":1,"type":"metrics","step":1,"epoch":0.1,' + rest for rest in torn]
+    lines.append(b'{"time":1,"type":"metrics","step":' + b"9" * 5000 + b',"epoch":0.1,"loss":1.5,"x":1}')
+    other = b'{"time":2,"type":"sample"}'
+    log.write_bytes(b"\n".join([*lines, *[other] * 200]) + b"\n")
+    state = RunState()
+    state.apply_all(Follower(log).poll(skim=True))
+    assert (state.steps, state.losses) == ([1], [1.5])
+    assert len(state.samples) == 200
+
+
 def test_lines_that_are_not_whole_are_left_out_of_a_log(tmp_path: Path) -> None:
     log = tmp_path / "events.jsonl"
     log.write_bytes(b'{"time":1,"type":"notice"}\n{"time":2,"ty\n[1]\n{"time":3,"type":"sample"}\n{"time":4')

@@ -6,6 +6,7 @@ import os
 import re
 import threading
 import time
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -100,9 +101,11 @@ class Follower:
 
 
 _SKIMMABLE = re.compile(
-    rb'\{"time":(\d+)[\d.]*,"type":"(?:progress"|resources"|metrics","step":(\d+),"epoch":[\d.]+,"loss":([\d.]+),)'
+    rb'\{"time":(\d{1,12})[\d.]*,"type":"(?:(progress","phase":"\w+|resources)"'
+    rb'|metrics","step":(\d{1,12}),"epoch":[\d.]+,"loss":(\d{1,12}(?:\.\d+)?),)'
 )
-"""The lines that a long log mostly consists of, as `make_event` writes them: when, and of a loss its step and value."""
+"""The lines that a long log mostly consists of, as `make_event` writes them: when, then what of whom, or a loss with its
+step."""
 
 _SKIM_SECONDS = 30
 """Of progress within so many seconds, one line is kept: enough to tell how long a run was at work."""
@@ -114,10 +117,12 @@ _KEPT_WHOLE = 200
 def _skimmed(lines: list[bytes]) -> list[Event]:
     """The events in lines, older losses gathered into `curve` events and most older progress left out.
 
-    Losses may change places with progress, which doesn't matter, but not with anything else.
+    Of what is left out between two other events the newest is kept. Losses may change places with progress, which doesn't
+    matter, but not with anything else.
     """
     events: list[Event] = []
     whole: list[bytes] = []
+    newest: dict[bytes, bytes] = {}
     steps: list[int] = []
     losses: list[float] = []
     kept_at = 0
@@ -125,20 +130,25 @@ def _skimmed(lines: list[bytes]) -> list[Event]:
     def gather() -> None:
         events.extend(from_lines(whole))
         if steps:
-            events.append({"type": "curve", "steps": steps.copy(), "losses": losses.copy()})
-        for gathered in (whole, steps, losses):
+            events.append({"type": "curve", "steps": steps[:-1], "losses": losses[:-1]})
+        left = sorted(from_lines(list(newest.values())), key=itemgetter("time"))
+        for earlier in left[:-1]:
+            del earlier["time"]  # the time that passed is told by those that stand above
+        events.extend(left)
+        for gathered in (whole, newest, steps, losses):
             gathered.clear()
 
     match = _SKIMMABLE.match
     for line in lines[:-_KEPT_WHOLE]:
         known = match(line)
-        if known is None:
-            if steps:
+        if known is None or line[-1:] != b"}":
+            if newest:
                 gather()
             whole.append(line)
             continue
-        moment, step, loss = known.groups()
-        if step is not None:
+        moment, kind, step, loss = known.groups(b"")
+        newest[kind] = line
+        if step:
             steps.append(int(step))
             losses.append(float(loss))
         elif not 0 <= (seconds := int(moment)) - kept_at < _SKIM_SECONDS:

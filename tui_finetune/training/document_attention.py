@@ -7,15 +7,13 @@ boundaries first, which gives the same numbers: what is masked is not computed.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import torch
-from transformers import AttentionInterface, AttentionMaskInterface
+from transformers import AttentionInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
-from transformers.masking_utils import sdpa_mask
-
-NAME = "sdpa_by_document"
-"""The attention's name among those of transformers."""
 
 _MOST_SPANS = 8
 """Documents shorter than a row divided by this are computed together with their neighbours, under a mask: many tiny
@@ -38,27 +36,17 @@ class Span(NamedTuple):
         return self.end - self.start
 
 
-def use_document_attention(model: Any) -> bool:
-    """Have a model attend by document, on masked rows, if it attends by `sdpa`.
+@contextmanager
+def attention_by_document() -> Iterator[None]:
+    """While open, whatever attends by `sdpa` attends by document where its mask is that of documents.
 
-    Returns:
-        Whether it does now. `use_plain_attention` takes it back.
+    It takes the place of transformers' own function and keeps its name, because some models look at the name.
     """
-    if model.config._attn_implementation != "sdpa":
-        return False
-    AttentionInterface.register(NAME, attend)
-    AttentionMaskInterface.register(NAME, sdpa_mask)
+    AttentionInterface.register("sdpa", attend)
     try:
-        model.set_attn_implementation(NAME)
-    except ValueError:
-        # A model with an attention of its own, which is not looked up by its name.
-        return False
-    return True
-
-
-def use_plain_attention(model: Any) -> None:
-    """Have a model attend by `sdpa` again."""
-    model.set_attn_implementation("sdpa")
+        yield
+    finally:
+        AttentionInterface.register("sdpa", sdpa_attention_forward)
 
 
 def attend(

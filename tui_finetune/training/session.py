@@ -8,7 +8,7 @@ import os
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -207,7 +207,7 @@ class TrainingSession:
                 resolve_max_length,
                 tokenizer_notices,
             )
-            from tui_finetune.training.document_attention import use_document_attention, use_plain_attention
+            from tui_finetune.training.document_attention import attention_by_document
             from tui_finetune.training.final import check_final_dir
             from tui_finetune.training.isolation import keeps_documents_apart
 
@@ -237,14 +237,16 @@ class TrainingSession:
                 report=report,
             )
         notices = [*tokenizer_notices(tokenizer), *data.notices]
+        attention: Callable[[], AbstractContextManager[None]] = nullcontext
         if data.packed:
             with self._phase("checking", "Checking that packed texts stay apart"):
                 vocabulary = model.config.get_text_config().vocab_size
                 apart = keeps_documents_apart(model, vocabulary)
                 # Elsewhere many small computations are no faster than one large one.
-                taken_apart = apart and best_device() == "cpu" and use_document_attention(model)
-                if taken_apart and not keeps_documents_apart(model, vocabulary):
-                    use_plain_attention(model)
+                if apart and best_device() == "cpu":
+                    with attention_by_document():
+                        if keeps_documents_apart(model, vocabulary):
+                            attention = attention_by_document
             if not apart:
                 notices.append(
                     ("This model can't keep packed texts apart, so rows are padded instead.", "set packing: false")
@@ -256,7 +258,8 @@ class TrainingSession:
         precision, notice = resolve_precision(config.precision, device_facts())
         for message, remedy in [*notices, *([notice] if notice else [])]:
             self.log.write("notice", level="warning", message=message, remedy=remedy)
-        return self._fit(model, tokenizer, data, precision, checkpoint, final_dir)
+        with attention():
+            return self._fit(model, tokenizer, data, precision, checkpoint, final_dir)
 
     def _fit(
         self, model: Any, tokenizer: Any, data: Any, precision: str, checkpoint: Path | None, final_dir: Path

@@ -16,6 +16,9 @@ Points = tuple[list[float], list[float]]
 STEEP_SHARE, STEEP_POINTS = 0.2, 10
 """The first part of the steps, and how many points must be beyond it to tell that it is steep."""
 
+STEEP_FIRST = 0.7
+"""The height of the first point, in that of the highest: a beginning is highest where it begins."""
+
 STEEP_RATIO, STEEP_ROOM = 3.0, 1.25
 """How many times as high as all beyond it that part must be, and the height of the axis then, in that of what is beyond."""
 
@@ -76,6 +79,10 @@ def without_steep_start(curves: Curves) -> tuple[Curves, float | None]:
     if high - low <= STEEP_RATIO * (top - low):
         return curves, None
     limit = low + STEEP_ROOM * (top - low)
+    main = curves.smoothed[1] or curves.raw[1]
+    down = next((n for n, y in enumerate(main) if y <= limit), len(main))
+    if main[0] - low < STEEP_FIRST * (high - low) or max(main[down:], default=high) > limit + (limit - low):
+        return curves, None  # that is no beginning but a peak
     cursor = curves.cursor
     if cursor is not None and cursor[1] is not None and cursor[1] > limit:
         cursor = (cursor[0], None)
