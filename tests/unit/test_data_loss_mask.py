@@ -146,6 +146,21 @@ def test_the_name_of_a_tool_may_be_said_again_where_it_answers() -> None:
     assert '<|start|>functions.weather to=assistant<|channel|>commentary<|message|>"{\\"degrees\\": 20}"<|end|>' in read
 
 
+def test_the_name_of_a_tool_twice_in_its_call_is_refused() -> None:
+    template = """\
+{%- for m in messages -%}
+{{ '<|im_start|>' + m.role + '\\n' + m.content }}
+{%- for c in m.tool_calls or [] -%}
+{{ '<call ' + c.function.name + '>' + c.function.arguments | tojson + '</call ' + c.function.name + '>' }}
+{%- endfor -%}
+{{ '<|im_end|>\\n' }}
+{%- endfor -%}
+{%- if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif -%}
+"""
+    with pytest.raises(Unfit, match="can't be followed"):
+        renderer(template).example(TOOL_TALK, None)
+
+
 @pytest.mark.parametrize("name", ["Llama 2", "Mistral", "Gemma", "Zephyr", "ChatML", None])
 def test_a_template_without_tools_gets_them_in_writing(name: str | None) -> None:
     tools = [{"type": "function", "function": {"name": "weather", "parameters": {}}}]

@@ -114,6 +114,10 @@ def test_c4_and_texts_of_wikis(tmp_path: Path) -> None:
          "rejected": [{"role": "assistant", "content": "bad"}]},
         {"chosen": [{"role": "user", "content": "Q"}, {"role": "assistant", "content": "good"}],
          "rejected": [{"role": "user", "content": "Q"}, {"role": "assistant", "content": "bad"}]},
+        # With the prompt in front once more, or the whole conversation.
+        {"prompt": "Q", "chosen": [{"role": "user", "content": "Q"}, {"role": "assistant", "content": "good"}],
+         "rejected": [{"role": "user", "content": "Q"}, {"role": "assistant", "content": "bad"}],
+         "messages": [{"role": "user", "content": "Q"}, {"role": "assistant", "content": "good"}]},
         {"chosen_messages": [{"role": "user", "content": "Q"}, {"role": "assistant", "content": "good"}],
          "rejected_messages": [{"role": "user", "content": "Q"}, {"role": "assistant", "content": "bad"}]},
     ],
@@ -125,7 +129,53 @@ def test_of_preferences_the_better_reply_is_learnt(tmp_path: Path, row: dict[str
     assert said(found) == ["good</s>"]
     assert "Q" in parts(found)[0][1]
     assert not any("bad" in text for _, text in parts(found))
-    assert [name.partition("_")[0] for name in found.unused] == ["rejected"]
+    assert {name.partition("_")[0] for name in found.unused} - {"prompt", "messages"} == {"rejected"}
+
+
+@pytest.mark.parametrize(
+    ("row", "learnt"),
+    [
+        ({"prompt": "Q", "response": "A", "chosen": 1, "rejected": 0}, "A</s>"),
+        ({"question": "Q", "answer": "A", "chosen": ["x"], "rejected": ["y"]}, "A</s>"),
+        ({"question": "Q", "answer": '{"from": "Paris", "to": "Rome"}'}, '{"from": "Paris", "to": "Rome"}</s>'),
+        ({"question": "Q", "answer": '{"role": "cook", "content": "Ann"}'}, '{"role": "cook", "content": "Ann"}</s>'),
+        ({"question": "Q", "answer": '[{"a": 1}]'}, '[{"a": 1}]</s>'),
+        ({"question": "Q", "answer": '{"a": ["x"]}'}, '{"a": ["x"]}</s>'),
+    ],
+)
+def test_answers_that_only_look_like_turns_or_preferences_are_learnt_as_they_are(
+    tmp_path: Path, row: dict[str, Any], learnt: str
+) -> None:
+    assert said(seen(lines(tmp_path / "odd.jsonl", row))) == [learnt]
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        ([{"type": "output_text", "text": "x"}], "x</s>"),
+        ([{"type": None, "text": "x"}, "y"], "xy</s>"),
+        ([{"type": "text", "text": None, "value": "x"}], "x</s>"),
+        ([{"type": ["text"], "text": "x"}], None),
+        ([{"type": "tool_call", "value": '{"name": "f", "arguments": {}}'}, {"type": "text", "text": "x"}], None),
+    ],
+)
+def test_parts_of_every_making(tmp_path: Path, content: Any, text: str | None) -> None:
+    good = [{"role": "user", "content": "Q"}, {"role": "assistant", "content": "A"}]
+    path = lines(
+        tmp_path / "p.jsonl", {"messages": good}, {"messages": [good[0], {"role": "assistant", "content": content}]}
+    )
+    found = seen(path)
+    assert [said(found, n) for n in range(len(found.examples))] == [["A</s>"], *([[text]] if text else [])]
+    assert text or any("more than text" in problem.message for problem in found.problems)
+
+
+def test_thoughts_and_calls_of_users_and_calls_of_no_shape_are_refused(tmp_path: Path) -> None:
+    reply = {"role": "assistant", "content": "A"}
+    thought = {"role": "user", "content": [{"type": "thinking", "thinking": "secret"}, {"type": "text", "text": "Q"}]}
+    shapeless = {"role": "assistant", "content": "A", "tool_calls": 5}
+    rows = [[{"role": "user", "content": "Q"}, reply], [thought, reply], [{"role": "user", "content": "Q"}, shapeless]]
+    found = seen(lines(tmp_path / "odd.jsonl", *({"messages": turns} for turns in rows)))
+    assert [problem.place.partition(", ")[2] for problem in found.problems if problem.row] == ["line 2", "line 3"]
 
 
 def test_parts_with_types_thoughts_calls_and_weights(tmp_path: Path) -> None:

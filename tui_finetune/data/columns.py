@@ -61,7 +61,7 @@ class Columns:
         if not self.kinds[name] - SCALARS and not self._may_be_json(name):
             return None
         for value in self.head(name):
-            turns = listed(value)
+            turns = turns_in(value)
             if not turns:
                 continue
             first = turns[0]
@@ -76,8 +76,7 @@ class Columns:
 
 
 def listed(value: Any) -> list[Any] | None:
-    """A list that is one, that is written as JSON, or that is a table of columns; a single turn as a list of it; None for
-    anything else."""
+    """A list that is one, that is written as JSON, or that is a table of columns; None for anything else."""
     if isinstance(value, str):
         try:
             value = json.loads(value)
@@ -86,9 +85,22 @@ def listed(value: Any) -> list[Any] | None:
     if isinstance(value, dict) and _is_table(value):
         # Older data sets keep a list of objects as an object of lists.
         return [dict(zip(value, items, strict=False)) for items in zip(*value.values(), strict=False)]
-    if isinstance(value, dict) and any(keys[0] in value for keys in TURN_KEYS):
-        return [value]
     return value if isinstance(value, list) else None
+
+
+def turns_in(value: Any) -> list[Any] | None:
+    """As `listed`, and a single turn, which may be written as JSON, as a list of it."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            return None
+    return [value] if is_turn(value) and not _is_table(value) else listed(value)
+
+
+def is_turn(value: Any) -> bool:
+    """Whether it is an object that says who speaks, and what is said."""
+    return isinstance(value, dict) and any(who in value and what in value for who, what in TURN_KEYS)
 
 
 def _is_table(value: dict[str, Any]) -> bool:

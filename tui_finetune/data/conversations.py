@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from tui_finetune.data.columns import TURN_KEYS, listed
+from tui_finetune.data.columns import TURN_KEYS, is_turn, listed, turns_in
 from tui_finetune.data.forms import Format
 
 Message = dict[str, Any]
@@ -25,6 +25,9 @@ ROLES = {
     "function_call": "call", "tool_call": "call",
 }  # fmt: skip
 """What data sets call those who speak. 'call' is an assistant's turn whose text is a call of a tool, as JSON."""
+
+
+MORE_THAN_TEXT = "a turn that is more than text"
 
 
 class Unfit(Exception):
@@ -102,11 +105,21 @@ def _instruction(row: Mapping[str, Any], part: Mapping[str, str]) -> list[Messag
 
 
 def _turns_or_text(value: Any, role: str, part: str) -> list[Message]:
-    if (turns := listed(value)) is not None and all(isinstance(turn, dict) for turn in turns):
+    turns = turns_in(value)
+    # A text in JSON is taken for turns only where it can't be meant as an answer.
+    if turns is not None and all(
+        _is_said(turn) if isinstance(value, str) else isinstance(turn, dict) for turn in turns
+    ):
         return messages_in(value)
     if (text := scalar(value)) is None or not text.strip():
         raise Unfit(f"no {part}")
     return [{"role": role, "content": text}]
+
+
+def _is_said(turn: Any) -> bool:
+    """Whether it is a turn of somebody known."""
+    who = next((turn[keys[0]] for keys in TURN_KEYS if keys[0] in turn), None) if is_turn(turn) else None
+    return isinstance(who, str) and who.strip().lower() in ROLES
 
 
 def messages_in(value: Any) -> list[Message]:
@@ -117,7 +130,7 @@ def messages_in(value: Any) -> list[Message]:
     """
     if value is None:
         raise Unfit("no turns")
-    turns = listed(value)
+    turns = turns_in(value)
     if turns is None:
         raise Unfit("turns that are no list")
     written = isinstance(value, str)
@@ -146,9 +159,13 @@ def _message(turn: Any) -> Message:
         calls = _calls_in(content)
         # A call that can't be told apart is what the assistant says, as it stands.
         return {"role": "assistant", "content": "" if calls else content, **({"tool_calls": calls} if calls else {})}
+    if role != "assistant" and (thoughts or calls):
+        raise Unfit(MORE_THAN_TEXT)
     message: Message = {"role": role, "content": content}
     if role == "assistant":
-        if calls := calls or [_call(call) for call in turn.get("tool_calls") or []]:
+        if not isinstance(more := turn.get("tool_calls") or [], list):
+            raise Unfit("tool calls that are no list")
+        if calls := calls + [_call(call) for call in more]:
             message["tool_calls"] = calls
             message["content"] = content or ""
         given = thoughts or turn.get("reasoning_content") or turn.get("reasoning") or turn.get("thinking")
@@ -172,15 +189,26 @@ def _content(value: Any) -> tuple[str | None, str, list[Message]]:
     thoughts: list[str] = []
     calls: list[Message] = []
     for part in value:
-        kind = part.get("type", "text") if isinstance(part, dict) else "text"
-        said = part.get("text", part.get("value", part.get(kind))) if isinstance(part, dict) else part
+        kind, said = _part(part)
         if kind == "tool_call" and (found := _calls_in(said if isinstance(said, str) else json.dumps(said))):
             calls += found
-        elif kind in {"text", "reasoning", "thinking"} and isinstance(said, str):
-            (texts if kind == "text" else thoughts).append(said)
+        elif kind in {"reasoning", "thinking"} and isinstance(said, str):
+            thoughts.append(said)
+        elif kind in {"text", "input_text", "output_text"} and isinstance(said, str) and not calls:
+            texts.append(said)
         else:
-            raise Unfit("a turn that is more than text")
+            raise Unfit(MORE_THAN_TEXT)
     return "".join(texts), "".join(thoughts), calls
+
+
+def _part(part: Any) -> tuple[str, Any]:
+    """The kind of a part of a turn, 'text' where it doesn't say, and what it says, whatever the key."""
+    if not isinstance(part, dict):
+        return "text", part
+    kind = part.get("type") or "text"
+    if not isinstance(kind, str):
+        raise Unfit(MORE_THAN_TEXT)
+    return kind, next((part[key] for key in ("text", "value", kind) if part.get(key) is not None), None)
 
 
 def _calls_in(text: str | None) -> list[Message]:

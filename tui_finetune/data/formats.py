@@ -7,7 +7,8 @@ from collections.abc import Set
 from typing import TYPE_CHECKING
 
 from tui_finetune.config import RunConfig
-from tui_finetune.data.columns import TURN_LISTS, Columns, columns_of
+from tui_finetune.data.columns import TURN_LISTS, Columns, columns_of, is_turn, turns_in
+from tui_finetune.data.conversations import ROLES
 from tui_finetune.data.forms import Format
 from tui_finetune.errors import UserError
 
@@ -97,21 +98,32 @@ def _preferred(columns: Columns, config: RunConfig) -> Format | None:
     chosen, rejected = columns.find(*CHOSEN), columns.find(*REJECTED)
     if chosen is None or rejected is None:
         return None
-    of_two = f"the better of two replies, '{chosen}', is learnt, '{rejected}' is not"
-    turns = _find_turns(columns, without={chosen, rejected})
-    prompt = turns[0] if turns else columns.find(*PROMPTS, *QUESTIONS)
-    if prompt is None:
-        keys = columns.turn_keys(chosen)
-        if keys is None:
-            return None
-        shape = _conversation(columns, config.model_copy(update={"dataset_messages_field": chosen}), "messages")
-    else:
+    if not all(columns.is_text(name) or _is_turns(columns, name) for name in (chosen, rejected)):
+        return None
+    prompt = None if _is_whole(columns, chosen) else columns.find(*PROMPTS)
+    if prompt is None and not _is_whole(columns, chosen):
+        turns = _find_turns(columns, without={chosen, rejected})
+        prompt = turns[0] if turns else columns.find(*QUESTIONS)
+    if prompt is not None and not columns.is_scalar(prompt) and not _is_turns(columns, prompt):
+        return None
+    if prompt is not None:
         fields = {"dataset_prompt_field": prompt, "dataset_completion_field": chosen}
         shape = _pair(columns, config.model_copy(update=fields), "prompt-completion")
-        # A prompt and the reply to it, which aren't meant to be joined as they stand.
         mapping = shape.mapping | _others(columns, {"system": ("system",)}, {prompt, chosen})
-        shape = Format(shape.name, shape.reason, mapping, turns=True)
-    return Format(shape.name, of_two, shape.mapping, shape.turns)
+    elif _is_turns(columns, chosen):
+        shape = _conversation(columns, config.model_copy(update={"dataset_messages_field": chosen}), "messages")
+        mapping = shape.mapping
+    else:
+        return None
+    # Not joined as they stand, whatever the names: a prompt and a reply to it.
+    reason = f"the better of two replies, '{chosen}', is learnt, '{rejected}' is not"
+    return Format(shape.name, reason, mapping, turns=True)
+
+
+def _is_whole(columns: Columns, name: str) -> bool:
+    """Whether a column holds whole conversations: turns of a user too, and not only the replies."""
+    turns = [turn for value in columns.head(name) for turn in turns_in(value) or [] if is_turn(turn)]
+    return any(ROLES.get(str(turn.get("role", turn.get("from"))).lower()) == "user" for turn in turns)
 
 
 # Conversations

@@ -163,6 +163,8 @@ class Renderer:
         given = self._render(messages[:number], marked.tools, prompt=True)
         bare = self._render(messages[:number], marked.tools)
         done = self._render(messages[: number + 1], marked.tools)
+        if any(done.count(mark(found[n])) > 1 for n in own):
+            raise Unfit(CHANGED)  # the name of a tool, twice in the call itself
         asked, after = _after_mark(given, skeleton, first), _after_mark(done, skeleton, last)
         if asked is None or after is None:
             raise Unfit(CHANGED)
