@@ -198,6 +198,23 @@ async def test_a_key_goes_to_the_row_with_a_problem(app: FinetuneApp, home: Path
         await until(pilot, lambda: "holes.jsonl, line 2" in shown(app))
 
 
+async def test_on_a_small_terminal_a_key_for_the_row_brings_it_into_view(
+    app: FinetuneApp, home: Path, until: Until
+) -> None:
+    rows = [{"text": "one"}, *({"text": None, f"column_{n}": n} for n in range(20)), {"text": "three"}]
+    (home / "holes.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await look_at(pilot, "holes", until)
+        await until(pilot, lambda: row(app))
+        head, about = app.screen.query_one("#row-head"), app.screen.query_one("#about")
+        assert not about.region.contains_region(head.region)  # the facts take all the room
+        await pilot.press("p")
+        await until(pilot, lambda: '"column_0": 0' in row(app) and about.region.contains_region(head.region))
+        about.scroll_home(animate=False)
+        await pilot.press("n")
+        await until(pilot, lambda: about.region.contains_region(head.region))
+
+
 async def test_choosing_other_data_lets_go_of_the_column_of_the_data_before(app: FinetuneApp, until: Until) -> None:
     app.choices = {"dataset_name": "./pairs.jsonl", "dataset_text_field": "second"}
     async with app.run_test(size=(100, 40)) as pilot:

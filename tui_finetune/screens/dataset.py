@@ -189,6 +189,7 @@ class DatasetScreen(TabScreen):
         self.finetune_app.choose(**{SETTING: item.key}, **how)
 
     def on_filter_list_looked(self, event: FilterList.Looked) -> None:
+        self.query_one("#about").remove_class("-at-row")
         self._look_again()
 
     # Looking into it
@@ -387,6 +388,7 @@ class DatasetScreen(TabScreen):
         self.query_one("#row-head", Static).update(head)
         self.query_one("#row", Static).update(printable(line) or "It can't be shown here.")
         self.query_one("#row-view", VerticalScroll).scroll_home(animate=False)
+        self._look_at_row()
 
     @staticmethod
     def _views(preview: Preview) -> list[str]:
@@ -408,6 +410,7 @@ class DatasetScreen(TabScreen):
             view = self._view if self._view in views else "text"
             self._view = views[(views.index(view) + 1) % len(views)]
             self._show_row()
+            self._look_at_row()
 
     def action_turn(self, by: int) -> None:
         """Show another of the first rows."""
@@ -415,10 +418,16 @@ class DatasetScreen(TabScreen):
         if preview is not None and preview.examples:
             self._row = min(max(self._row + by, 0), len(preview.examples) - 1)
             self._show_row()
+            self._look_at_row()
+
+    def _look_at_row(self) -> None:
+        """Scroll to the row where it is out of sight; nothing moves where all of it is in view."""
+        self.query_one("#about").add_class("-at-row")
+        self.call_after_refresh(lambda: self.query_one("#row-head").scroll_visible(animate=False, top=True))
 
     def on_resize(self) -> None:
-        # Where it is narrow not all of it fits: tab goes there, and the arrows scroll.
-        self.query_one("#about").can_focus = self.size.width < 80
+        # Where it is narrow or low not all of it fits: tab goes there, and the arrows scroll.
+        self.query_one("#about").can_focus = self.size.width < 80 or self.size.height < 30
         self.call_after_refresh(self._draw_lengths)
 
     def _draw_lengths(self) -> None:

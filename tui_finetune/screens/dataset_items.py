@@ -122,7 +122,7 @@ def items_for(text: str, chosen: str, shelf: Shelf, base: Path) -> list[Item]:
     if chosen not in known:
         items.insert(0, Item(chosen, chosen, "", CHOSEN_GROUP))
         known.add(chosen)
-    if text and text not in known and NAME.match(text):
+    if text and text not in known and NAME.match(text) and kind_of(Path(text)) is None:
         items.append(Item(text, text, "use as typed", HUB, kept=True))
     elif not text:
         items.append(Item("", "/ and a name, as org/name", "", HUB, enabled=False))

@@ -283,6 +283,7 @@ class FilterList(Vertical):
         event.stop()
         highlighted = self.query_one(ChoiceList).highlighted
         if highlighted is not None:
+            self.focus_list()  # what is done next is done with what was picked
             self._pick(highlighted)
 
     def on_key(self, event: events.Key) -> None:
