@@ -11,9 +11,11 @@ unfinished, it goes on.
 from __future__ import annotations
 
 import argparse
+import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -24,11 +26,12 @@ from tui_finetune.runs.state import RunState
 
 from . import card, measure
 from .corpus import tokenizer_texts, write_corpus, write_notes
-from .tokens import save_fresh
+from .tokens import save_fresh, tell_unseen_tokens_apart
 
 NOTES = 60_000
 DOCUMENTS = 80_000
 MORE_DOCUMENTS = 100_000
+STAGES = ("notes", "stories", "more-stories")
 VOCABULARY = 3072
 SEED = 0
 RECIPE = Path(__file__).parent
@@ -72,7 +75,9 @@ def finish(out: Path) -> None:
     folder = out / "starter"
     final = out / "more-stories" / "final"
     tokenizer = AutoTokenizer.from_pretrained(final)
-    AutoModelForCausalLM.from_pretrained(final, dtype=torch.float16).save_pretrained(folder)
+    model = AutoModelForCausalLM.from_pretrained(final, dtype=torch.float32)
+    tell_unseen_tokens_apart(model, tokenizer, _texts(out), SEED)
+    model.half().save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     shutil.copyfile(STARTER / "finetune-tui.yaml", folder / "finetune-tui.yaml")
     # Measured as it is shipped: half precision on disk, computed in full.
@@ -80,11 +85,18 @@ def finish(out: Path) -> None:
     fits = measure.fit(model, tokenizer)
     samples = measure.generate(model, tokenizer, [""] * 200, temperature=0.8, seed=SEED)
     parameters = sum(parameter.numel() for parameter in model.parameters())
-    runs = [card.run_facts(out / stage) for stage in ("notes", "stories", "more-stories")]
+    runs = [card.run_facts(out / stage) for stage in STAGES]
     documents = DOCUMENTS + MORE_DOCUMENTS
     text = card.starter_card(parameters, len(tokenizer), NOTES, documents, runs, fits, measure.writing(samples))
     (folder / "README.md").write_text(text, encoding="utf-8")
     print(text)
+
+
+def _texts(out: Path) -> Iterator[str]:
+    """All that the model has been trained on."""
+    for stage in STAGES:
+        with (out / f"{stage}.jsonl").open(encoding="utf-8") as lines:
+            yield from (json.loads(line)["text"] for line in lines)
 
 
 def main() -> None:

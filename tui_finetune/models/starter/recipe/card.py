@@ -85,9 +85,11 @@ before the first question.
 All text is drawn from a grammar made for it (`recipe/`). First {notes:,} notes, a few words long, from which it learns
 that what was mentioned comes again; then {documents:,} documents, most of them everyday stories, in plain text and as
 conversations in which a story is asked for or asked about, in two stages with a learning rate that falls to nothing.
-Together {steps:,} steps and {tokens / 1e6:.1f} million tokens,
-none of the documents seen twice, in {minutes:.0f} minutes on two CPU cores that had other work as well. The tokenizer has also
-seen tales of the sea and answers about fine-tuning; the model has not.
+Together {steps:,} steps and {tokens / 1e6:.1f} million tokens, none of the documents seen twice, in {minutes:.0f} minutes on
+two CPU cores that had other work as well.
+
+The tokenizer has also seen tales of the sea and answers about fine-tuning; the model has not. The tokens of their words,
+which training could only push away, were given embeddings of their own at the end.
 
 It was pretrained with finetune-tui itself, by `recipe/notes.yaml` and `recipe/config.yaml`. To make it again:
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import islice
 from pathlib import Path
 
 import torch
@@ -90,3 +91,34 @@ def save_fresh(texts: Iterable[str], folder: Path, vocabulary: int, seed: int) -
     tokenizer = train_tokenizer(texts, vocabulary)
     fresh_model(tokenizer, seed).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+
+
+UNSEEN_SHARE, UNSEEN_SPREAD = 0.6, 0.1
+"""Of the direction that the embeddings of unseen tokens have in common, how much is kept; and the standard deviation of
+what is their own, somewhat less than that of tokens that are used."""
+
+
+def tell_unseen_tokens_apart(
+    model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, texts: Iterable[str], seed: int
+) -> None:
+    """Give tokens that are in none of the texts embeddings of their own.
+
+    Training has taught the model one thing of them only, never to write them, and so has pushed all of them to the same
+    place, far out: fine-tuning on their words then begins with undoing that. Anew they still are unlikely, and each is
+    somewhere else.
+
+    Args:
+        model: with tied embeddings; changed in place.
+        tokenizer: its own.
+        texts: all that it was trained on.
+        seed: of the new embeddings.
+    """
+    seen = torch.zeros(len(tokenizer), dtype=torch.bool)
+    seen[[tokenizer.bos_token_id, tokenizer.eos_token_id]] = True
+    rest = iter(texts)
+    while batch := list(islice(rest, 1000)):
+        for ids in tokenizer(batch)["input_ids"]:
+            seen[ids] = True
+    weights = model.get_input_embeddings().weight.data
+    own = torch.randn(int((~seen).sum()), weights.shape[1], generator=torch.Generator().manual_seed(seed))
+    weights[~seen] = UNSEEN_SHARE * weights[~seen].mean(0) + UNSEEN_SPREAD * own
