@@ -169,6 +169,22 @@ def test_parts_of_every_making(tmp_path: Path, content: Any, text: str | None) -
     assert text or any("more than text" in problem.message for problem in found.problems)
 
 
+def test_calls_without_a_text_and_in_turns_of_their_own(tmp_path: Path) -> None:
+    function = {"name": "warmth", "arguments": {"city": "Rome"}}
+    asked = [{"role": "user", "content": "Q"}]
+    called = [{"role": "assistant", "tool_calls": [{"type": "function", "function": function}]}]
+    part = {"type": "tool_call", "value": json.dumps(function)}
+    thought = {"type": "reasoning", "value": "Look it up."}
+    for row in (
+        {"prompt": asked, "completion": called},
+        {"messages": [*asked, {"role": "function_call", "content": [thought, part]}]},
+    ):
+        found = seen(lines(tmp_path / "calls.jsonl", row), QWEN_3)
+        [call] = said(found)
+        assert '{"name": "warmth", "arguments": {"city": "Rome"}}' in call
+        assert ("Look it up." in call) == ("messages" in row)
+
+
 def test_thoughts_and_calls_of_users_and_calls_of_no_shape_are_refused(tmp_path: Path) -> None:
     reply = {"role": "assistant", "content": "A"}
     thought = {"role": "user", "content": [{"type": "thinking", "thinking": "secret"}, {"type": "text", "text": "Q"}]}

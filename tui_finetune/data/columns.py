@@ -75,13 +75,19 @@ class Columns:
         return self.is_text(name) and name.lower() in TURN_LISTS
 
 
+def _from_json(value: Any) -> Any:
+    """What a text in JSON says, None for other texts; anything else as it is."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError):
+        return None
+
+
 def listed(value: Any) -> list[Any] | None:
     """A list that is one, that is written as JSON, or that is a table of columns; None for anything else."""
-    if isinstance(value, str):
-        try:
-            value = json.loads(value)
-        except (ValueError, RecursionError):
-            return None
+    value = _from_json(value)
     if isinstance(value, dict) and _is_table(value):
         # Older data sets keep a list of objects as an object of lists.
         return [dict(zip(value, items, strict=False)) for items in zip(*value.values(), strict=False)]
@@ -90,17 +96,15 @@ def listed(value: Any) -> list[Any] | None:
 
 def turns_in(value: Any) -> list[Any] | None:
     """As `listed`, and a single turn, which may be written as JSON, as a list of it."""
-    if isinstance(value, str):
-        try:
-            value = json.loads(value)
-        except (ValueError, RecursionError):
-            return None
+    value = _from_json(value)
     return [value] if is_turn(value) and not _is_table(value) else listed(value)
 
 
 def is_turn(value: Any) -> bool:
-    """Whether it is an object that says who speaks, and what is said."""
-    return isinstance(value, dict) and any(who in value and what in value for who, what in TURN_KEYS)
+    """Whether it is an object that says who speaks, and what is said or which tools are called."""
+    return isinstance(value, dict) and any(
+        who in value and (what in value or "tool_calls" in value) for who, what in TURN_KEYS
+    )
 
 
 def _is_table(value: dict[str, Any]) -> bool:

@@ -156,9 +156,9 @@ def _message(turn: Any) -> Message:
         raise Unfit(f"an unknown role '{str(said)[:40]}'")
     content, thoughts, calls = _content(turn.get(keys[1]))
     if role == "call":
-        calls = _calls_in(content)
         # A call that can't be told apart is what the assistant says, as it stands.
-        return {"role": "assistant", "content": "" if calls else content, **({"tool_calls": calls} if calls else {})}
+        role, found = "assistant", _calls_in(content)
+        calls, content = calls + found, "" if found else content
     if role != "assistant" and (thoughts or calls):
         raise Unfit(MORE_THAN_TEXT)
     message: Message = {"role": role, "content": content}
