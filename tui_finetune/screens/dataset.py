@@ -52,8 +52,6 @@ OF_THE_LOOK = OF_THE_DATA | {
 }  # fmt: skip
 """Settings that change what is found out about it."""
 
-_VIEW_NAMES = {"text": "as text", "tokens": "as tokens", "packed": "packed"}
-
 PAUSE_SECONDS = 0.25
 """How long the cursor rests on a line before it is looked into."""
 
@@ -360,9 +358,12 @@ class DatasetScreen(TabScreen):
             head.append(f"  {packed_in_words(preview)}", "dim")
             content = packed_text(preview.packed_row, self._token_styles())
         keys = ["n b row"] if len(preview.examples) > 1 and view != "packed" else []
-        keys += [f"t {_VIEW_NAMES[after]}"] if len(views) > 1 else []
+        keys += [f"t {after}"] if len(views) > 1 else []
+        view_head = self.query_one("#row-head", Static)
+        while len(keys) > 1 and head.cell_len + 3 + len(", ".join(keys)) > (view_head.size.width or 80):
+            keys.pop(0)  # on one line, if it can be
         head.append("   " + ", ".join(keys), "dim")
-        self.query_one("#row-head", Static).update(head)
+        view_head.update(head)
         self.query_one("#row", Static).update(content)
         self.query_one("#row-view", VerticalScroll).scroll_home(animate=False)
 
