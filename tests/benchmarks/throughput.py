@@ -1,32 +1,44 @@
 """Training rate with the app open, against the same Trainer run bare.
 
-    python -m tests.benchmarks.throughput [RUNS]
+    python -m tests.benchmarks.throughput [TURNS] [SECONDS]
 
-The default plan (starter on sea-tales) is trained in turns by plain transformers.Trainer in a process of its own, and by
-the app on a pty of 120x36 whose output is read and thrown away. The rate is steps over seconds from the 10th step on, evaluations and
-saves left out: the median time of a step.
+The starter is trained on sea-tales, with the settings that suit it, by plain transformers.Trainer in a process of its own,
+and by the app on a pty of 120x36 whose output is read and thrown away. Both are there all the time and take turns: while
+one trains the other is stopped by the kernel. So whatever else the machine does slows both down alike, and each turn of
+the app is compared with those of the bare Trainer before and after it. Neither evaluates or saves.
 """
 
 from __future__ import annotations
 
-import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
 
 from tests.benchmarks.tables import print_ratios
-from tests.pty.terminal import Terminal, wait_for
+from tests.programs import wait_for
+from tests.pty.conftest import Machine
+from tui_finetune.models.catalog import starter_path
+from tui_finetune.resolution import MODEL_SETTINGS_FILE
+from tui_finetune.runs.log import read_events
 
-FIRST_STEP = 10
+ENDLESS = "eval_strategy: no\nsave_strategy: no\nmax_steps: 1000000\n"
+WARM_UP_STEPS = 20
+SETTLING_SECONDS = 1.0
+"""What is left out at the beginning of a turn: caches fill again, and the app draws its whole screen."""
+
+Mark = tuple[float, int]
+"""When so many steps were done, in Unix seconds."""
 
 
-def bare() -> None:
-    """Train with plain Trainer and print the time at the end of each step. Run in a process of its own."""
+def bare(name: str, path: str) -> None:
+    """Train a model with plain Trainer, for ever, and write the time of each step to a file. Run in a process of its own."""
     from transformers import Trainer, TrainerCallback
 
     from tui_finetune.data.preparation import prepare
@@ -37,15 +49,15 @@ def bare() -> None:
     from tui_finetune.training.arguments import training_arguments
     from tui_finetune.training.document_attention import attention_by_document
 
-    config = resolve({"eval_strategy": "no", "save_strategy": "no"}, model_settings=model_settings("starter")).config
+    config = resolve({"model": name}, model_settings=model_settings(name)).config
     tokenizer = load_tokenizer(config.model_name_or_path)
     data = prepare(open_dataset(config), config, tokenizer, config.max_length or 512)
     model = load_model(config.model_name_or_path, tokenizer=tokenizer)
-    times: dict[int, float] = {}
+    file = open(path, "w", buffering=1)  # noqa: SIM115 - as long as the process is there
 
     class Clock(TrainerCallback):
         def on_step_end(self, args, state, control, **kwargs):
-            times[state.global_step] = time.monotonic()
+            file.write(f"{time.time()} {state.global_step}\n")
 
     # By document as in the app: the attention is not what is compared.
     with tempfile.TemporaryDirectory() as folder, attention_by_document():
@@ -53,59 +65,92 @@ def bare() -> None:
         Trainer(
             model=model, args=arguments, train_dataset=data.train, data_collator=data.collator, callbacks=[Clock()],
         ).train()  # fmt: skip
-    print(json.dumps(times))
 
 
-def rate(times: dict[int, float]) -> float:
-    """Steps a second, from the median time of a step.
+class Contestant:
+    """One that trains in turns.
 
     Args:
-        times: when steps ended. The app's log leaves some out where steps are short: the time between two is shared.
+        processes: its processes; the last is the one that trains.
+        marks: gives all the steps it has done so far.
     """
-    known = [step for step in sorted(times) if step >= FIRST_STEP]
-    return 1 / median((times[b] - times[a]) / (b - a) for a, b in pairwise(known))
+
+    def __init__(self, processes: Sequence[int], marks: Callable[[], list[Mark]]) -> None:
+        self._processes = processes
+        self._marks = marks
+
+    def stop(self) -> None:
+        os.kill(self._processes[-1], signal.SIGSTOP)
+
+    def turn(self, seconds: float) -> float:
+        """Let it train so long; returns its steps a second."""
+        for process in self._processes:
+            os.kill(process, signal.SIGCONT)
+        began = time.time() + SETTLING_SECONDS
+        time.sleep(SETTLING_SECONDS + seconds)
+        self.stop()
+        marks = [mark for mark in self._marks() if mark[0] >= began]
+        (first, step), (last, end) = marks[0], marks[-1]
+        return (end - step) / (last - first)
 
 
-def run_bare() -> float:
-    code = "from tests.benchmarks.throughput import bare; bare()"
-    output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    return rate({int(step): moment for step, moment in json.loads(output.splitlines()[-1]).items()})
+def bare_trainer(machine: Machine) -> Contestant:
+    """Plain Trainer, warmed up and stopped."""
+    path = machine.folder / "steps"
+    code = f"from tests.benchmarks.throughput import bare; bare('tiny', {str(path)!r})"
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], env=machine.environment, cwd=machine.folder,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+
+    def marks() -> list[Mark]:
+        lines = path.read_text().splitlines() if path.exists() else []
+        return [(float(moment), int(step)) for moment, step in map(str.split, lines)]
+
+    wait_for(lambda: len(marks()) > WARM_UP_STEPS, "the bare Trainer does not train")
+    contestant = Contestant([process.pid], marks)
+    contestant.stop()
+    return contestant
 
 
-def events(folder: str) -> list[Path]:
-    """The event log of the run, once there is one."""
-    return list(Path(folder).glob("runs/*/events.jsonl"))
+def open_app(machine: Machine) -> Contestant:
+    """The app with a run that it has begun, warmed up and stopped."""
+    terminal = machine.training(columns=120, rows=36)
+    # The terminal is at the other end of a connection: its work must not take the training's cores.
+    terminal.emulates = False
 
+    def marks() -> list[Mark]:
+        return [
+            (float(event["time"]), int(event["done"]))
+            for event in read_events(machine.run.events_path)
+            if event["type"] == "progress" and event["phase"] == "training"
+        ]
 
-def run_app() -> float:
-    """Open the app on a pty, start the default plan, and take the times of the steps from its event log."""
-    with tempfile.TemporaryDirectory() as folder:
-        environment = {**os.environ, "TERM": "xterm-256color", "FINETUNE_TUI_STATE": f"{folder}/state",
-                       "PYTHONPATH": os.getcwd()}  # fmt: skip
-        command = [sys.executable, "-m", "tui_finetune"]
-        times: dict[int, float] = {}
-        with Terminal(command, environment=environment, folder=Path(folder), columns=120, rows=36) as terminal:
-            terminal.wait("starter")
-            # The terminal is at the other end of a connection: its work must not take the training's cores.
-            terminal.emulates = False
-            terminal.press("ctrl+r")
-            wait_for(lambda: any(b'"finished"' in path.read_bytes() for path in events(folder)), "it does not finish")
-            for line in events(folder)[0].read_text().splitlines():
-                event = json.loads(line)
-                if event["type"] == "progress" and event["phase"] == "training":
-                    times.setdefault(event["done"], event["time"])
-            terminal.press("ctrl+q")
-            terminal.status()
-    return rate(times)
+    wait_for(lambda: any(step > WARM_UP_STEPS for _, step in marks()), "the app does not train")
+    contestant = Contestant([terminal.process.pid, machine.trainer().pid], marks)
+    contestant.stop()
+    return contestant
 
 
 def main() -> None:
-    runs = int(sys.argv[1]) if len(sys.argv) > 1 else 5
-    measured: dict[str, list[float]] = {"bare Trainer": [], "app open": []}
-    for _ in range(runs):
-        measured["bare Trainer"].append(run_bare())
-        measured["app open"].append(run_app())
+    turns = int(sys.argv[1]) if len(sys.argv) > 1 else 20
+    seconds = float(sys.argv[2]) if len(sys.argv) > 2 else 4.0
+    with tempfile.TemporaryDirectory() as base:
+        machine = Machine(Path(base), starter_path())
+        machine.suit((starter_path() / MODEL_SETTINGS_FILE).read_text() + ENDLESS)
+        machine.environment.pop("OMP_NUM_THREADS")  # all cores, as users have it
+        try:
+            trainer, app = bare_trainer(machine), open_app(machine)
+            measured: dict[str, list[float]] = {"bare Trainer": [trainer.turn(seconds)], "app open": []}
+            for _ in range(turns):
+                measured["app open"].append(app.turn(seconds))
+                measured["bare Trainer"].append(trainer.turn(seconds))
+        finally:
+            machine.close()
     print_ratios("Training rate with the app open", measured, "bare Trainer", "steps/s", "at least 0.98")
+    around = [(before + after) / 2 for before, after in pairwise(measured["bare Trainer"])]
+    ratios = [rate / bare_rate for rate, bare_rate in zip(measured["app open"], around, strict=True)]
+    print(f"  Each turn against the two beside it: {median(ratios):.3f} (from {min(ratios):.3f} to {max(ratios):.3f})")
 
 
 if __name__ == "__main__":
