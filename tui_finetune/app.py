@@ -105,7 +105,6 @@ class FinetuneApp(RunningApp):
     def on_mount(self) -> None:
         self.begin_capture_print(self)
         self.set_interval(1.0 if over_ssh() else 0.25, self._poll_run)
-        self.set_interval(0.1, self._leave_if_over)
         if self._first_run is not None:
             self.watch_run(self._first_run)
 

@@ -168,6 +168,7 @@ class RunningApp(App[int]):
         return True
 
     def _poll_run(self) -> None:
+        self._leave_if_over()
         if self.watched is None:
             return
         before = self.watched.status
@@ -253,7 +254,7 @@ class RunningApp(App[int]):
         worker = event.worker
         if worker.group == "training" and self.training_over.is_set():
             self.training_here = False
-            self._poll_run()
+            self._poll_run()  # which also leaves, where that was waited for
         if event.state == WorkerState.ERROR and worker.error is not None:
             self._work_failed(worker)
 

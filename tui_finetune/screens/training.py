@@ -239,8 +239,8 @@ class TrainingScreen(TabScreen):
         """The time goes on also where nothing happens, and so does the log."""
         if self._watching is None or not self.is_current or self._watching is not self.finetune_app.watched:
             return
-        # A run that tells news is drawn with them, about as often.
-        if self._watching.status not in OVER and _clock() - self._drawn_at > 0.9 * TICK_SECONDS:
+        # A run that tells news is drawn with them, about as often: twice would cost twice.
+        if self._watching.status not in OVER and _clock() - self._drawn_at > 1.5 * TICK_SECONDS:
             self._show_numbers(self._watching.state)
             self.query_one(LossChart).draw_if_due()
             self.query_one(RunPanes).refresh_pane()

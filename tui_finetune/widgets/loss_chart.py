@@ -25,6 +25,9 @@ START_SMOOTHING = "medium"
 MOVING_SECONDS = 2.0
 """How often the chart is drawn while nothing but the training loss moves: drawing takes as long as all else on screen."""
 
+STILL_SECONDS = 10.0
+"""How often where the curve has not come a dot further since, as in a long run."""
+
 _LEFT_OF_CANVAS = 7
 """Columns that labels and axis of the losses usually take."""
 
@@ -88,7 +91,8 @@ class LossChart(Vertical, can_focus=True):
         self.evaluation = LossSeries()
         self._cursor: float | None = None
         self._dirty = True
-        self._drawn_at = -MOVING_SECONDS
+        self._drawn_at = -STILL_SECONDS
+        self._drawn_to = 0.0
         self._cut: float | None = None
 
     def compose(self) -> ComposeResult:
@@ -194,8 +198,7 @@ class LossChart(Vertical, can_focus=True):
             index = series.nearest(min(high, self.view.last))
         else:
             index = series.nearest(self._cursor)
-            dot = (high - low) / max(2 * (self._plot_size[0] - _LEFT_OF_CANVAS), 1)
-            further = series.nearest(self._cursor + direction * dot)
+            further = series.nearest(self._cursor + direction * self._dot)
             if index is not None and further is not None:
                 index = further if further != index else index + direction
         if index is None:
@@ -212,9 +215,16 @@ class LossChart(Vertical, can_focus=True):
         return size.width, size.height
 
     def draw_if_due(self) -> None:
-        """Draw what moved, unless it was drawn a moment ago."""
-        if time.monotonic() - self._drawn_at >= MOVING_SECONDS:
+        """Draw what moved, unless it was drawn a moment ago or would look the same."""
+        waited = time.monotonic() - self._drawn_at
+        if waited >= STILL_SECONDS or (waited >= MOVING_SECONDS and self.view.last - self._drawn_to >= self._dot):
             self.draw()
+
+    @property
+    def _dot(self) -> float:
+        """How many steps a dot is wide."""
+        low, high = self.view.window()
+        return (high - low) / max(2 * (self._plot_size[0] - _LEFT_OF_CANVAS), 1)
 
     def draw(self) -> None:
         """Draw if anything is new and the chart can be seen."""
@@ -223,7 +233,7 @@ class LossChart(Vertical, can_focus=True):
         width, height = self._plot_size
         if width == 0 or height == 0:
             return
-        self._dirty, self._drawn_at = False, time.monotonic()
+        self._dirty, self._drawn_at, self._drawn_to = False, time.monotonic(), self.view.last
         curves, self._cut = self._curves(2 * width), None
         if not self.log_scale and not self.view.zoomed:
             curves, self._cut = without_steep_start(curves)
