@@ -84,6 +84,8 @@ class FinetuneApp(RunningApp):
         run: RunDirectory | None = None,
         log_path: Path | None = None,
     ) -> None:
+        if run is not None:
+            self.DEFAULT_MODE = "training"  # type: ignore[misc] # which the next line reads; the Model screen takes time
         super().__init__(log_path)
         self.choices: dict[str, Any] = _canonical(choices) if choices else {}
         self.preset_name = preset or "default"
@@ -91,11 +93,12 @@ class FinetuneApp(RunningApp):
         self.plan: Plan | None = None
         self.plan_pending = False
         self.chat_target: str | None = None
-        self._first_run = run
         self._filter = ControlCharacterFilter()
         self.register_theme(DARK)
         self.register_theme(LIGHT)
         self.theme = DARK.name
+        if run is not None:
+            self.watch_run(run)
 
     # Start
 
@@ -105,8 +108,6 @@ class FinetuneApp(RunningApp):
     def on_mount(self) -> None:
         self.begin_capture_print(self)
         self.set_interval(1.0 if over_ssh() else 0.25, self._poll_run)
-        if self._first_run is not None:
-            self.watch_run(self._first_run)
 
     def on_ready(self) -> None:
         # Settings and the plan need imports that take their time: the first frame goes out before.

@@ -44,7 +44,7 @@ def _run(argv: list[str]) -> int:
         from tui_finetune.console.open_app import open_app
 
         return open_app()
-    parser = build_parser()
+    parser = build_parser(argv[0])
     if not argv[0].startswith("-") and argv[0] not in parser.commands:
         nearest = difflib.get_close_matches(argv[0], parser.commands, n=1, cutoff=0.5)
         remedy = f"did you mean `finetune-tui {nearest[0]}`?" if nearest else "`finetune-tui --help` lists the commands"
@@ -67,8 +67,13 @@ def _refuse(word: str, command: str | None) -> NoReturn:
     raise UserError(f"'{word}' is not understood", f"`finetune-tui {command or ''} --help`".replace("  ", " "))
 
 
-def build_parser() -> _Parser:
-    """The parser of all commands."""
+def build_parser(command: str | None = None) -> _Parser:
+    """The parser of all commands.
+
+    Args:
+        command: the one that is going to be parsed: only this one gets its flags for settings, which take time to make.
+            Left out, all do.
+    """
     from tui_finetune.console import handlers
 
     parser = _Parser(prog="finetune-tui", description=DESCRIPTION, allow_abbrev=False)
@@ -77,22 +82,26 @@ def build_parser() -> _Parser:
     parser.commands = commands.choices
 
     def add(name: str, help: str, handler: Any) -> argparse.ArgumentParser:  # noqa: A002
-        command = commands.add_parser(name, help=help, description=help, allow_abbrev=False)
-        command.set_defaults(handler=handler)
-        return command
+        added = commands.add_parser(name, help=help, description=help, allow_abbrev=False)
+        added.set_defaults(handler=handler)
+        return added
+
+    def add_settings(parser: argparse.ArgumentParser, *, presets: bool = True) -> None:
+        if command is None or parser is commands.choices.get(command):
+            _add_settings(parser, presets=presets)
 
     train = add("train", "Train without the app; with no arguments, the starter on a sample data set.", handlers.train)
     train.add_argument("config_file", nargs="?", metavar="CONFIG.yaml", help="settings, one `key: value` a line")
     train.add_argument("--json", action="store_true", help="write events to standard output, one JSON object a line")
     train.add_argument("--dry-run", action="store_true", help="check everything and stop")
-    _add_settings(train)
+    add_settings(train)
 
     resume = add(
         "resume", "Go on with a run from its newest checkpoint, also with more epochs or steps.", handlers.resume
     )
     _add_run(resume)
     resume.add_argument("--json", action="store_true", help="write events to standard output, one JSON object a line")
-    _add_settings(resume, presets=False)
+    add_settings(resume, presets=False)
 
     _add_run(add("attach", "Open the app on a run that is going elsewhere on this machine.", handlers.attach))
     _add_run(add("stop", "Ask a live run to save and end, and wait for it.", handlers.stop))
@@ -117,14 +126,14 @@ def build_parser() -> _Parser:
     preview = add("preview", "Show what a data set is and what will be learnt from it.", handlers.preview)
     preview.add_argument("dataset", metavar="DATASET", help="a sample, a file, a folder or a hub name")
     preview.add_argument("--json", action="store_true", help="as one JSON object")
-    _add_settings(preview)
+    add_settings(preview)
 
     estimate = add(
         "estimate", "Parameters, memory, steps, time and disk of a run, and whether it fits.", handlers.estimate
     )
     estimate.add_argument("config_file", nargs="?", metavar="CONFIG.yaml", help="settings, one `key: value` a line")
     estimate.add_argument("--json", action="store_true", help="as one JSON object")
-    _add_settings(estimate)
+    add_settings(estimate)
 
     doctor = add("doctor", "Check device, versions, cache, network and terminal.", handlers.doctor)
     doctor.add_argument("--json", action="store_true", help="as a JSON list")

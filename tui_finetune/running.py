@@ -141,6 +141,8 @@ class RunningApp(App[int]):
         self.watched = Watch(run, lambda: self._trains(run))
         self.watched.poll()
         self._stop_presses = 0
+        if not self.is_running:
+            return  # its first screen shows it
         if self.current_mode == "training":
             if (screen := self.tab_screen) is not None and screen.is_mounted:
                 screen.run_changed()

@@ -9,19 +9,22 @@ import time
 from argparse import Namespace
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tui_finetune.console.output import write_line
 from tui_finetune.errors import UserError
-from tui_finetune.resolution import Resolved, read_yaml, resolve
 from tui_finetune.runs import registry
 from tui_finetune.runs.directory import RunDirectory, new_run_path
+
+if TYPE_CHECKING:
+    from tui_finetune.resolution import Resolved
 
 
 def resolved_from(arguments: Namespace, **more: object) -> Resolved:
     """The configuration that a command's arguments amount to."""
     from tui_finetune.cli import given_settings
     from tui_finetune.models.catalog import model_settings
+    from tui_finetune.resolution import read_yaml, resolve
 
     flags = {**given_settings(arguments), **more}
     path = getattr(arguments, "config_file", None)

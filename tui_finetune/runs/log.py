@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 import threading
 import time
-from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 from tui_finetune.runs.events import Event, EventType, from_lines, make_event, to_line
+from tui_finetune.runs.skim import skimmed
 from tui_finetune.system.files import PRIVATE_FILE
 
 PROGRESS_INTERVAL = 0.1
@@ -84,9 +83,8 @@ class Follower:
         """The events since the last call, oldest first.
 
         A file that is not there yet gives nothing; a line that is not whole yet waits; a line that never got whole is
-        passed over. At most ``limit`` bytes are read at a time. With ``skim`` older training losses come many at a time,
-        as events of the type `curve` with lists `steps` and `losses`, and most older progress and readings of the device
-        are left out. A long log is read several times as fast.
+        passed over. At most ``limit`` bytes are read at a time. With ``skim`` a long log is read several times as fast, by
+        `skimmed`, which leaves out what newer events make pointless.
         """
         try:
             with self.path.open("rb") as file:
@@ -95,67 +93,11 @@ class Follower:
         except OSError:
             return []
         self._offset += len(data)
-        *lines, self._rest = (self._rest + data).split(b"\n")
-        lines = [line for line in lines if line]
-        return _skimmed(lines) if skim else from_lines(lines)
-
-
-_SKIMMABLE = re.compile(
-    rb'\{"time":(\d{1,12})[\d.]*,"type":"(?:(progress","phase":"\w+|resources)"'
-    rb'|metrics","step":(\d{1,12}),"epoch":[\d.]+,"loss":(\d{1,12}(?:\.\d+)?),)'
-)
-"""The lines that a long log mostly consists of, as `make_event` writes them: when, then what of whom, or a loss with its
-step."""
-
-_SKIM_SECONDS = 30
-"""Of progress within so many seconds, one line is kept: enough to tell how long a run was at work."""
-
-_KEPT_WHOLE = 200
-"""Newest lines that are all kept."""
-
-
-def _skimmed(lines: list[bytes]) -> list[Event]:
-    """The events in lines, older losses gathered into `curve` events and most older progress left out.
-
-    Of what is left out between two other events the newest is kept. Losses may change places with progress, which doesn't
-    matter, but not with anything else.
-    """
-    events: list[Event] = []
-    whole: list[bytes] = []
-    newest: dict[bytes, bytes] = {}
-    steps: list[int] = []
-    losses: list[float] = []
-    kept_at = 0
-
-    def gather() -> None:
-        events.extend(from_lines(whole))
-        if steps:
-            events.append({"type": "curve", "steps": steps[:-1], "losses": losses[:-1]})
-        left = sorted(from_lines(list(newest.values())), key=itemgetter("time"))
-        for earlier in left[:-1]:
-            del earlier["time"]  # the time that passed is told by those that stand above
-        events.extend(left)
-        for gathered in (whole, newest, steps, losses):
-            gathered.clear()
-
-    match = _SKIMMABLE.match
-    for line in lines[:-_KEPT_WHOLE]:
-        known = match(line)
-        if known is None or line[-1:] != b"}":
-            if newest:
-                gather()
-            whole.append(line)
-            continue
-        moment, kind, step, loss = known.groups(b"")
-        newest[kind] = line
-        if step:
-            steps.append(int(step))
-            losses.append(float(loss))
-        elif not 0 <= (seconds := int(moment)) - kept_at < _SKIM_SECONDS:
-            kept_at = seconds
-            whole.append(line)
-    gather()
-    return events + from_lines(lines[-_KEPT_WHOLE:])
+        data = self._rest + data if self._rest else data
+        end = data.rfind(b"\n") + 1
+        self._rest = data[end:]
+        whole = data[:end]
+        return skimmed(whole) if skim else from_lines([line for line in whole.split(b"\n") if line])
 
 
 def read_events(path: Path) -> list[Event]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
 from textual.binding import Binding
@@ -10,7 +11,6 @@ from textual.containers import Center, Horizontal, Middle, Vertical
 from textual.content import Content
 from textual.widgets import Static
 
-from tui_finetune.config import RunConfig
 from tui_finetune.errors import UserError
 from tui_finetune.runs.control import Action
 from tui_finetune.runs.ending import Ending, ending
@@ -30,6 +30,9 @@ from tui_finetune.widgets.run_heading import (
     preparation,
 )
 from tui_finetune.widgets.run_panes import RunPanes
+
+if TYPE_CHECKING:
+    from tui_finetune.config import RunConfig
 
 _ASKED: dict[str, str] = {
     "pause": "pausing after this step", "continue": "going on", "evaluate": "evaluating after this step",
@@ -142,8 +145,12 @@ class TrainingScreen(TabScreen):
     # What is shown
 
     def choices_changed(self) -> None:
+        if not self.finetune_app.is_settled:
+            return  # What is chosen, and the run's own settings, take imports: the run is shown before.
         resolved = self.finetune_app.resolved
         self.query_one("#nothing-text", Static).update(nothing_yet(resolved.config if resolved else None))
+        if self._watching is not None and self._config is None:
+            self.run_changed()
 
     def run_changed(self) -> None:
         super().run_changed()
@@ -153,13 +160,12 @@ class TrainingScreen(TabScreen):
         if watch is None:
             return
         if watch is not self._watching:
-            self._watching, self._asked, self._updated = watch, None, None
-            self._read_config(watch)
+            self._watching, self._asked, self._updated, self._config = watch, None, None, None
         state = watch.state
         self._drawn_at = _clock()
         if state.updated != self._updated:
             self._updated, self._news_at = state.updated, _clock()
-        if self._config is None and state.starts:
+        if self._config is None and self.finetune_app.is_settled:
             self._read_config(watch)
         if self._asked is not None and _answered(*self._asked, state):
             self._asked = None
@@ -203,7 +209,7 @@ class TrainingScreen(TabScreen):
         if points:
             chart.show_run(state)
         else:
-            words = preparation(state, self.query_one("#stage").size.width)
+            words = preparation(state, self.app.size.width)
             self.query_one("#preparation-text", Static).update(words)
 
     def _ending(self, watch: Watch) -> Ending | None:

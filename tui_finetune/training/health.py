@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from tui_finetune.config import RunConfig
 from tui_finetune.runs.state import RunState
+
+if TYPE_CHECKING:
+    from tui_finetune.config import RunConfig
 
 WINDOW = 10
 """Logged losses whose mean is compared with as many before."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
+from itertools import chain
+from operator import le
 
 SMOOTHING = {"off": 0.0, "light": 0.6, "medium": 0.85, "strong": 0.96}
 """How much of the mean so far each new point keeps, by name."""
@@ -55,10 +57,15 @@ class LossSeries:
             self._clear()
         elif len(steps) == taken:
             return False
-        for step, loss in zip(steps[self._taken :], losses[self._taken :], strict=True):
-            if isinstance(loss, (int, float)) and math.isfinite(loss) and (not self.xs or step >= self.xs[-1]):
-                self.xs.append(step)
-                self.ys.append(loss)
+        new_steps, new_losses = steps[self._taken :], losses[self._taken :]
+        if math.isfinite(sum(new_losses)) and all(map(le, chain(self.xs[-1:], new_steps), new_steps)):
+            self.xs += new_steps  # as nearly always: many at once
+            self.ys += new_losses
+        else:
+            for step, loss in zip(new_steps, new_losses, strict=True):
+                if math.isfinite(loss) and (not self.xs or step >= self.xs[-1]):
+                    self.xs.append(step)
+                    self.ys.append(loss)
         self._taken = len(steps)
         self._last_taken = (steps[-1], losses[-1]) if steps else None
         self._smooth()
@@ -72,11 +79,13 @@ class LossSeries:
 
     def _smooth(self) -> None:
         mean, mean_of_means = self._mean, self._mean_of_means
-        append, begin = self.smoothed.append, len(self.smoothed)
+        append, begin, weight, share = self.smoothed.append, len(self.smoothed), 0.0, 1.0
         for number, loss in enumerate(self.ys[begin:], begin):
-            weight = min(self.smoothing, number / (number + GROWING_POINTS))
-            mean = weight * mean + (1 - weight) * loss
-            mean_of_means = weight * mean_of_means + (1 - weight) * mean
+            if weight < self.smoothing:
+                weight = min(self.smoothing, number / (number + GROWING_POINTS))
+                share = 1 - weight
+            mean = weight * mean + share * loss
+            mean_of_means = weight * mean_of_means + share * mean
             append(2 * mean - mean_of_means)
         self._mean, self._mean_of_means = mean, mean_of_means
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from textual.content import Content
 from textual.widgets import Static
 
-from tui_finetune.config import RunConfig
 from tui_finetune.runs.state import RunState
 from tui_finetune.widgets.progress import MUTED, gauge
 from tui_finetune.words import duration, size
+
+if TYPE_CHECKING:
+    from tui_finetune.config import RunConfig
 
 Tone = Literal["", "better", "worse"]
 _STYLES: dict[Tone, str] = {"": MUTED, "better": "$success", "worse": "$error"}

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from textual.content import Content
 
-from tui_finetune.config import RunConfig
 from tui_finetune.runs.ending import Ending
 from tui_finetune.runs.events import PHASE_LABELS
 from tui_finetune.runs.state import RunState
 from tui_finetune.widgets.progress import MUTED, bar, percent
+
+if TYPE_CHECKING:
+    from tui_finetune.config import RunConfig
 
 MARKS = {
     "starting": ("●", "$accent"), "running": ("●", "$accent"), "paused": ("‖", "$warning"), "stopping": ("◌", "$warning"),
@@ -66,7 +70,12 @@ def phase_share(state: RunState) -> tuple[float | None, str]:
 
 
 def preparation(state: RunState, width: int) -> Content:
-    """What comes before the first point: each phase so far, ticked, and the current one with its bar."""
+    """What comes before the first point: each phase so far, ticked, and the current one with its bar.
+
+    Args:
+        state: the run.
+        width: of the screen, not of what has room beside it, which is only known once it is laid out.
+    """
     seen = state.preparation
     current = len(seen) - 1
     lines: list[Content] = []
@@ -82,7 +91,7 @@ def preparation(state: RunState, width: int) -> Content:
         lines.append(Content.assemble(("● ", "$accent"), ("Starting", "bold")))
     share, counts = phase_share(state)
     if share is not None:
-        room = max(min(width - 4, 48), 8)
+        room = max(min(width - 12, 40), 8)
         lines += [
             Content("  ").append(bar(share, room)),
             Content.assemble("  ", percent(share), (f"   {counts}", MUTED)),

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import ContentSwitcher, Static, Tab, Tabs
 
-from tui_finetune.config import RunConfig
 from tui_finetune.runs.directory import RunDirectory
 from tui_finetune.runs.events import Event
 from tui_finetune.runs.state import RunState
@@ -17,6 +17,9 @@ from tui_finetune.system.tail import tail_lines
 from tui_finetune.training.health import Finding, diagnose
 from tui_finetune.widgets.progress import MUTED
 from tui_finetune.words import duration, size
+
+if TYPE_CHECKING:
+    from tui_finetune.config import RunConfig
 
 SHOWN = 50
 """Samples, notices and checkpoints that are listed, the newest ones."""
