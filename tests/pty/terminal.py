@@ -27,6 +27,8 @@ KEYS = {
 # What the emulator does not know, and would draw: queries, and sequences with '<', '>' or '=' parameters.
 _UNKNOWN = re.compile(rb"\x1b\[[<>=][0-9;]*[a-zA-Z]|\x1b\[\?[0-9;]*\$p")
 _ALTERNATE = re.compile(rb"(\x1b\[\?1049[hl])")
+# A sequence that goes on in the next piece that is read.
+_UNFINISHED = re.compile(rb"\x1b(?:[\[\]P][^\x1b\x40-\x7e]*)?\Z")
 _MODES = re.compile(rb"\x1b\[\?([0-9;]+)([hl])")
 
 
@@ -102,6 +104,7 @@ class Terminal:
 
     def _read(self) -> None:
         master = self._master
+        rest = b""
         while True:
             self._reading.wait()
             try:
@@ -114,7 +117,11 @@ class Terminal:
                 self.raw += data
                 if not self.emulates:
                     continue
-                self._draw(data)
+                data = rest + data
+                unfinished = _UNFINISHED.search(data)
+                end = unfinished.start() if unfinished else len(data)
+                rest = data[end:]
+                self._draw(data[:end])
                 self._changed.notify_all()
 
     def _draw(self, data: bytes) -> None:
