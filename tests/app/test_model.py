@@ -216,10 +216,14 @@ async def test_a_hub_name_can_be_chosen_as_typed(online: None, until: Until) -> 
         assert app.choices["model_name_or_path"] == "Qwen/Qwen3-0.6B"
 
 
-async def test_keys_pressed_before_the_first_frame_is_complete_do_no_harm(until: Until) -> None:
+async def test_keys_pressed_before_the_first_frame_is_complete_do_no_harm(
+    until: Until, monkeypatch: pytest.MonkeyPatch
+) -> None:
     app = FinetuneApp()
+    monkeypatch.setattr(FinetuneApp, "on_ready", lambda self: None)  # what completes the frame comes below
     async with app.run_test() as pilot:
         await pilot.press("ctrl+f", "f", "2", "1")
+        await app._first_frame_drawn()
         await until(pilot, lambda: any("tale-teller" in line for line in listed(app)))
         assert app.screen.query("Footer")
 

@@ -117,11 +117,12 @@ class Machine:
     def processes(self) -> list[psutil.Process]:
         """The program's processes that are alive, also those in the background."""
         found = []
-        for process in psutil.process_iter():
+        for pid in psutil.pids():
             try:
+                process = psutil.Process(pid)
                 if process.environ().get(PROBE) == self.environment[PROBE] and process.status() != psutil.STATUS_ZOMBIE:
                     found.append(process)
-            except (psutil.Error, OSError):
+            except (psutil.Error, OSError, IndexError):  # the last where one ends while psutil reads its figures
                 continue
         return found
 

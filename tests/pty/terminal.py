@@ -17,7 +17,7 @@ from types import TracebackType
 
 import pyte
 
-from tests.programs import PATIENCE, wait_for
+from tests.programs import Patience, wait_for
 
 KEYS = {
     "enter": "\r", "escape": "\x1b", "tab": "\t", "backspace": "\x7f", "space": " ",
@@ -152,9 +152,9 @@ class Terminal:
             return bool(re.search(pattern, self._text())) != gone
 
         with self._changed:
-            end = time.monotonic() + PATIENCE
+            patience = Patience()
             while not fits():
-                if time.monotonic() > end or (self.process.poll() is not None and not self._changed.wait(1)):
+                if patience.is_over or (self.process.poll() is not None and not self._changed.wait(1)):
                     if fits():
                         break
                     state = "still" if gone else "no"
@@ -218,8 +218,8 @@ class Terminal:
 
     def status(self) -> int:
         """Wait for the program to end, and return its exit status, 128 + n for a signal."""
-        try:
-            status = self.process.wait(PATIENCE)
-        except subprocess.TimeoutExpired:
-            raise AssertionError(f"it does not end; the screen:\n{self.text()}") from None
+        patience = Patience()
+        while (status := self.process.poll()) is None:
+            assert not patience.is_over, f"it does not end; the screen:\n{self.text()}"
+            time.sleep(0.02)
         return 128 - status if status < 0 else status

@@ -36,6 +36,14 @@ def test_fault_24_every_screen_survives_any_size(machine: Machine) -> None:
     quit_app(terminal)
 
 
+def test_a_size_that_a_shell_has_exported_is_not_taken_for_the_terminals(machine: Machine) -> None:
+    terminal = machine.terminal(columns=100, rows=30, COLUMNS="40", LINES="10")
+    terminal.wait("1 Model(?s:.*)6 Runs(?s:.*)● starter(?s:.*)Quit")
+    terminal.resize(120, 36)
+    terminal.wait("all 1.8M weights")  # for which narrower screens have no room
+    quit_app(terminal)
+
+
 @pytest.mark.parametrize(
     "environment", [{"NO_COLOR": "1"}, {"TERM": "xterm", "COLORTERM": ""}], ids=["no colour", "16 colours"]
 )

@@ -25,7 +25,7 @@ def test_there_are_exactly_two_commands_for_a_fresh_machine():
     commands = re.findall(r"^    (python3 -m venv .*)$", README.read_text(), re.MULTILINE)
     assert len(commands) == 2
     assert commands[0].endswith("finetune-tui")
-    assert commands[1].endswith("pytest")
+    assert ".venv/bin/python -m pytest" in commands[1]
 
 
 def test_pictures_are_there():

@@ -30,6 +30,9 @@ def open_app(run: RunDirectory | None = None) -> int:
     """Open the app, on a run if one is given, and return the exit status."""
     if not is_terminal() or (os.environ.get("TERM") or "dumb") == "dumb":
         raise UserError("the app needs a terminal", "without one, use `finetune-tui train` (see its --help)")
+    for name in ("COLUMNS", "LINES"):
+        # Exported by a shell they would be taken for the terminal's size, which changes.
+        os.environ.pop(name, None)
     if over_ssh():
         # Animations cost bytes and show nothing over a slow line.
         os.environ.setdefault("TEXTUAL_ANIMATIONS", "none")

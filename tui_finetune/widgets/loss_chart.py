@@ -280,8 +280,6 @@ class LossChart(Vertical, can_focus=True):
 
     def _caption(self, width: int) -> Content:
         """The legend; with the crosshair the values it is on. What doesn't fit is left out, the least important first."""
-        short = width < 64
-        parts = self._cursor_words(short=short) if self._cursor is not None else self._legend(short=short)
         options = [f"↑ up to {self._cut:.1f}"] if self._cut is not None else []
         if self.log_scale:
             options.append("log scale")
@@ -291,6 +289,15 @@ class LossChart(Vertical, can_focus=True):
             tail = ", newest" if self.view.follows else ""
             options.append(f"zoom {self.view.magnification:.1f}×{tail}")
         right = Content.styled(" · ".join(options), MUTED)
+        short = width < 64
+        if self._cursor is not None:
+            parts = self._cursor_words(short=short)
+        else:
+            parts = self._legend(short=short)
+            # All but how the loss as logged is drawn, which shows by itself, is rather shortened than left out.
+            needed = sum(part.cell_length + 3 for part in parts[:3]) - 3 + bool(right) + right.cell_length
+            if needed > width:
+                parts = self._legend(short=True)
         if self._cursor is not None and sum(p.cell_length + 3 for p in parts[:3]) + right.cell_length > width:
             right = Content("")
         while len(parts) > 1 and sum(p.cell_length + 3 for p in parts) - 3 + bool(right) + right.cell_length > width:
