@@ -154,3 +154,17 @@ def test_lines_that_are_not_whole_are_left_out_of_a_log(tmp_path: Path) -> None:
     log = tmp_path / "events.jsonl"
     log.write_bytes(b'{"time":1,"type":"notice"}\n{"time":2,"ty\n[1]\n{"time":3,"type":"sample"}\n{"time":4')
     assert [event["time"] for event in Follower(log).poll()] == [1, 3]
+
+
+def test_a_log_longer_than_what_is_read_at_a_time_is_taken_in_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake = half_way(tmp_path / "long-1")
+    poll = Follower.poll
+    monkeypatch.setattr(Follower, "poll", lambda follower, limit=2000, **options: poll(follower, limit, **options))
+    watch = Watch(fake.run)
+    watch.poll()
+    whole = RunState()
+    assert whole.apply_all(read_events(fake.run.events_path)) > 50
+    assert (watch.state.step, watch.state.losses) == (whole.step, whole.losses)
+    assert watch.poll() == []

@@ -35,10 +35,15 @@ class Watch:
         self._checked = -LIVE_CHECK_INTERVAL
 
     def poll(self) -> list[Event]:
-        """Take in what is new, and return it; the first time without what newer events make pointless."""
+        """Take in what is new, and return it; the first time all there is, without what newer events make pointless."""
         events = self._follower.poll(skim=not self._polled)
-        self._polled = self._polled or bool(events)
         self.state.apply_all(events)
+        if not self._polled:
+            # A log may be longer than what is read at a time.
+            while more := self._follower.poll(skim=True):
+                self.state.apply_all(more)
+                events += more
+        self._polled = self._polled or bool(events)
         return events
 
     @property
