@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import re
@@ -121,7 +122,8 @@ class Terminal:
                 unfinished = _UNFINISHED.search(data)
                 end = unfinished.start() if unfinished else len(data)
                 rest = data[end:]
-                self._draw(data[:end])
+                with contextlib.suppress(TypeError):  # pyte's, where a program was killed within a sequence
+                    self._draw(data[:end])
                 self._changed.notify_all()
 
     def _draw(self, data: bytes) -> None:
