@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -114,6 +115,7 @@ class FinetuneApp(RunningApp):
         self.call_after_refresh(self._first_frame_drawn)
 
     async def _first_frame_drawn(self) -> None:
+        gc.enable()
         if (screen := self.tab_screen) is not None and not self.is_settled:
             await screen.complete()
         self._changed()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import threading
@@ -52,6 +53,7 @@ def _log_path() -> Path | None:
 def _run_app(front: Front, run: RunDirectory | None) -> int:
     from tui_finetune.system.output import keep_terminal, output_to
 
+    gc.disable()  # what is imported now stays; the app turns it on again behind its first frame
     keep_freed_memory()
     duplicates = keep_terminal()
     log_path = _log_path()
