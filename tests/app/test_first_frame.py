@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
+from collections.abc import Awaitable, Callable
 from pathlib import Path
+
+from tui_finetune.app import FinetuneApp
 
 LATER = ("torch", "transformers", "datasets", "pydantic", "yaml", "huggingface_hub", "plotext", "numpy")
 CODE = """
@@ -22,3 +26,12 @@ def test_opening_the_app_imports_nothing_that_the_first_frame_can_do_without() -
     loaded = set(done.stdout.split())
     assert "textual.app" in loaded
     assert not loaded & set(LATER)
+
+
+async def test_garbage_is_collected_again_behind_the_first_frame(until: Callable[..., Awaitable[None]]) -> None:
+    gc.disable()  # as `open_app` does
+    try:
+        async with FinetuneApp().run_test() as pilot:
+            await until(pilot, gc.isenabled)
+    finally:
+        gc.enable()
