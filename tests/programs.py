@@ -25,25 +25,6 @@ PATIENCE = 180.0
 """Seconds that anything is waited for. Only a failing test waits that long."""
 
 
-class Patience:
-    """What is left of the time that something is waited for. Asked again and again, it says whether that is used up.
-
-    Time between two questions counts for a second at most: a virtual machine may stand still for minutes, and whatever
-    is waited for has stood still with it.
-    """
-
-    def __init__(self) -> None:
-        self._left = PATIENCE
-        self._asked = time.monotonic()
-
-    @property
-    def is_over(self) -> bool:
-        now = time.monotonic()
-        self._left -= min(now - self._asked, 1.0)
-        self._asked = now
-        return self._left <= 0
-
-
 @dataclass
 class Done:
     """A command that has ended; a status above 128 is that of a signal."""
@@ -118,11 +99,10 @@ class Programs:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(json.dumps(request).encode() + b"\n")
-        patience = Patience()
-        while not select.select([self._process.stdout], [], [], 0.5)[0]:
-            if patience.is_over:
-                os.kill(request.get("wait", self._process.pid), signal.SIGKILL)
-                raise AssertionError(f"no answer to {request}")
+        ready, _, _ = select.select([self._process.stdout], [], [], PATIENCE)
+        if not ready:
+            os.kill(request.get("wait", self._process.pid), signal.SIGKILL)
+            raise AssertionError(f"no answer to {request}")
         return json.loads(self._process.stdout.readline())
 
     def start(
@@ -152,9 +132,9 @@ class Programs:
 
 def wait_for(condition: Callable[[], Any], otherwise: str) -> Any:
     """Wait until the condition gives something true, and return it."""
-    patience = Patience()
+    end = time.monotonic() + PATIENCE
     while not (value := condition()):
-        assert not patience.is_over, otherwise
+        assert time.monotonic() < end, otherwise
         time.sleep(0.02)
     return value
 

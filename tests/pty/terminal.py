@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import os
 import re
+import select
 import signal
 import struct
 import subprocess
@@ -18,7 +18,7 @@ from types import TracebackType
 
 import pyte
 
-from tests.programs import Patience, wait_for
+from tests.programs import PATIENCE, wait_for
 
 KEYS = {
     "enter": "\r", "escape": "\x1b", "tab": "\t", "backspace": "\x7f", "space": " ",
@@ -85,6 +85,7 @@ class Terminal:
             command, stdin=slave, stdout=slave, stderr=slave, cwd=folder, env=dict(environment),
             start_new_session=True, preexec_fn=own_terminal,  # noqa: PLW1509 - one system call, no lock
         )  # fmt: skip
+        self._waking, self._wake = os.pipe()
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()
 
@@ -94,12 +95,12 @@ class Terminal:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._reading.set()
         if self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
         self.hang_up()
-        os.close(self._slave)
+        for descriptor in (self._slave, self._waking, self._wake):
+            os.close(descriptor)
 
     # What the program shows
 
@@ -108,6 +109,11 @@ class Terminal:
         rest = b""
         while True:
             self._reading.wait()
+            ready, _, _ = select.select([master, self._waking], [], [])
+            if self._waking in ready:
+                return
+            if not self._reading.is_set():
+                continue
             try:
                 data = os.read(master, 1 << 16)
             except OSError:
@@ -122,8 +128,7 @@ class Terminal:
                 unfinished = _UNFINISHED.search(data)
                 end = unfinished.start() if unfinished else len(data)
                 rest = data[end:]
-                with contextlib.suppress(TypeError):  # pyte's, where a program was killed within a sequence
-                    self._draw(data[:end])
+                self._draw(data[:end])
                 self._changed.notify_all()
 
     def _draw(self, data: bytes) -> None:
@@ -154,9 +159,9 @@ class Terminal:
             return bool(re.search(pattern, self._text())) != gone
 
         with self._changed:
-            patience = Patience()
+            end = time.monotonic() + PATIENCE
             while not fits():
-                if patience.is_over or (self.process.poll() is not None and not self._changed.wait(1)):
+                if time.monotonic() > end or (self.process.poll() is not None and not self._changed.wait(1)):
                     if fits():
                         break
                     state = "still" if gone else "no"
@@ -213,6 +218,10 @@ class Terminal:
     def hang_up(self) -> None:
         """Close the terminal, as a connection that breaks."""
         if self._master >= 0:
+            # The reader ends first: the next terminal may get the same descriptor, and the reader its bytes.
+            os.write(self._wake, b"\0")
+            self._reading.set()
+            self._thread.join()
             os.close(self._master)
             self._master = -1
 
@@ -220,8 +229,8 @@ class Terminal:
 
     def status(self) -> int:
         """Wait for the program to end, and return its exit status, 128 + n for a signal."""
-        patience = Patience()
-        while (status := self.process.poll()) is None:
-            assert not patience.is_over, f"it does not end; the screen:\n{self.text()}"
-            time.sleep(0.02)
+        try:
+            status = self.process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"it does not end; the screen:\n{self.text()}") from None
         return 128 - status if status < 0 else status
