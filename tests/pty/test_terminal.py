@@ -19,7 +19,7 @@ def test_a_terminal_takes_no_byte_of_the_next_one(tmp_path: Path) -> None:
             terminal.wait("x")
         code = f"print(*(f'line {{n}}' for n in range({len(LINES)})), sep='\\n')"
         with Terminal([sys.executable, "-c", code], environment=os.environ, folder=tmp_path) as terminal:
-            wait_for(lambda: LINES[-1].encode() in terminal.raw, "a part of it is missing")  # noqa: B023 - asked at once
+            wait_for(lambda: LINES[-1].encode() in terminal.raw, "a part of it is missing")
             assert bytes(terminal.raw).decode().split() == " ".join(LINES).split()
 
 

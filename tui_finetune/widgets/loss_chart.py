@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 
 from rich.text import Text
@@ -91,7 +92,7 @@ class LossChart(Vertical, can_focus=True):
         self.evaluation = LossSeries()
         self._cursor: float | None = None
         self._dirty = True
-        self._drawn_at = -STILL_SECONDS
+        self._drawn_at = -math.inf
         self._drawn_to = 0.0
         self._cut: float | None = None
 
@@ -217,7 +218,8 @@ class LossChart(Vertical, can_focus=True):
     def draw_if_due(self) -> None:
         """Draw what moved, unless it was drawn a moment ago or would look the same."""
         waited = time.monotonic() - self._drawn_at
-        if waited >= STILL_SECONDS or (waited >= MOVING_SECONDS and self.view.last - self._drawn_to >= self._dot):
+        moved = abs(self.view.last - self._drawn_to)  # back, where the run was resumed from an earlier step
+        if waited >= STILL_SECONDS or (waited >= MOVING_SECONDS and moved >= self._dot):
             self.draw()
 
     @property
