@@ -93,9 +93,14 @@ class Hub:
         """Run Python code in a process that uses this hub."""
         home.mkdir(parents=True, exist_ok=True)
         return subprocess.run(
-            [sys.executable, "-c", code], env=self.environment(home, **more), cwd=home, timeout=timeout,
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
+            [sys.executable, "-c", code],
+            env=self.environment(home, **more),
+            cwd=home,
+            timeout=timeout,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
 
 
 def _files(folder: Path) -> list[Path]:
@@ -137,14 +142,24 @@ def _tree(folder: Path, below: str, *, recursive: bool) -> list[dict[str, Any]]:
 def _info(kind: str, name: str, folder: Path) -> dict[str, Any]:
     commit = commit_of(folder)
     return {
-        "_id": commit[:24], "id": name, "modelId": name, "author": name.split("/")[0], "sha": commit, "private": False,
-        "gated": False, "disabled": False, "downloads": 5, "likes": 1, "tags": ["text-generation"],
-        "pipeline_tag": "text-generation", "lastModified": "2025-01-01T00:00:00.000Z",
+        "_id": commit[:24],
+        "id": name,
+        "modelId": name,
+        "author": name.split("/")[0],
+        "sha": commit,
+        "private": False,
+        "gated": False,
+        "disabled": False,
+        "downloads": 5,
+        "likes": 1,
+        "tags": ["text-generation"],
+        "pipeline_tag": "text-generation",
+        "lastModified": "2025-01-01T00:00:00.000Z",
         "createdAt": "2025-01-01T00:00:00.000Z",
         "siblings": [
             {"rfilename": path.relative_to(folder).as_posix(), "size": path.stat().st_size} for path in _files(folder)
         ],
-    }  # fmt: skip
+    }
 
 
 def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
@@ -190,8 +205,11 @@ def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
                 hub.closing.wait(hub.delay)
                 return False
             faults = {
-                "missing": (404, "RepoNotFound"), "login": (401, ""), "gated": (403, "GatedRepo"), "broken": (500, ""),
-            }  # fmt: skip
+                "missing": (404, "RepoNotFound"),
+                "login": (401, ""),
+                "gated": (403, "GatedRepo"),
+                "broken": (500, ""),
+            }
             if hub.fault in faults:
                 status, code = faults[hub.fault]
                 self._error(status, code, hub.fault)

@@ -78,16 +78,26 @@ class Programs:
             if not name.startswith(("HF_", "FINETUNE_TUI", "SSH_", "NO_COLOR"))
         }
         self._environment = kept | {
-            "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1", "HF_HOME": str(base / "hub"), "OMP_NUM_THREADS": "1",
-            "TOKENIZERS_PARALLELISM": "false", "HOME": str(base / "home"), "PYTHONUTF8": "0", "LC_ALL": "C.UTF-8",
-        }  # fmt: skip
+            "PYTHONPATH": str(ROOT),
+            "HF_HUB_OFFLINE": "1",
+            "HF_HOME": str(base / "hub"),
+            "OMP_NUM_THREADS": "1",
+            "TOKENIZERS_PARALLELISM": "false",
+            "HOME": str(base / "home"),
+            "PYTHONUTF8": "0",
+            "LC_ALL": "C.UTF-8",
+        }
 
     def __enter__(self) -> Programs:
         (self._base / "home").mkdir(parents=True)
         self._process = subprocess.Popen(
-            [sys.executable, "-c", "from tests.programs import serve; serve()"], cwd=self._base, env=self._environment,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0,
-        )  # fmt: skip
+            [sys.executable, "-c", "from tests.programs import serve; serve()"],
+            cwd=self._base,
+            env=self._environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            bufsize=0,
+        )
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -120,9 +130,13 @@ class Programs:
         out, err = self._base / f"{self._count}.out", self._base / f"{self._count}.err"
         given = {name: value for name, value in os.environ.items() if name.startswith("FINETUNE_TUI")}
         answer = self.ask(
-            arguments=arguments, folder=str(folder), environment=given | dict(environment or {}), before=before,
-            out=str(out), err=str(err),
-        )  # fmt: skip
+            arguments=arguments,
+            folder=str(folder),
+            environment=given | dict(environment or {}),
+            before=before,
+            out=str(out),
+            err=str(err),
+        )
         return Running(self, answer["pid"], out, err)
 
     def run(self, *arguments: str, folder: Path, **options: Any) -> Done:
@@ -146,7 +160,7 @@ def serve() -> None:
     import transformers.models.llama.modeling_llama
     import transformers.trainer  # noqa: F401
 
-    import tui_finetune.training.final
+    import tui_finetune.export.folder
     import tui_finetune.training.trainer  # noqa: F401
 
     gc.freeze()  # no garbage, and the children need not look for any in it
@@ -184,7 +198,7 @@ def _become(request: dict[str, Any]) -> None:
     status: Sequence[Any] | int | None = 1
     try:
         exec(request["before"], {})
-        from tui_finetune.cli import main
+        from tui_finetune.cli.main import main
 
         status = main(request["arguments"])
     except SystemExit as stop:

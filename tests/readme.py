@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tui_finetune.config import settings
-from tui_finetune.data.forms import FORMS
-from tui_finetune.presets import PRESETS
+from tui_finetune.config.presets import PRESETS
+from tui_finetune.config.schema import settings
+from tui_finetune.data.formats.spec import FORMS
 
 README = Path(__file__).parent.parent / "README.md"
 

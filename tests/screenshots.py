@@ -23,16 +23,24 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         environment = {
-            **os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor", "FINETUNE_TUI_STATE": f"{folder}/.state",
-            "FINETUNE_TUI_CACHE": f"{folder}/.cache", "HF_HOME": f"{folder}/.hub", "PYTHONPATH": os.getcwd(),
-        }  # fmt: skip
+            **os.environ,
+            "TERM": "xterm-256color",
+            "COLORTERM": "truecolor",
+            "FINETUNE_TUI_STATE": f"{folder}/.state",
+            "FINETUNE_TUI_CACHE": f"{folder}/.cache",
+            "HF_HOME": f"{folder}/.hub",
+            "PYTHONPATH": os.getcwd(),
+        }
         for variable in ("SSH_CONNECTION", "SSH_TTY", "SSH_CLIENT", "HF_HUB_OFFLINE"):
             environment.pop(variable, None)
         (folder / "project").mkdir()
         terminal = Terminal(
-            [sys.executable, "-m", "tui_finetune"], environment=environment, folder=folder / "project", columns=COLUMNS,
+            [sys.executable, "-m", "tui_finetune"],
+            environment=environment,
+            folder=folder / "project",
+            columns=COLUMNS,
             rows=ROWS,
-        )  # fmt: skip
+        )
         with terminal:
             take_all(terminal)
             assert terminal.status() == 0

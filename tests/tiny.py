@@ -79,16 +79,32 @@ def make_model(
     torch.manual_seed(seed)
     if architecture == "gpt2":
         config = GPT2Config(
-            vocab_size=size, n_positions=64, n_embd=32, n_layer=2, n_head=2, resid_pdrop=dropout, embd_pdrop=dropout,
-            attn_pdrop=dropout, bos_token_id=0, eos_token_id=0,
-        )  # fmt: skip
+            vocab_size=size,
+            n_positions=64,
+            n_embd=32,
+            n_layer=2,
+            n_head=2,
+            resid_pdrop=dropout,
+            embd_pdrop=dropout,
+            attn_pdrop=dropout,
+            bos_token_id=0,
+            eos_token_id=0,
+        )
         model = GPT2LMHeadModel(config)
     else:
         config = LlamaConfig(
-            vocab_size=size, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2,
-            num_key_value_heads=2, max_position_embeddings=64, attention_dropout=dropout, bos_token_id=0,
-            eos_token_id=0, tie_word_embeddings=True,
-        )  # fmt: skip
+            vocab_size=size,
+            hidden_size=32,
+            intermediate_size=64,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+            num_key_value_heads=2,
+            max_position_embeddings=64,
+            attention_dropout=dropout,
+            bos_token_id=0,
+            eos_token_id=0,
+            tie_word_embeddings=True,
+        )
         model = LlamaForCausalLM(config)
     torch.set_rng_state(state)
     model.save_pretrained(folder)

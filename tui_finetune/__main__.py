@@ -1,6 +1,6 @@
 """``python -m tui_finetune`` is ``finetune-tui``."""
 
-from tui_finetune.cli import main
+from tui_finetune.cli.main import main
 
 if __name__ == "__main__":
     raise SystemExit(main())

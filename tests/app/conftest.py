@@ -73,7 +73,7 @@ def plan_off(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
         app.plan, app.plan_pending = None, False
         app._show_plan_everywhere()
 
-    monkeypatch.setattr("tui_finetune.app.FinetuneApp._work_out_plan", known_at_once)
+    monkeypatch.setattr("tui_finetune.tui.app.FinetuneApp._work_out_plan", known_at_once)
 
 
 @pytest.fixture
@@ -85,7 +85,7 @@ def earlier_runs() -> None:
 def unasked(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """No dialog about a run that is going opens by itself."""
     if "earlier_runs" not in request.fixturenames:
-        monkeypatch.setattr("tui_finetune.app.FinetuneApp.look_for_runs", lambda self: None)
+        monkeypatch.setattr("tui_finetune.tui.app.FinetuneApp.look_for_runs", lambda self: None)
 
 
 @pytest.fixture(autouse=True)

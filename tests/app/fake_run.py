@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from tui_finetune.config import RunConfig
+from tui_finetune.config.schema import RunConfig
 from tui_finetune.runs.directory import RunDirectory
 from tui_finetune.runs.events import Event, to_line
 
@@ -54,10 +54,12 @@ class FakeRun:
 
     def phase(self, phase: str, done: int, total: int | None, unit: str, label: str = "") -> None:
         """A phase that has come so far."""
-        self.write([
-            self.event("phase", phase=phase, label=label),
-            self.event("progress", phase=phase, done=done, total=total, unit=unit),
-        ])  # fmt: skip
+        self.write(
+            [
+                self.event("phase", phase=phase, label=label),
+                self.event("progress", phase=phase, done=done, total=total, unit=unit),
+            ]
+        )
 
     def prepare(self) -> None:
         """All that comes before the first step."""
@@ -68,11 +70,13 @@ class FakeRun:
         self.begin_training()
 
     def begin_training(self) -> None:
-        self.write([
-            self.event("status", status="running", total_steps=self.total),
-            self.event("phase", phase="training", label=""),
-            self.event("progress", phase="training", done=self.step, total=self.total, unit="steps"),
-        ])  # fmt: skip
+        self.write(
+            [
+                self.event("status", status="running", total_steps=self.total),
+                self.event("phase", phase="training", label=""),
+                self.event("progress", phase="training", done=self.step, total=self.total, unit="steps"),
+            ]
+        )
 
     def loss(self, step: int) -> float:
         share = step / self.total
@@ -92,9 +96,18 @@ class FakeRun:
                 rate = 2e-3 * (1 - step / self.total)
                 speed = round(8100 + self._random.gauss(0, 120), 1)
                 events.append(
-                    self.event("metrics", after=0, step=step, epoch=epoch, loss=round(self.loss(step), 4),
-                               learning_rate=rate, grad_norm=0.8, tokens_per_second=speed, num_tokens=step * 3200)
-                )  # fmt: skip
+                    self.event(
+                        "metrics",
+                        after=0,
+                        step=step,
+                        epoch=epoch,
+                        loss=round(self.loss(step), 4),
+                        learning_rate=rate,
+                        grad_norm=0.8,
+                        tokens_per_second=speed,
+                        num_tokens=step * 3200,
+                    )
+                )
             if step % 10 == 0:
                 events.append(self.resources())
             if step % evaluate_every == 0:
@@ -104,9 +117,13 @@ class FakeRun:
 
     def resources(self) -> Event:
         return self.event(
-            "resources", after=0, cpu_percent=97.0, ram_used=2_100_000_000, ram_total=23_000_000_000,
+            "resources",
+            after=0,
+            cpu_percent=97.0,
+            ram_used=2_100_000_000,
+            ram_total=23_000_000_000,
             process_ram=900_000_000,
-        )  # fmt: skip
+        )
 
     def evaluation(self, step: int, epoch: float) -> list[Event]:
         share = step / self.total
@@ -114,11 +131,14 @@ class FakeRun:
         path = str(self.run.checkpoints_dir / f"checkpoint-{step}")
         return [
             self.event("phase", phase="evaluating", label="Evaluating"),
-            *(self.event("progress", after=0.2, phase="evaluating", done=n, total=12, unit="batches") for n in (4, 8, 12)),
+            *(
+                self.event("progress", after=0.2, phase="evaluating", done=n, total=12, unit="batches")
+                for n in (4, 8, 12)
+            ),
             self.event("metrics", after=0, step=step, epoch=epoch, eval_loss=loss, eval_runtime=0.6),
             self.event("checkpoint", step=step, path=path, seconds=0.4, bytes=31_000_000, best=share < 0.65),
             self.event("phase", phase="training", label=""),
-        ]  # fmt: skip
+        ]
 
     def sample(self, prompt: str = "The old lighthouse", text: str = STORY) -> None:
         self.write([self.event("sample", step=self.step, prompt=prompt, text=text)])
@@ -130,13 +150,24 @@ class FakeRun:
         """The last status, with what was saved where."""
         final = self.run.path / "final"
         final.mkdir(exist_ok=True)
-        self.write([
-            self.event(
-                "status", status=status, reason=reason, final_dir=str(final), final_step=self.step,
-                checkpoint=str(self.run.checkpoints_dir / f"checkpoint-{self.step}"), checkpoint_step=self.step,
-                plot=str(final / "training_plot.png"), train_loss=1.73, eval_loss=1.84, train_runtime=243.0, **more,
-            )
-        ])  # fmt: skip
+        self.write(
+            [
+                self.event(
+                    "status",
+                    status=status,
+                    reason=reason,
+                    final_dir=str(final),
+                    final_step=self.step,
+                    checkpoint=str(self.run.checkpoints_dir / f"checkpoint-{self.step}"),
+                    checkpoint_step=self.step,
+                    plot=str(final / "training_plot.png"),
+                    train_loss=1.73,
+                    eval_loss=1.84,
+                    train_runtime=243.0,
+                    **more,
+                )
+            ]
+        )
 
 
 def half_way(path: Path, **settings: Any) -> FakeRun:

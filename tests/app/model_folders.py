@@ -20,20 +20,27 @@ def write_model(
     context: int = 512,
     dtype: str = "F32",
     chat: bool = False,
-    licence: str = "",
+    license: str = "",
     **config: Any,
 ) -> Path:
     """Write what save_pretrained leaves of a Llama, without a tokenizer."""
     folder.mkdir(parents=True, exist_ok=True)
     values = {
-        "architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": hidden,
-        "num_hidden_layers": layers, "vocab_size": vocabulary, "intermediate_size": 4 * hidden,
-        "num_attention_heads": 4, "max_position_embeddings": context, "tie_word_embeddings": True, **config,
-    }  # fmt: skip
+        "architectures": ["LlamaForCausalLM"],
+        "model_type": "llama",
+        "hidden_size": hidden,
+        "num_hidden_layers": layers,
+        "vocab_size": vocabulary,
+        "intermediate_size": 4 * hidden,
+        "num_attention_heads": 4,
+        "max_position_embeddings": context,
+        "tie_word_embeddings": True,
+        **config,
+    }
     (folder / "config.json").write_text(json.dumps(values))
     (folder / "tokenizer_config.json").write_text(json.dumps({"chat_template": "{{ messages }}"} if chat else {}))
-    if licence:
-        (folder / "README.md").write_text(f"---\nlicense: {licence}\n---\n")
+    if license:
+        (folder / "README.md").write_text(f"---\nlicense: {license}\n---\n")
     shapes = {"model.embed_tokens.weight": (vocabulary, hidden)}
     for layer in range(layers):
         shapes[f"model.layers.{layer}.mlp.up_proj.weight"] = (16 * hidden, hidden)

@@ -14,19 +14,19 @@ from textual.widgets import Input, Static
 from tests.app.conftest import SIZES
 from tests.app.fake_run import FakeRun
 from tests.tiny import make_model
-from tui_finetune.app import FinetuneApp
-from tui_finetune.conversation import Conversation, PromptHistory
+from tui_finetune.chat.conversation import Conversation, PromptHistory
+from tui_finetune.chat.engine import Engine as RealEngine
+from tui_finetune.chat.engine import Reply
+from tui_finetune.chat.sampling import Sampling
 from tui_finetune.errors import UserError
-from tui_finetune.generation.engine import Engine as RealEngine
-from tui_finetune.generation.engine import Reply
-from tui_finetune.generation.sampling import Sampling
-from tui_finetune.screens.chat import ChatScreen
-from tui_finetune.screens.chat_words import done_words, progress_words, sampling_words
-from tui_finetune.screens.pick_model import PickModel, talkers
-from tui_finetune.screens.sampling import SamplingDialog
-from tui_finetune.widgets.filter_list import FilterList
-from tui_finetune.widgets.message import Exchange
-from tui_finetune.widgets.setting_field import SettingField
+from tui_finetune.tui.app import FinetuneApp
+from tui_finetune.tui.screens.chat.describe import done_words, progress_words, sampling_words
+from tui_finetune.tui.screens.chat.message import Exchange
+from tui_finetune.tui.screens.chat.pick_model import PickModel, talkers
+from tui_finetune.tui.screens.chat.sampling import SamplingDialog
+from tui_finetune.tui.screens.chat.screen import ChatScreen
+from tui_finetune.tui.widgets.filter_list import FilterList
+from tui_finetune.tui.widgets.setting_field import SettingField
 
 HOSTILE = "[/red][@click=app.quit()]boom[/] "
 
@@ -92,7 +92,7 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> type[FakeEngine]:
 
     Engine.load_gate.set()
     Engine.gate.set()
-    monkeypatch.setattr("tui_finetune.generation.engine.Engine", Engine)
+    monkeypatch.setattr("tui_finetune.chat.engine.Engine", Engine)
     monkeypatch.setattr(FinetuneApp, "DEFAULT_MODE", "chat")
     return Engine
 
@@ -454,7 +454,7 @@ async def test_markup_in_prompt_reply_and_name_is_inert(engine: type[FakeEngine]
 
 async def test_a_real_model_writes_as_many_tokens_as_it_may(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make_model(home / "tiny")
-    monkeypatch.setattr("tui_finetune.generation.engine.Engine", RealEngine)
+    monkeypatch.setattr("tui_finetune.chat.engine.Engine", RealEngine)
     async with FinetuneApp(choices={"model": "./tiny"}).run_test(size=(80, 24)) as pilot:
         screen = await loaded(pilot)
         screen.sampling = Sampling(max_new_tokens=5, seed=1)

@@ -13,13 +13,13 @@ from textual.widgets import Input, OptionList, Static
 from tests.app.conftest import SIZES
 from tests.app.model_folders import write_model
 from tests.tiny import make_tokenizer, sentences, write_jsonl
-from tui_finetune.app import FinetuneApp
 from tui_finetune.data import samples
 from tui_finetune.errors import Cancelled
 from tui_finetune.models import catalog
-from tui_finetune.recent import recent_data, remember_data
-from tui_finetune.screens import dataset_look
-from tui_finetune.widgets.filter_list import FilterList
+from tui_finetune.planning import dataset as dataset_look
+from tui_finetune.tui.app import FinetuneApp
+from tui_finetune.tui.screens.dataset.recent import recent_data, remember_data
+from tui_finetune.tui.widgets.filter_list import FilterList
 
 Until = Callable[..., Awaitable[None]]
 Shown = Callable[[Any], str]
@@ -30,8 +30,8 @@ def data(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A starter with a tokenizer, one sample, and files of several kinds."""
     starter = write_model(tmp_path / "starter", vocabulary=320, context=64)
     make_tokenizer(starter)
-    monkeypatch.setattr(catalog, "starter_path", lambda: starter)
-    monkeypatch.setattr(samples, "samples_dir", lambda: tmp_path / "samples")
+    monkeypatch.setattr(catalog, "MODEL", starter)
+    monkeypatch.setattr(samples, "SAMPLES", tmp_path / "samples")
     (tmp_path / "samples").mkdir()
     write_jsonl(tmp_path / "samples" / "sea-tales.jsonl", sentences(40, seed=3))
     (tmp_path / "samples" / "summaries.yaml").write_text("sea-tales: what the sea told\n")
@@ -261,7 +261,7 @@ async def test_looking_at_something_else_cancels_the_look_before(
             cancelled.append(config.dataset_name)
             raise
 
-    monkeypatch.setattr("tui_finetune.screens.dataset.look", slow)
+    monkeypatch.setattr("tui_finetune.tui.screens.dataset.screen.look", slow)
     async with app.run_test(size=(100, 40)) as pilot:
         await look_at(pilot, "story", until)
         head = app.screen.query_one("#row-head", Static)
@@ -278,7 +278,7 @@ async def test_a_bug_while_looking_does_not_leave_the_screen_waiting(
         report(0, None, "reading")
         raise AttributeError("oh no")
 
-    monkeypatch.setattr("tui_finetune.screens.dataset.look", broken)
+    monkeypatch.setattr("tui_finetune.tui.screens.dataset.screen.look", broken)
     async with app.run_test(size=(100, 40), notifications=True) as pilot:
         await until(pilot, lambda: "it could not be looked into" in shown(app))
         assert "reading" not in shown(app)
@@ -295,7 +295,7 @@ async def test_hub_data_is_taken_as_typed_and_not_downloaded_by_looking(
         looked.append(config.dataset_name)
         return real(config, kept, report)
 
-    monkeypatch.setattr("tui_finetune.screens.dataset.look", look)
+    monkeypatch.setattr("tui_finetune.tui.screens.dataset.screen.look", look)
     async with app.run_test(size=(100, 40)) as pilot:
         await look_at(pilot, "org/some-data", until)
         await until(pilot, lambda: "enter downloads it" in shown(app))

@@ -9,12 +9,12 @@ import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from tui_finetune.app import FinetuneApp
+from tui_finetune.tui.app import FinetuneApp
 
 LATER = ("torch", "transformers", "datasets", "pydantic", "yaml", "huggingface_hub", "plotext", "numpy")
 CODE = """
 import sys
-import tui_finetune.cli, tui_finetune.console.open_app, tui_finetune.app, tui_finetune.screens.model
+import tui_finetune.cli.main, tui_finetune.cli.open_app, tui_finetune.tui.app, tui_finetune.tui.screens.model.screen
 print(*sys.modules)
 """
 

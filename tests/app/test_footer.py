@@ -7,14 +7,16 @@ import re
 import pytest
 from textual.widgets._footer import FooterKey
 
-from tui_finetune.app import FinetuneApp
-from tui_finetune.widgets.tab_bar import TABS
+from tui_finetune.tui.app import FinetuneApp
+from tui_finetune.tui.widgets.tab_bar import TABS
 
 # Letters, digits and signs, function keys, arrows, and ctrl with a letter; ctrl+m, i, h and j are enter, tab, backspace
 # and newline to a terminal.
-SENT = re.compile(r"[a-z0-9]|f\d+|up|down|left|right|enter|escape|tab|space|backspace|delete|home|end|pageup|pagedown|"
-                  r"shift\+tab|ctrl\+[a-gk-ln-z]|slash|question_mark|plus|minus|equals_sign|(left|right)_square_bracket|comma|"
-                  r"full_stop|underscore")  # fmt: skip
+SENT = re.compile(
+    r"[a-z0-9]|f\d+|up|down|left|right|enter|escape|tab|space|backspace|delete|home|end|pageup|pagedown|"
+    r"shift\+tab|ctrl\+[a-gk-ln-z]|slash|question_mark|plus|minus|equals_sign|(left|right)_square_bracket|comma|"
+    r"full_stop|underscore"
+)
 
 
 @pytest.mark.parametrize("mode", [mode for mode, _, _ in TABS])

@@ -11,11 +11,11 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 from tests.app.conftest import SIZES
-from tui_finetune.app import FinetuneApp
-from tui_finetune.screens.base import TabScreen
-from tui_finetune.screens.glossary import GLOSSARY
-from tui_finetune.screens.help import HelpScreen, keys_of, written_keys
-from tui_finetune.widgets.tab_bar import TABS
+from tui_finetune.tui.app import FinetuneApp
+from tui_finetune.tui.dialogs.glossary import GLOSSARY
+from tui_finetune.tui.dialogs.help import HelpScreen, keys_of, written_keys
+from tui_finetune.tui.screens.base import TabScreen
+from tui_finetune.tui.widgets.tab_bar import TABS
 
 MODES = [mode for mode, _, _ in TABS]
 
@@ -23,7 +23,7 @@ MODES = [mode for mode, _, _ in TABS]
 @pytest.fixture(autouse=True)
 def no_models(monkeypatch: pytest.MonkeyPatch) -> None:
     """The Chat screen loads nothing."""
-    monkeypatch.setattr("tui_finetune.screens.chat.ChatScreen._load", lambda self: None)
+    monkeypatch.setattr("tui_finetune.tui.screens.chat.screen.ChatScreen._load", lambda self: None)
 
 
 async def settle(pilot: Pilot[Any]) -> None:

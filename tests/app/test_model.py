@@ -11,11 +11,11 @@ from textual.widgets import Input, OptionList
 
 from tests.app.conftest import SIZES
 from tests.app.model_folders import write_cached_model, write_model
-from tui_finetune.app import FinetuneApp
 from tui_finetune.errors import UserError
 from tui_finetune.models import catalog
 from tui_finetune.models.catalog import ModelEntry
-from tui_finetune.widgets.filter_list import FilterList
+from tui_finetune.tui.app import FinetuneApp
+from tui_finetune.tui.widgets.filter_list import FilterList
 
 Until = Callable[..., Awaitable[None]]
 Shown = Callable[[Any], str]
@@ -24,14 +24,21 @@ Shown = Callable[[Any], str]
 @pytest.fixture(autouse=True)
 def models(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A starter of known size, two folders, one of which can't be trained, and one model in the hub's cache."""
-    starter = write_model(tmp_path / "starter", hidden=160, layers=4, vocabulary=1792, chat=True, licence="mit")
-    monkeypatch.setattr(catalog, "starter_path", lambda: starter)
-    write_model(home / "models" / "tale-teller", hidden=512, layers=8, vocabulary=32000, context=2048, licence="mit")
+    starter = write_model(tmp_path / "starter", hidden=160, layers=4, vocabulary=1792, chat=True, license="mit")
+    monkeypatch.setattr(catalog, "MODEL", starter)
+    write_model(home / "models" / "tale-teller", hidden=512, layers=8, vocabulary=32000, context=2048, license="mit")
     write_model(home / "fill-in", architectures=["BertForMaskedLM"], model_type="bert")
     write_cached_model(
-        tmp_path / "hub", "org/seven-billion", hidden=4096, layers=24, vocabulary=128000, context=32768, dtype="BF16",
-        chat=True, licence="apache-2.0",
-    )  # fmt: skip
+        tmp_path / "hub",
+        "org/seven-billion",
+        hidden=4096,
+        layers=24,
+        vocabulary=128000,
+        context=32768,
+        dtype="BF16",
+        chat=True,
+        license="apache-2.0",
+    )
 
 
 def listed(app: FinetuneApp) -> list[str]:

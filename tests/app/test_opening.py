@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.app.fake_run import FakeRun, half_way
-from tui_finetune.app import FinetuneApp
 from tui_finetune.runs.lock import RunLock
-from tui_finetune.screens.confirm import Confirm
+from tui_finetune.tui.app import FinetuneApp
+from tui_finetune.tui.dialogs.confirm import Confirm
 
 pytestmark = pytest.mark.usefixtures("earlier_runs")
 

@@ -10,11 +10,11 @@ from textual.app import SystemCommand
 from textual.command import CommandPalette
 from textual.pilot import Pilot
 
-from tui_finetune.app import FinetuneApp
-from tui_finetune.config import settings
-from tui_finetune.presets import PRESETS
-from tui_finetune.widgets.setting_field import SettingField
-from tui_finetune.widgets.tab_bar import TABS
+from tui_finetune.config.presets import PRESETS
+from tui_finetune.config.schema import settings
+from tui_finetune.tui.app import FinetuneApp
+from tui_finetune.tui.widgets.setting_field import SettingField
+from tui_finetune.tui.widgets.tab_bar import TABS
 
 MODES = [mode for mode, _, _ in TABS]
 
@@ -22,7 +22,7 @@ MODES = [mode for mode, _, _ in TABS]
 @pytest.fixture(autouse=True)
 def no_models(monkeypatch: pytest.MonkeyPatch) -> None:
     """The Chat screen loads nothing."""
-    monkeypatch.setattr("tui_finetune.screens.chat.ChatScreen._load", lambda self: None)
+    monkeypatch.setattr("tui_finetune.tui.screens.chat.screen.ChatScreen._load", lambda self: None)
 
 
 async def settle(pilot: Pilot[Any]) -> None:
@@ -97,7 +97,7 @@ async def test_there_is_a_way_to_every_setting_from_settings_itself(monkeypatch:
             assert pilot.app.focused.item.key == title.split()[3]
 
 
-async def test_presets_and_colours_are_chosen_there() -> None:
+async def test_presets_and_colors_are_chosen_there() -> None:
     async with FinetuneApp().run_test(size=(80, 24)) as pilot:
         await settle(pilot)
         app = app_of(pilot)
@@ -108,9 +108,9 @@ async def test_presets_and_colours_are_chosen_there() -> None:
         assert app.preset_name == "quick"
         assert app.resolved is not None
         assert app.resolved.config.max_steps == 100
-        await choose(pilot, "Use light colours")
+        await choose(pilot, "Use light colors")
         assert not app.current_theme.dark
-        await choose(pilot, "Use dark colours")
+        await choose(pilot, "Use dark colors")
         assert app.current_theme.dark
 
 

@@ -13,21 +13,21 @@ from textual.widgets import Input, Static
 
 from tests.app.conftest import SIZES
 from tests.app.fake_run import BEGAN, FakeRun, half_way
-from tui_finetune.app import FinetuneApp
 from tui_finetune.errors import UserError
 from tui_finetune.runs.directory import RunDirectory
 from tui_finetune.runs.lock import RunLock
 from tui_finetune.runs.registry import known_runs, note
 from tui_finetune.runs.removal import delete_run, run_bytes
-from tui_finetune.screens.runs import RunsScreen
-from tui_finetune.widgets.runs_table import RunsTable
+from tui_finetune.tui.app import FinetuneApp
+from tui_finetune.tui.screens.runs.screen import RunsScreen
+from tui_finetune.tui.screens.runs.table import RunsTable
 
 
 @pytest.fixture(autouse=True)
 def runs_first(monkeypatch: pytest.MonkeyPatch) -> None:
     """The app opens on the Runs screen, a while after the runs have begun."""
     monkeypatch.setattr(FinetuneApp, "DEFAULT_MODE", "runs")
-    monkeypatch.setattr("tui_finetune.screens.runs._now", lambda: BEGAN + 3 * 3600)
+    monkeypatch.setattr("tui_finetune.tui.screens.runs.screen._now", lambda: BEGAN + 3 * 3600)
 
 
 @pytest.fixture

@@ -12,14 +12,14 @@ from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
 from tests.app.conftest import SIZES
-from tui_finetune import config as config_module
-from tui_finetune.app import FinetuneApp
-from tui_finetune.config import RunConfig, setting, settings
+from tui_finetune.config import schema as config_module
+from tui_finetune.config.schema import RunConfig, setting, settings
 from tui_finetune.errors import UserError
-from tui_finetune.screens.confirm import Confirm
-from tui_finetune.training.plan import Plan
-from tui_finetune.widgets.choice_row import ChoiceRow
-from tui_finetune.widgets.setting_field import SettingField
+from tui_finetune.planning.plan import Plan
+from tui_finetune.tui.app import FinetuneApp
+from tui_finetune.tui.dialogs.confirm import Confirm
+from tui_finetune.tui.screens.settings.choice_row import ChoiceRow
+from tui_finetune.tui.widgets.setting_field import SettingField
 
 
 @pytest.fixture(autouse=True)
@@ -128,7 +128,7 @@ async def test_a_setting_added_to_the_declaration_appears_by_itself(monkeypatch:
         )
 
     monkeypatch.setattr(config_module, "RunConfig", Extended)
-    monkeypatch.setattr("tui_finetune.resolution.RunConfig", Extended)
+    monkeypatch.setattr("tui_finetune.config.resolve.RunConfig", Extended)
     async with FinetuneApp().run_test(size=(120, 36)) as pilot:
         await settle(pilot)
         assert "7" in words(await focus(pilot, "sparkle"))
@@ -259,7 +259,7 @@ async def test_two_wrong_values_are_both_marked_and_the_others_still_shown() -> 
 
 
 async def test_a_value_is_checked_while_it_is_typed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tui_finetune.widgets.setting_field.TYPING_PAUSE", 0.01)
+    monkeypatch.setattr("tui_finetune.tui.widgets.setting_field.TYPING_PAUSE", 0.01)
     async with FinetuneApp().run_test(size=(80, 24)) as pilot:
         await settle(pilot)
         field = await focus(pilot, "learning_rate")

@@ -13,13 +13,13 @@ from textual.widgets import Static
 
 from tests.app.conftest import SIZES
 from tests.app.fake_run import FakeRun, half_way
-from tui_finetune.app import FinetuneApp
 from tui_finetune.runs.control import take
 from tui_finetune.runs.directory import RunDirectory
 from tui_finetune.runs.lock import RunLock
-from tui_finetune.widgets import loss_chart
-from tui_finetune.widgets.loss_chart import LossChart
-from tui_finetune.widgets.run_panes import RunPanes
+from tui_finetune.tui.app import FinetuneApp
+from tui_finetune.tui.screens.training.panes import RunPanes
+from tui_finetune.tui.widgets.chart import loss_chart
+from tui_finetune.tui.widgets.chart.loss_chart import LossChart
 
 HOSTILE = "[/red][bold][@click=app.quit()]boom[/] \x1b]52;c;aGk=\x07\x9b31m"
 
@@ -27,7 +27,7 @@ HOSTILE = "[/red][bold][@click=app.quit()]boom[/] \x1b]52;c;aGk=\x07\x9b31m"
 @pytest.fixture(autouse=True)
 def no_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     """The time that a picture shows is the run's own."""
-    monkeypatch.setattr("tui_finetune.screens.training._clock", lambda: 0.0)
+    monkeypatch.setattr("tui_finetune.tui.screens.training.screen._clock", lambda: 0.0)
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ def test_picture_of_the_preparation(snap_compare: Any, home: Path, size: tuple[i
         assert snap_compare(FinetuneApp(run=fake.run), terminal_size=size, run_before=settle)
 
 
-def test_picture_on_a_narrow_screen_in_light_colours(snap_compare: Any, going: FakeRun) -> None:
+def test_picture_on_a_narrow_screen_in_light_colors(snap_compare: Any, going: FakeRun) -> None:
     app = FinetuneApp(run=going.run)
     app.theme = "finetune-light"
     assert snap_compare(app, terminal_size=(60, 20), run_before=settle)
@@ -167,7 +167,7 @@ async def test_a_run_with_100_000_points_hands_plotext_only_a_few(home: Path, mo
     fake.prepare()
     fake.train(100_000, every=1, evaluate_every=5_000)
     handed: list[int] = []
-    import tui_finetune.widgets.loss_chart as module
+    import tui_finetune.tui.widgets.chart.loss_chart as module
 
     real = module.draw_curves
 

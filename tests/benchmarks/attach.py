@@ -22,7 +22,7 @@ from tests.benchmarks.tables import print_ratios
 from tests.programs import wait_for
 from tests.pty.conftest import PROGRAM
 from tests.pty.terminal import Terminal
-from tui_finetune.config import RunConfig
+from tui_finetune.config.schema import RunConfig
 from tui_finetune.runs.directory import RunDirectory
 from tui_finetune.runs.events import to_line
 from tui_finetune.runs.lock import RunLock
@@ -49,8 +49,17 @@ def make_run(path: Path, steps: int) -> RunDirectory:
             now = began + step / 2
             loss = 2 + 2 * math.exp(-step / steps * 5) + 0.2 * math.sin(step)
             write(now, "progress", phase="training", done=step, total=2 * steps, unit="steps")
-            write(now, "metrics", step=step, epoch=round(step / 1000, 4), loss=loss, learning_rate=1e-4,
-                  grad_norm=1.25, tokens_per_second=8123.4, num_tokens=4096 * step)  # fmt: skip
+            write(
+                now,
+                "metrics",
+                step=step,
+                epoch=round(step / 1000, 4),
+                loss=loss,
+                learning_rate=1e-4,
+                grad_norm=1.25,
+                tokens_per_second=8123.4,
+                num_tokens=4096 * step,
+            )
             if step % 4 == 0:
                 write(now, "resources", cpu=97.0, memory=2_100_000_000, memory_total=23_000_000_000)
             if step % 1000 == 0:
@@ -60,9 +69,13 @@ def make_run(path: Path, steps: int) -> RunDirectory:
 
 def seconds_to_chart(run: RunDirectory, steps: int, base: Path) -> float:
     environment = {
-        **os.environ, "HOME": str(base), "FINETUNE_TUI_STATE": str(base / "state"), "HF_HUB_OFFLINE": "1",
-        "TERM": "xterm-256color", "PYTHONPATH": str(Path(__file__).parents[2]),
-    }  # fmt: skip
+        **os.environ,
+        "HOME": str(base),
+        "FINETUNE_TUI_STATE": str(base / "state"),
+        "HF_HUB_OFFLINE": "1",
+        "TERM": "xterm-256color",
+        "PYTHONPATH": str(Path(__file__).parents[2]),
+    }
     began = time.perf_counter()
     with Terminal(
         [*PROGRAM, "attach", str(run.path)], environment=environment, folder=base, columns=120, rows=36

@@ -19,7 +19,7 @@ from statistics import median
 from typing import Any
 from unittest import mock
 
-from tui_finetune.console.tables import table
+from tui_finetune.cli.tables import table
 
 GOAL = 0.03
 
@@ -59,10 +59,11 @@ def main() -> int:
         os.environ["FINETUNE_TUI_STATE"] = f"{base}/state"
         os.environ["FINETUNE_TUI_CACHE"] = f"{base}/cache"
         size = make_model(Path(base) / "model")
-        from tui_finetune.resolution import resolve
+        from tui_finetune.config.resolve import resolve
+        from tui_finetune.runs import checkpoints
         from tui_finetune.runs.directory import RunDirectory
         from tui_finetune.runs.registry import load_state
-        from tui_finetune.training import checkpoints, trainer
+        from tui_finetune.training import trainer
         from tui_finetune.training.session import TrainingSession
 
         run = RunDirectory(Path(base) / "run")

@@ -16,8 +16,8 @@ from pathlib import Path
 from tests.benchmarks.tables import print_ratios
 from tests.programs import wait_for
 from tests.pty.conftest import Machine
-from tui_finetune.models.catalog import starter_path
 from tui_finetune.runs.log import read_events
+from tui_finetune.starter.paths import MODEL
 
 SETTINGS = (
     "max_steps: 100000\nlearning_rate: 1.0e-3\nlogging_steps: 1\neval_strategy: no\nsave_strategy: no\n"
@@ -44,7 +44,7 @@ def main() -> None:
     seconds = float(sys.argv[2]) if len(sys.argv) > 2 else 10.0
     measured: dict[str, list[float]] = {"terminal read": [], "terminal stalled": [], "after SIGHUP": []}
     with tempfile.TemporaryDirectory() as base:
-        machine = Machine(Path(base), starter_path())
+        machine = Machine(Path(base), MODEL)
         machine.suit(SETTINGS)
         try:
             terminal = machine.training(columns=120, rows=36)

@@ -2,7 +2,7 @@
 
     python -m tests.benchmarks.memory [MEGABYTES]...
 
-For each size (200 and 1000 without arguments) a .jsonl is read, tokenised with a tokenizer of 16,384 tokens and packed, in
+For each size (200 and 1000 without arguments) a .jsonl is read, tokenized with a tokenizer of 16,384 tokens and packed, in
 a process of its own. What counts is its largest resident memory beyond that of the same process with a handful of rows. A
 GB takes about ten minutes and 5 GB of room in the temporary folder.
 """
@@ -17,7 +17,7 @@ from pathlib import Path
 
 from tests.benchmarks.corpus import make_small_model, write_corpus
 from tests.benchmarks.rates import in_its_own_process
-from tui_finetune.console.tables import table
+from tui_finetune.cli.tables import table
 
 GOAL_MEGABYTES = 1500
 MAX_LENGTH = 512
@@ -27,11 +27,11 @@ HANDFUL, SAMPLE = 0.1, 10
 
 def prepare_file(folder: str, path: str) -> None:
     """Prepare a file as a run does; prints the process's largest resident memory in bytes."""
-    from tui_finetune.config import RunConfig
-    from tui_finetune.data.preparation import prepare
-    from tui_finetune.data.sources import open_dataset
-    from tui_finetune.models.heavy import import_libraries
+    from tui_finetune.config.schema import RunConfig
+    from tui_finetune.data.open import open_dataset
+    from tui_finetune.data.prepare import prepare
     from tui_finetune.models.loading import load_tokenizer
+    from tui_finetune.system.heavy import import_libraries
 
     import_libraries("torch", "transformers", "datasets")
     config = RunConfig(dataset_name=path, max_length=MAX_LENGTH)

@@ -15,9 +15,9 @@ import time
 
 import numpy as np
 
-from tui_finetune.console.tables import table
-from tui_finetune.data.packing import Packer
-from tui_finetune.data.tokenization import Tokens
+from tui_finetune.cli.tables import table
+from tui_finetune.data.tokens.pack import Packer
+from tui_finetune.data.tokens.tokenize import Tokens
 
 GOAL = 0.99
 MAX_LENGTH = 512

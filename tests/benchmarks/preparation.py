@@ -1,4 +1,4 @@
-"""How fast data is read, tokenised and packed, against TRL's preparation of the same.
+"""How fast data is read, tokenized and packed, against TRL's preparation of the same.
 
     python -m tests.benchmarks.preparation [RUNS] [MEGABYTES]
 
@@ -23,11 +23,11 @@ MAX_LENGTH = 512
 
 def ours(folder: str) -> None:
     """Prepare as a run does; prints megabytes a second, and, aside, how well the rows are filled."""
-    from tui_finetune.config import RunConfig
-    from tui_finetune.data.preparation import prepare
-    from tui_finetune.data.sources import open_dataset
+    from tui_finetune.config.schema import RunConfig
+    from tui_finetune.data.open import open_dataset
+    from tui_finetune.data.prepare import prepare
     from tui_finetune.models.loading import load_tokenizer
-    from tui_finetune.training.library_log import quiet_libraries
+    from tui_finetune.system.library_log import quiet_libraries
 
     quiet_libraries()
     tokenizer = load_tokenizer(f"{folder}/model")
@@ -74,7 +74,7 @@ def main() -> None:
                     shutil.rmtree(folder / cache, ignore_errors=True)
                 rate = in_its_own_process("tests.benchmarks.preparation", f"{function}({name!r})", folder)
                 measured[series].append(rate)
-    print_ratios(f"Reading, tokenising and packing {megabytes:g} MB", measured, "TRL", "MB/s", "at least 1.5")
+    print_ratios(f"Reading, tokenizing and packing {megabytes:g} MB", measured, "TRL", "MB/s", "at least 1.5")
 
 
 if __name__ == "__main__":

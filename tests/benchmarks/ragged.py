@@ -3,7 +3,7 @@
     python -m tests.benchmarks.ragged [RUNS] [STEPS]
 
 Both train one Llama of 5 million weights on the same documents, of 220 tokens in the mean with rows of 512; each in a
-process of its own, in turns. Useful is a token that is learnt: padding is not, nor is what a script cuts off.
+process of its own, in turns. Useful is a token that is learned: padding is not, nor is what a script cuts off.
 """
 
 from __future__ import annotations
@@ -36,18 +36,25 @@ def script(folder: str, steps: int) -> None:
     tokenizer.pad_token = tokenizer.eos_token
     rows = load_dataset("json", data_files=f"{folder}/data.jsonl", split="train").map(
         lambda batch: tokenizer(batch["text"], truncation=True, padding="max_length", max_length=MAX_LENGTH),
-        batched=True, remove_columns=["text"],
-    )  # fmt: skip
+        batched=True,
+        remove_columns=["text"],
+    )
     with tempfile.TemporaryDirectory() as output, UsefulTokens() as counted:
         Trainer(
             model=AutoModelForCausalLM.from_pretrained(f"{folder}/model"),
             args=TrainingArguments(
-                output_dir=output, max_steps=steps, per_device_train_batch_size=BATCH,
-                gradient_accumulation_steps=ACCUMULATION, report_to=[], disable_tqdm=True, save_strategy="no",
+                output_dir=output,
+                max_steps=steps,
+                per_device_train_batch_size=BATCH,
+                gradient_accumulation_steps=ACCUMULATION,
+                report_to=[],
+                disable_tqdm=True,
+                save_strategy="no",
                 use_cpu=True,
             ),
-            train_dataset=rows, data_collator=DataCollatorForLanguageModeling(tokenizer, mlm=False),
-        ).train()  # fmt: skip
+            train_dataset=rows,
+            data_collator=DataCollatorForLanguageModeling(tokenizer, mlm=False),
+        ).train()
     print(counted.rate(WARM_UP))
 
 

@@ -22,7 +22,7 @@ MAX_LENGTH = 512
 class UsefulTokens:
     """While open, takes the time after each batch that any Trainer of this process trains on, and counts its useful tokens.
 
-    Useful is a token that is learnt: one that has a label and something before it in the row. Padding has none; nor has
+    Useful is a token that is learned: one that has a label and something before it in the row. Padding has none; nor has
     what was cut off.
     """
 
@@ -60,9 +60,12 @@ def in_its_own_process(module: str, call: str, folder: Path) -> float:
     """Call something of a module in a new process, whose state and cache are in the folder; the number printed last."""
     name, arguments = call.split("(", 1)
     environment = {
-        **os.environ, "FINETUNE_TUI_STATE": str(folder / "state"), "FINETUNE_TUI_CACHE": str(folder / "cache"),
-        "HF_DATASETS_CACHE": str(folder / "datasets"), "HF_HUB_OFFLINE": "1",
-    }  # fmt: skip
+        **os.environ,
+        "FINETUNE_TUI_STATE": str(folder / "state"),
+        "FINETUNE_TUI_CACHE": str(folder / "cache"),
+        "HF_DATASETS_CACHE": str(folder / "datasets"),
+        "HF_HUB_OFFLINE": "1",
+    }
     command = [sys.executable, "-c", f"from {module} import {name}; {name}({arguments}"]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, env=environment, check=True)
     return float(done.stdout.split()[-1])
@@ -75,11 +78,17 @@ def make_model(folder: Path) -> Any:
     tokenizer = make_tokenizer(folder)
     LlamaForCausalLM(
         LlamaConfig(
-            vocab_size=len(tokenizer), hidden_size=256, intermediate_size=768, num_hidden_layers=6,
-            num_attention_heads=4, num_key_value_heads=4, max_position_embeddings=MAX_LENGTH, bos_token_id=0,
+            vocab_size=len(tokenizer),
+            hidden_size=256,
+            intermediate_size=768,
+            num_hidden_layers=6,
+            num_attention_heads=4,
+            num_key_value_heads=4,
+            max_position_embeddings=MAX_LENGTH,
+            bos_token_id=0,
             eos_token_id=0,
         )
-    ).save_pretrained(folder)  # fmt: skip
+    ).save_pretrained(folder)
     return tokenizer
 
 
@@ -96,7 +105,7 @@ def make_data(path: Path, tokenizer: Any, documents: int) -> None:
 
 def ours(folder: str, steps: int, batch: int, accumulation: int, warm_up: int) -> None:
     """Train with this program as it is set by default; prints useful tokens a second after so many batches to warm up."""
-    from tui_finetune.resolution import resolve
+    from tui_finetune.config.resolve import resolve
     from tui_finetune.runs.directory import RunDirectory
     from tui_finetune.system.allocator import keep_freed_memory
     from tui_finetune.training.session import Outcome, TrainingSession
@@ -106,10 +115,15 @@ def ours(folder: str, steps: int, batch: int, accumulation: int, warm_up: int) -
         run = RunDirectory(Path(output) / "run")
         run.create()
         settings = {
-            "model": f"{folder}/model", "dataset": f"{folder}/data.jsonl", "max_length": MAX_LENGTH,
-            "per_device_train_batch_size": batch, "gradient_accumulation_steps": accumulation, "max_steps": steps,
-            "validation_split": 0, "save_strategy": "no",
-        }  # fmt: skip
+            "model": f"{folder}/model",
+            "dataset": f"{folder}/data.jsonl",
+            "max_length": MAX_LENGTH,
+            "per_device_train_batch_size": batch,
+            "gradient_accumulation_steps": accumulation,
+            "max_steps": steps,
+            "validation_split": 0,
+            "save_strategy": "no",
+        }
         outcomes: list[Outcome] = []
         thread = threading.Thread(target=lambda: outcomes.append(TrainingSession(resolve(settings), run).run()))
         thread.start()

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tests.benchmarks.corpus import make_small_model, write_corpus
 from tests.benchmarks.rates import in_its_own_process
-from tui_finetune.console.tables import table
+from tui_finetune.cli.tables import table
 from tui_finetune.runs.log import read_events
 
 GOAL_SECONDS = 2.0
@@ -24,16 +24,22 @@ GETTING_READY = "Getting ready"
 
 def start(folder: str, name: str) -> None:
     """Train one step; prints its number."""
-    from tui_finetune.resolution import resolve
+    from tui_finetune.config.resolve import resolve
     from tui_finetune.runs.directory import RunDirectory
     from tui_finetune.training.session import TrainingSession
 
     run = RunDirectory(Path(folder) / name)
     run.create()
     settings = {
-        "model": f"{folder}/model", "dataset": f"{folder}/data.jsonl", "max_length": 512, "max_steps": 1,
-        "per_device_train_batch_size": 1, "gradient_accumulation_steps": 1, "eval_strategy": "no", "save_strategy": "no",
-    }  # fmt: skip
+        "model": f"{folder}/model",
+        "dataset": f"{folder}/data.jsonl",
+        "max_length": 512,
+        "max_steps": 1,
+        "per_device_train_batch_size": 1,
+        "gradient_accumulation_steps": 1,
+        "eval_strategy": "no",
+        "save_strategy": "no",
+    }
     outcome = TrainingSession(resolve(settings), run).run()
     if outcome.error is not None:
         raise RuntimeError(outcome.error.message)

@@ -1,4 +1,4 @@
-"""What the starter has learnt, and what fine-tuning makes of it, beside the figures that it is to reach.
+"""What the starter has learned, and what fine-tuning makes of it, beside the figures that it is to reach.
 
     python -m tests.benchmarks.starter [DIR]
 
@@ -20,10 +20,10 @@ from typing import Any
 
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from tui_finetune.models.catalog import starter_path
-from tui_finetune.models.starter.recipe import helpdesk, measure
-from tui_finetune.models.starter.recipe.judge import judge_facts
-from tui_finetune.models.starter.recipe.samples import story_to_facts
+from tui_finetune.starter.paths import MODEL
+from tui_finetune.starter.recipe import helpdesk, measure
+from tui_finetune.starter.recipe.judge import judge_facts
+from tui_finetune.starter.recipe.samples import story_to_facts
 
 SAMPLES = 200
 TEMPERATURE = 0.8
@@ -168,7 +168,7 @@ def table(rows: Sequence[Row]) -> str:
 def run(folder: Path) -> None:
     """Measure all and print the table, a part at a time."""
     began = time.monotonic()
-    starter = load(starter_path())
+    starter = load(MODEL)
     rows, before = starter_rows(*starter)
     print(table(rows), flush=True)
     for part in (

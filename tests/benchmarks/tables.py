@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from statistics import median
 
-from tui_finetune.console.tables import table
+from tui_finetune.cli.tables import table
 
 
 def print_ratios(title: str, measured: Mapping[str, Sequence[float]], base: str, unit: str, goal: str) -> None:

@@ -25,9 +25,9 @@ from statistics import median
 from tests.benchmarks.tables import print_ratios
 from tests.programs import wait_for
 from tests.pty.conftest import Machine
-from tui_finetune.models.catalog import starter_path
-from tui_finetune.resolution import MODEL_SETTINGS_FILE
+from tui_finetune.config.resolve import MODEL_SETTINGS_FILE
 from tui_finetune.runs.log import read_events
+from tui_finetune.starter.paths import MODEL
 
 ENDLESS = "eval_strategy: no\nsave_strategy: no\nmax_steps: 1000000\n"
 WARM_UP_STEPS = 20
@@ -42,13 +42,13 @@ def bare(name: str, path: str) -> None:
     """Train a model with plain Trainer, for ever, and write the time of each step to a file. Run in a process of its own."""
     from transformers import Trainer, TrainerCallback
 
-    from tui_finetune.data.preparation import prepare
-    from tui_finetune.data.sources import open_dataset
+    from tui_finetune.config.resolve import resolve
+    from tui_finetune.data.open import open_dataset
+    from tui_finetune.data.prepare import prepare
     from tui_finetune.models.catalog import model_settings
     from tui_finetune.models.loading import load_model, load_tokenizer
-    from tui_finetune.resolution import resolve
     from tui_finetune.training.arguments import training_arguments
-    from tui_finetune.training.document_attention import attention_by_document
+    from tui_finetune.training.packing.attention import attention_by_document
 
     config = resolve({"model": name}, model_settings=model_settings(name)).config
     tokenizer = load_tokenizer(config.model_name_or_path)
@@ -64,8 +64,12 @@ def bare(name: str, path: str) -> None:
     with tempfile.TemporaryDirectory() as folder, attention_by_document():
         arguments = training_arguments(config, Path(folder), precision="fp32", evaluates=False)
         Trainer(
-            model=model, args=arguments, train_dataset=data.train, data_collator=data.collator, callbacks=[Clock()],
-        ).train()  # fmt: skip
+            model=model,
+            args=arguments,
+            train_dataset=data.train,
+            data_collator=data.collator,
+            callbacks=[Clock()],
+        ).train()
 
 
 class Contestant:
@@ -100,9 +104,12 @@ def bare_trainer(machine: Machine) -> Contestant:
     path = machine.folder / "steps"
     code = f"from tests.benchmarks.throughput import bare; bare('tiny', {str(path)!r})"
     process = subprocess.Popen(
-        [sys.executable, "-c", code], env=machine.environment, cwd=machine.folder,
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+        [sys.executable, "-c", code],
+        env=machine.environment,
+        cwd=machine.folder,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
 
     def marks() -> list[Mark]:
         lines = path.read_text().splitlines() if path.exists() else []
@@ -136,8 +143,8 @@ def open_app(machine: Machine) -> Contestant:
 def compare(turns: int, seconds: float) -> tuple[list[float], list[float]]:
     """One run: steps a second of the bare Trainer, in one turn more than the app's, and of the app."""
     with tempfile.TemporaryDirectory() as base:
-        machine = Machine(Path(base), starter_path())
-        machine.suit((starter_path() / MODEL_SETTINGS_FILE).read_text() + ENDLESS)
+        machine = Machine(Path(base), MODEL)
+        machine.suit((MODEL / MODEL_SETTINGS_FILE).read_text() + ENDLESS)
         machine.environment.pop("OMP_NUM_THREADS")  # all cores, as users have it
         try:
             trainer, app = bare_trainer(machine), open_app(machine)

@@ -33,13 +33,23 @@ def theirs(folder: str, packing: str, steps: int, batch: int) -> None:
         SFTTrainer(
             model=AutoModelForCausalLM.from_pretrained(f"{folder}/model", attn_implementation="sdpa"),
             args=SFTConfig(
-                output_dir=output, max_steps=steps, per_device_train_batch_size=batch, gradient_accumulation_steps=1,
-                max_length=MAX_LENGTH, packing=True, packing_strategy=packing, gradient_checkpointing=False, bf16=False,
-                report_to=[], disable_tqdm=True, save_strategy="no", use_cpu=True,
+                output_dir=output,
+                max_steps=steps,
+                per_device_train_batch_size=batch,
+                gradient_accumulation_steps=1,
+                max_length=MAX_LENGTH,
+                packing=True,
+                packing_strategy=packing,
+                gradient_checkpointing=False,
+                bf16=False,
+                report_to=[],
+                disable_tqdm=True,
+                save_strategy="no",
+                use_cpu=True,
             ),
             train_dataset=load_dataset("json", data_files=f"{folder}/data.jsonl", split="train"),
             processing_class=AutoTokenizer.from_pretrained(f"{folder}/model"),
-        ).train()  # fmt: skip
+        ).train()
     print(counted.rate(1))
 
 

@@ -23,7 +23,8 @@ def operations() -> Operations:
 @pytest.fixture
 def bare(monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs without what takes their time and is not looked at: no plot, and no thread that reads the device."""
-    from tui_finetune.training import final, resources
+    from tui_finetune.export import folder as final
+    from tui_finetune.training import resources
 
     def draw(_state: Any, path: Path, _title: str) -> None:
         path.write_bytes(b"")

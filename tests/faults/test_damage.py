@@ -13,10 +13,10 @@ from tests.tiny import make_model, sentences, write_jsonl
 from tests.training.compare import assert_same
 from tests.training.conftest import Trained
 from tui_finetune.errors import UserError
+from tui_finetune.runs import checkpoints
 from tui_finetune.runs.directory import RunDirectory
 from tui_finetune.runs.log import EventLog, read_events
-from tui_finetune.training import checkpoints
-from tui_finetune.training.going_on import checkpoint_to_go_on_from
+from tui_finetune.training.resume import checkpoint_to_go_on_from
 
 pytestmark = pytest.mark.usefixtures("bare")
 

@@ -17,10 +17,10 @@ import pytest
 from tests.programs import Programs, Running, wait_for
 from tests.training.compare import assert_same
 from tests.training.conftest import Trained
+from tui_finetune.runs.checkpoints import committed, newest_sound, step_of
 from tui_finetune.runs.directory import RunDirectory
 from tui_finetune.runs.lock import RunLock
 from tui_finetune.runs.registry import known_runs, load_state
-from tui_finetune.training.checkpoints import committed, newest_sound, step_of
 
 Train = Callable[..., Trained]
 
@@ -37,10 +37,25 @@ if os.geteuid() == 0:
 def start(programs: Programs, place: Path, models: Path) -> Callable[..., Running]:
     def begin(*arguments: str, before: str = "") -> Running:
         return programs.start(
-            "train", "--model", str(models / "llama"), "--dataset", "data.jsonl", "--max_length", "64", "--output_dir",
-            "run", "--batch_size", "2", "--eval_strategy", "no", "--logging_steps", "1", *arguments, folder=place,
+            "train",
+            "--model",
+            str(models / "llama"),
+            "--dataset",
+            "data.jsonl",
+            "--max_length",
+            "64",
+            "--output_dir",
+            "run",
+            "--batch_size",
+            "2",
+            "--eval_strategy",
+            "no",
+            "--logging_steps",
+            "1",
+            *arguments,
+            folder=place,
             before=before,
-        )  # fmt: skip
+        )
 
     return begin
 
@@ -105,8 +120,12 @@ def test_fault_19_two_trainers_of_one_run(start: Callable[..., Running], program
 @pytest.mark.parametrize("hours", [-24, -1, 1, 24])
 def test_fault_20_the_clock_is_set(train: Train, hours: int, monkeypatch: pytest.MonkeyPatch) -> None:
     settings: dict[str, Any] = {
-        "max_steps": 10, "save_strategy": "steps", "save_steps": 2, "eval_strategy": "no", "save_total_limit": 2,
-    }  # fmt: skip
+        "max_steps": 10,
+        "save_strategy": "steps",
+        "save_steps": 2,
+        "eval_strategy": "no",
+        "save_total_limit": 2,
+    }
     whole = train("whole", **settings)
     ahead = [0.0]
     clock, clock_ns = time.time, time.time_ns
@@ -138,8 +157,13 @@ def test_fault_20_the_clock_is_set(train: Train, hours: int, monkeypatch: pytest
 
 
 def test_fault_21_a_run_that_was_moved_goes_on_and_is_found(train: Train, place: Path) -> None:
-    settings: dict[str, Any] = {"max_steps": 6, "eval_strategy": "steps", "eval_steps": 2, "save_strategy": "steps",
-                                "save_steps": 2}  # fmt: skip
+    settings: dict[str, Any] = {
+        "max_steps": 6,
+        "eval_strategy": "steps",
+        "eval_steps": 2,
+        "save_strategy": "steps",
+        "save_steps": 2,
+    }
     whole = train("whole", **settings)
     train("run", at={5: lambda run: run.request("stop")}, **settings)
     (place / "elsewhere").mkdir()

@@ -15,8 +15,9 @@ import pytest
 from tests.faults.operations import Operations, fail, kill
 from tests.training.compare import assert_same
 from tests.training.conftest import Trained
+from tui_finetune.export import folder as final
+from tui_finetune.runs import checkpoints
 from tui_finetune.runs.directory import RunDirectory
-from tui_finetune.training import checkpoints, final
 from tui_finetune.training.trainer import RunTrainer
 
 pytestmark = pytest.mark.usefixtures("bare")

@@ -11,7 +11,7 @@ import torch
 
 from tests.programs import Programs
 from tests.training.conftest import Trained
-from tui_finetune.config import RunConfig
+from tui_finetune.config.schema import RunConfig
 from tui_finetune.runs.directory import RunDirectory
 from tui_finetune.runs.registry import load_state
 from tui_finetune.training.memory_remedies import memory_remedies
@@ -99,9 +99,22 @@ def test_fault_18_the_command_that_is_advised_works(
         "T.training_step = full\n"
     )
     done = programs.run(
-        "train", "--model", str(models / "llama"), "--dataset", "data.jsonl", "--output_dir", "run", "--max_length", "64",
-        "--batch_size", "2", "--max_steps", "2", folder=place, before=full,
-    )  # fmt: skip
+        "train",
+        "--model",
+        str(models / "llama"),
+        "--dataset",
+        "data.jsonl",
+        "--output_dir",
+        "run",
+        "--max_length",
+        "64",
+        "--batch_size",
+        "2",
+        "--max_steps",
+        "2",
+        folder=place,
+        before=full,
+    )
     assert (done.status, done.words) == (1, ["error", "hint"])
     assert "Traceback" not in done.out + done.err
     command = done.err.split("`")[1].split()

@@ -14,9 +14,9 @@ import pytest
 
 from tests.programs import Programs, Running, wait_for
 from tests.tiny import make_model, sentences, write_jsonl
+from tui_finetune.runs.checkpoints import committed, newest_sound
 from tui_finetune.runs.directory import RunDirectory
 from tui_finetune.runs.registry import load_state
-from tui_finetune.training.checkpoints import committed, newest_sound
 
 KILLS = 10
 """How often the everyday suite kills; `-m long` does it a hundred times."""
@@ -44,11 +44,33 @@ def train(programs: Programs, run: RunDirectory, model: Path) -> Callable[..., R
         if resume:
             return programs.start("resume", "run", folder=folder, before=before)
         return programs.start(
-            "train", "--model", str(model), "--dataset", "data.jsonl", "--output_dir", "run", "--max_length", "64",
-            "--logging_steps", "1", "--learning_rate", "1e-3", "--batch_size", "2", "--eval_strategy", "no",
-            "--save_strategy", "steps", "--save_steps", "2", "--max_steps", "100000", *arguments, folder=folder,
+            "train",
+            "--model",
+            str(model),
+            "--dataset",
+            "data.jsonl",
+            "--output_dir",
+            "run",
+            "--max_length",
+            "64",
+            "--logging_steps",
+            "1",
+            "--learning_rate",
+            "1e-3",
+            "--batch_size",
+            "2",
+            "--eval_strategy",
+            "no",
+            "--save_strategy",
+            "steps",
+            "--save_steps",
+            "2",
+            "--max_steps",
+            "100000",
+            *arguments,
+            folder=folder,
             before=before,
-        )  # fmt: skip
+        )
 
     return begin
 
@@ -190,7 +212,7 @@ def test_fault_10_where_nothing_can_be_saved_the_end_is_a_plain_error(
     train: Callable[..., Running], run: RunDirectory
 ) -> None:
     full = FULL_DISK.format(steps=set(range(3, 100)), error="OSError(28, 'No space left on device')") + (
-        "import tui_finetune.training.final as f\n"
+        "import tui_finetune.export.folder as f\n"
         "def export(*a, **k):\n    raise OSError(28, 'No space left on device')\n"
         "f.export = export\n"
     )

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from tests.programs import Programs, Running, wait_for
+from tui_finetune.runs.checkpoints import committed, newest_sound, step_of
 from tui_finetune.runs.directory import RunDirectory
 from tui_finetune.runs.registry import load_state
-from tui_finetune.training.checkpoints import committed, newest_sound, step_of
 
 Start = Callable[..., Running]
 
@@ -84,10 +84,27 @@ def held_in(module: str, function: str) -> str:
 def start(programs: Programs, place: Path, models: Path) -> Start:
     def begin(before: str, *arguments: str) -> Running:
         running = programs.start(
-            "train", "--model", str(models / "llama"), "--dataset", "data.jsonl", "--output_dir", "run",
-            "--max_length", "64", "--batch_size", "2", "--max_steps", "100000", "--eval_strategy", "no",
-            "--logging_steps", "1", *arguments, folder=place, before=before,
-        )  # fmt: skip
+            "train",
+            "--model",
+            str(models / "llama"),
+            "--dataset",
+            "data.jsonl",
+            "--output_dir",
+            "run",
+            "--max_length",
+            "64",
+            "--batch_size",
+            "2",
+            "--max_steps",
+            "100000",
+            "--eval_strategy",
+            "no",
+            "--logging_steps",
+            "1",
+            *arguments,
+            folder=place,
+            before=before,
+        )
         wait_for((place / "held").exists, "it does not come there")
         return running
 
@@ -134,8 +151,8 @@ def test_fault_04_a_signal_to_the_whole_group_is_one_signal(start: Start, run: R
 @pytest.mark.parametrize(
     ("phase", "before"),
     [
-        ("loading_data", held_in("tui_finetune.data.sources", "open_dataset")),
-        ("preparing_data", held_in("tui_finetune.data.preparation", "prepare")),
+        ("loading_data", held_in("tui_finetune.data.open", "open_dataset")),
+        ("preparing_data", held_in("tui_finetune.data.prepare", "prepare")),
         ("loading_model", held_in("tui_finetune.models.loading", "load_model")),
     ],
 )

@@ -57,23 +57,40 @@ class Machine:
             and name not in {"NO_COLOR", "TMUX"}
         }
         self.environment = kept | {
-            "HOME": str(base / "home"), "FINETUNE_TUI_STATE": str(base / "state"), "FINETUNE_TUI_CACHE": str(base / "cache"),
-            "HF_HOME": str(base / "hub"), "HF_HUB_OFFLINE": "1", "TERM": "xterm-256color", "COLORTERM": "truecolor",
-            "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[2]),
-        }  # fmt: skip
+            "HOME": str(base / "home"),
+            "FINETUNE_TUI_STATE": str(base / "state"),
+            "FINETUNE_TUI_CACHE": str(base / "cache"),
+            "HF_HOME": str(base / "hub"),
+            "HF_HUB_OFFLINE": "1",
+            "TERM": "xterm-256color",
+            "COLORTERM": "truecolor",
+            "LANG": "C.UTF-8",
+            "LC_ALL": "C.UTF-8",
+            "OMP_NUM_THREADS": "1",
+            "PYTHONPATH": str(Path(__file__).parents[2]),
+        }
         self._terminals: list[Terminal] = []
 
     def suit(self, settings: str) -> None:
         """Give the tiny model settings that suit it."""
         (self.folder / "tiny" / "finetune-tui.yaml").write_text(settings)
 
-    def terminal(self, *arguments: str, command: tuple[str, ...] = PROGRAM, columns: int = 100, rows: int = 30,
-                 **environment: str) -> Terminal:  # fmt: skip
+    def terminal(
+        self,
+        *arguments: str,
+        command: tuple[str, ...] = PROGRAM,
+        columns: int = 100,
+        rows: int = 30,
+        **environment: str,
+    ) -> Terminal:
         """Start the program on a terminal."""
         terminal = Terminal(
-            [*command, *arguments], environment=self.environment | environment, folder=self.folder, columns=columns,
+            [*command, *arguments],
+            environment=self.environment | environment,
+            folder=self.folder,
+            columns=columns,
             rows=rows,
-        )  # fmt: skip
+        )
         self._terminals.append(terminal)
         return terminal
 

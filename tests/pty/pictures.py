@@ -29,14 +29,14 @@ BOXES = {
 }
 
 
-def _colour(name: str, default: str) -> str:
+def _color(name: str, default: str) -> str:
     if name == "default":
         return default
     return NAMED.get(name.removeprefix("bright"), f"#{name}")
 
 
 def draw(screen: Any, path: Path) -> None:
-    """Draw a pyte screen, colours and all, into a PNG file."""
+    """Draw a pyte screen, colors and all, into a PNG file."""
     fonts = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
     plain = ImageFont.truetype(fonts / "DejaVuSansMono.ttf", SIZE)
     bold = ImageFont.truetype(fonts / "DejaVuSansMono-Bold.ttf", SIZE)
@@ -46,7 +46,7 @@ def draw(screen: Any, path: Path) -> None:
     for row in range(screen.lines):
         for column in range(screen.columns):
             cell = screen.buffer[row][column]
-            ink, paper = _colour(cell.fg, FOREGROUND), _colour(cell.bg, BACKGROUND)
+            ink, paper = _color(cell.fg, FOREGROUND), _color(cell.bg, BACKGROUND)
             if cell.reverse:
                 ink, paper = paper, ink
             x, y = column * wide, row * high

@@ -82,9 +82,15 @@ class Terminal:
             fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
 
         self.process = subprocess.Popen(
-            command, stdin=slave, stdout=slave, stderr=slave, cwd=folder, env=dict(environment),
-            start_new_session=True, preexec_fn=own_terminal,  # noqa: PLW1509 - one system call, no lock
-        )  # fmt: skip
+            command,
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            cwd=folder,
+            env=dict(environment),
+            start_new_session=True,
+            preexec_fn=own_terminal,  # noqa: PLW1509 - one system call, no lock
+        )
         self._waking, self._wake = os.pipe()
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()

@@ -12,8 +12,8 @@ from tests.pty.conftest import PROGRAM, Machine
 from tests.pty.terminal import Terminal
 
 STYLE = re.compile(rb"\x1b\[([0-9;]*)m")
-GREY = re.compile(r"[34]8;2;(\d+);\1;\1(?!\d)")
-COLOUR = re.compile(r"\b(?:[34][0-8]|9[0-7]|10[0-7])\b")
+GRAY = re.compile(r"[34]8;2;(\d+);\1;\1(?!\d)")
+COLOR = re.compile(r"\b(?:[34][0-8]|9[0-7]|10[0-7])\b")
 
 EVIL = "\x1b]52;c;RVZJTA==\x07 \x1b[2J \x9b31m \x7f \u202eesrever [red]loud[/] [@click=app.quit()]here[/] [/nothing]"
 
@@ -45,7 +45,7 @@ def test_a_size_that_a_shell_has_exported_is_not_taken_for_the_terminals(machine
 
 
 @pytest.mark.parametrize(
-    "environment", [{"NO_COLOR": "1"}, {"TERM": "xterm", "COLORTERM": ""}], ids=["no colour", "16 colours"]
+    "environment", [{"NO_COLOR": "1"}, {"TERM": "xterm", "COLORTERM": ""}], ids=["no color", "16 colors"]
 )
 def test_it_shows_on_plain_terminals(machine: Machine, environment: dict[str, str]) -> None:
     terminal = machine.terminal(**environment)
@@ -53,7 +53,7 @@ def test_it_shows_on_plain_terminals(machine: Machine, environment: dict[str, st
     quit_app(terminal)
     if "NO_COLOR" in environment:
         styles = {style.decode() for style in STYLE.findall(bytes(terminal.raw))}
-        assert [style for style in styles if COLOUR.search(GREY.sub("", style))] == []
+        assert [style for style in styles if COLOR.search(GRAY.sub("", style))] == []
     else:
         assert b"38;2;" not in terminal.raw
 
@@ -70,9 +70,14 @@ def test_fault_23_a_terminal_that_can_do_nothing_is_told_what_works(machine: Mac
 def test_fault_23_without_a_terminal_it_says_what_works(machine: Machine) -> None:
     for arguments in ((), ("attach",)):
         done = subprocess.run(
-            [*PROGRAM, *arguments], cwd=machine.folder, env=machine.environment, stdin=subprocess.DEVNULL,
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
+            [*PROGRAM, *arguments],
+            cwd=machine.folder,
+            env=machine.environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         assert done.returncode == 2
         assert [line.split(":")[0] for line in done.stderr.splitlines()] == ["error", "hint"]
         assert done.stdout == ""

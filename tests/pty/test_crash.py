@@ -9,9 +9,9 @@ from tests.pty.conftest import Machine
 
 # The program, in which a key of the Training screen meets a bug.
 BROKEN = (
-    "from tui_finetune.screens.training import TrainingScreen; "
+    "from tui_finetune.tui.screens.training.screen import TrainingScreen; "
     "TrainingScreen.action_next_pane = lambda self: {}['nowhere']; "
-    "from tui_finetune.cli import main; import sys; sys.exit(main())"
+    "from tui_finetune.cli.main import main; import sys; sys.exit(main())"
 )
 
 

@@ -6,7 +6,7 @@ import os
 import signal
 
 from tests.pty.conftest import Machine
-from tui_finetune.training.checkpoints import committed, verify
+from tui_finetune.runs.checkpoints import committed, verify
 
 
 def assert_saved(machine: Machine) -> None:

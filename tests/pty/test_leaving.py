@@ -8,7 +8,7 @@ import signal
 
 from tests.programs import wait_for
 from tests.pty.conftest import ENDLESS, PROGRAM, SETTINGS, Machine
-from tui_finetune.training.checkpoints import committed, verify
+from tui_finetune.runs.checkpoints import committed, verify
 
 
 def assert_saved(machine: Machine) -> None:

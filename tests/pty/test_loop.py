@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from tests.pty.conftest import Machine
-from tui_finetune.training.checkpoints import verify
+from tui_finetune.runs.checkpoints import verify
 
 TRIES = 6
 """The starter may end a reply before it can be stopped."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from safetensors.torch import load_file
 
-from tui_finetune.training import checkpoints
+from tui_finetune.runs import checkpoints
 
 if TYPE_CHECKING:
     from tests.training.conftest import Trained

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.tiny import make_model, sentences, write_jsonl
-from tui_finetune.resolution import resolve
+from tui_finetune.config.resolve import resolve
 from tui_finetune.runs.directory import RunDirectory
 from tui_finetune.runs.events import Event
 from tui_finetune.runs.log import read_events
@@ -73,17 +73,27 @@ def train(place, models) -> Callable[..., Trained]:
     from tui_finetune.training.session import TrainingSession
 
     def run(
-        name: str = "run", *, resume: bool = False, at: dict[int, Callable[[RunDirectory], None]] | None = None,
-        preset: str | None = None, changes: dict[str, Any] | None = None, **settings: Any,
-    ) -> Trained:  # fmt: skip
+        name: str = "run",
+        *,
+        resume: bool = False,
+        at: dict[int, Callable[[RunDirectory], None]] | None = None,
+        preset: str | None = None,
+        changes: dict[str, Any] | None = None,
+        **settings: Any,
+    ) -> Trained:
         directory = RunDirectory(place / name)
         if resume:
             session = TrainingSession.resume(directory, changes)
         else:
             chosen = {
-                "model_name_or_path": str(models / "llama"), "dataset_name": "data.jsonl", "learning_rate": 1e-3,
-                "logging_steps": 1, "max_length": 64, "per_device_train_batch_size": 2, **settings,
-            }  # fmt: skip
+                "model_name_or_path": str(models / "llama"),
+                "dataset_name": "data.jsonl",
+                "learning_rate": 1e-3,
+                "logging_steps": 1,
+                "max_length": 64,
+                "per_device_train_batch_size": 2,
+                **settings,
+            }
             directory.create()
             session = TrainingSession(resolve(chosen, preset_name=preset), directory)
         stop_watching = _call_at_steps(session, at or {})

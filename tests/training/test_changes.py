@@ -91,9 +91,14 @@ def test_no_step_of_an_extended_run_is_lost_to_the_old_schedule(train: Train) ->
 def test_a_run_that_ended_early_goes_on_with_more_patience(train: Train) -> None:
     # The first evaluation is the best: the weights are thrown about from then on.
     settings = {
-        "max_steps": 12, "learning_rate": 0.3, "lr_scheduler_type": "constant", "eval_strategy": "steps",
-        "eval_steps": 2, "save_strategy": "steps", "save_steps": 2,
-    }  # fmt: skip
+        "max_steps": 12,
+        "learning_rate": 0.3,
+        "lr_scheduler_type": "constant",
+        "eval_strategy": "steps",
+        "eval_steps": 2,
+        "save_strategy": "steps",
+        "save_steps": 2,
+    }
     whole = train("whole", **settings, early_stopping_patience=4)
     early = train("run", **settings, early_stopping_patience=1)
     assert early.outcome.details["early_stopped"]
@@ -107,9 +112,13 @@ def test_a_run_that_ended_early_goes_on_with_more_patience(train: Train) -> None
 def test_new_intervals_are_taken_up(train: Train) -> None:
     train("run", at={2: stop}, max_steps=8, eval_strategy="no", save_strategy="no", logging_steps=8)
     changes = {
-        "logging_steps": 3, "eval_strategy": "steps", "eval_steps": 4, "save_strategy": "steps", "save_steps": 5,
+        "logging_steps": 3,
+        "eval_strategy": "steps",
+        "eval_steps": 4,
+        "save_strategy": "steps",
+        "save_steps": 5,
         "early_stopping_patience": 5,
-    }  # fmt: skip
+    }
     state = train("run", resume=True, changes=changes).state
     assert state.status == "finished"
     assert state.steps == [3, 6]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tui_finetune.config.resolve import resolve
 from tui_finetune.models.catalog import model_settings
-from tui_finetune.models.starter.recipe.judge import judge
-from tui_finetune.resolution import resolve
 from tui_finetune.runs.directory import RunDirectory, new_run_path
 from tui_finetune.runs.registry import load_state
+from tui_finetune.starter.recipe.judge import judge
 from tui_finetune.training.session import TrainingSession
 
 STORIES = 8
@@ -16,8 +16,8 @@ STORIES = 8
 
 def _share_of_sea(name: str) -> float:
     """The share of sentences, in stories that the model writes from nothing, that are sentences of the sea tales."""
-    from tui_finetune.generation.engine import Engine
-    from tui_finetune.generation.sampling import Sampling
+    from tui_finetune.chat.engine import Engine
+    from tui_finetune.chat.sampling import Sampling
 
     engine = Engine.load(name)
     texts = [engine.reply("", Sampling(temperature=0.7, max_new_tokens=150, seed=seed)).text for seed in range(STORIES)]

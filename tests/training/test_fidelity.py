@@ -8,7 +8,7 @@ from tests.tiny import sentences, write_jsonl
 
 
 def _script(model_folder: str, data_file: str, output_dir: str, seed: int) -> list[dict]:
-    """The tutorial's few calls: tokenise with truncation and padding, split, train with a plain Trainer."""
+    """The tutorial's few calls: tokenize with truncation and padding, split, train with a plain Trainer."""
     from datasets import load_dataset
     from transformers import (
         AutoModelForCausalLM,
@@ -25,19 +25,35 @@ def _script(model_folder: str, data_file: str, output_dir: str, seed: int) -> li
     dataset = load_dataset("json", data_files=data_file, split="train")
     tokenized = dataset.map(
         lambda batch: tokenizer(batch["text"], truncation=True, padding="max_length", max_length=512),
-        batched=True, remove_columns=dataset.column_names,
-    ).train_test_split(test_size=0.1, seed=seed)  # fmt: skip
+        batched=True,
+        remove_columns=dataset.column_names,
+    ).train_test_split(test_size=0.1, seed=seed)
     arguments = TrainingArguments(
-        output_dir=output_dir, num_train_epochs=3, per_device_train_batch_size=8, per_device_eval_batch_size=8,
-        gradient_accumulation_steps=2, learning_rate=2e-5, weight_decay=0.01, logging_steps=5, eval_strategy="epoch",
-        save_strategy="epoch", load_best_model_at_end=True, metric_for_best_model="eval_loss", seed=seed, report_to=[],
-        disable_tqdm=True, use_cpu=True,
-    )  # fmt: skip
+        output_dir=output_dir,
+        num_train_epochs=3,
+        per_device_train_batch_size=8,
+        per_device_eval_batch_size=8,
+        gradient_accumulation_steps=2,
+        learning_rate=2e-5,
+        weight_decay=0.01,
+        logging_steps=5,
+        eval_strategy="epoch",
+        save_strategy="epoch",
+        load_best_model_at_end=True,
+        metric_for_best_model="eval_loss",
+        seed=seed,
+        report_to=[],
+        disable_tqdm=True,
+        use_cpu=True,
+    )
     trainer = Trainer(
-        model=model, args=arguments, train_dataset=tokenized["train"], eval_dataset=tokenized["test"],
+        model=model,
+        args=arguments,
+        train_dataset=tokenized["train"],
+        eval_dataset=tokenized["test"],
         data_collator=DataCollatorForLanguageModeling(tokenizer, mlm=False),
         callbacks=[EarlyStoppingCallback(early_stopping_patience=2)],
-    )  # fmt: skip
+    )
     trainer.train()
     return trainer.state.log_history
 
@@ -56,9 +72,14 @@ def test_tutorial_losses_are_the_scripts(architecture, train, place, tmp_path, m
 
     expected = _script(str(folder), str(place / "data.jsonl"), str(tmp_path / "script"), seed=42)
     trained = train(
-        preset="tutorial", model_name_or_path=str(folder), dataset_name="data.jsonl", learning_rate=2e-5,
-        logging_steps=5, max_length=512, per_device_train_batch_size=8,
-    )  # fmt: skip
+        preset="tutorial",
+        model_name_or_path=str(folder),
+        dataset_name="data.jsonl",
+        learning_rate=2e-5,
+        logging_steps=5,
+        max_length=512,
+        per_device_train_batch_size=8,
+    )
 
     assert trained.outcome.status == "finished"
     assert trained.losses() == [(log["step"], log["loss"]) for log in expected if "loss" in log]

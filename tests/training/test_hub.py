@@ -215,7 +215,7 @@ def test_the_hub_is_searched_and_facts_are_fetched_without_weights(hub, tmp_path
     code = f"""
 from tui_finetune.models.catalog import model_facts, search_hub
 print([entry.name for entry in search_hub("vlm")], [entry.name for entry in search_hub("other")])
-print(model_facts({MODEL!r}), model_facts({MODEL!r}, network=True).licence)
+print(model_facts({MODEL!r}), model_facts({MODEL!r}, network=True).license)
 """
     process = hub.run(code, tmp_path)
     assert process.stdout == f"['{MODEL}'] []\nNone mit\n", process.stderr
@@ -225,11 +225,26 @@ print(model_facts({MODEL!r}), model_facts({MODEL!r}, network=True).licence)
 def test_the_program_trains_from_these_names(hub, tmp_path):
     process = subprocess.run(
         [
-            sys.executable, "-m", "tui_finetune", "train", "--model_name_or_path", MODEL, "--dataset_name", DATA,
-            "--max_steps", "2", "--per_device_train_batch_size", "2",
+            sys.executable,
+            "-m",
+            "tui_finetune",
+            "train",
+            "--model_name_or_path",
+            MODEL,
+            "--dataset_name",
+            DATA,
+            "--max_steps",
+            "2",
+            "--per_device_train_batch_size",
+            "2",
         ],
-        env=hub.environment(tmp_path), cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False,
-    )  # fmt: skip
+        env=hub.environment(tmp_path),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
     assert process.returncode == 0, process.stderr
     run = tmp_path / "runs" / "VLM-1-openwebtext-10k-1"
     for file in ("model.safetensors", "tokenizer.json", "training_plot.png"):

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 from tests.training.compare import assert_same
-from tui_finetune.training import checkpoints
+from tui_finetune.runs import checkpoints
 
 # 60 texts packed to 64 tokens in batches of 2 x 2 make some 9 steps an epoch, two epochs, with dropout and shuffling.
 SETTINGS = {
@@ -41,9 +41,14 @@ def test_every_stop_is_exact(architecture, train, models):
 def test_every_stop_is_exact_with_early_stopping_and_the_best_model(train):
     # The learning rate is so high that it soon gets worse: the run ends early, and the best model is an earlier one.
     settings = {
-        "max_steps": 40, "gradient_accumulation_steps": 2, "learning_rate": 1.0, "lr_scheduler_type": "constant",
-        "eval_strategy": "steps", "eval_steps": 2, "early_stopping_patience": 2,
-    }  # fmt: skip
+        "max_steps": 40,
+        "gradient_accumulation_steps": 2,
+        "learning_rate": 1.0,
+        "lr_scheduler_type": "constant",
+        "eval_strategy": "steps",
+        "eval_steps": 2,
+        "early_stopping_patience": 2,
+    }
     whole = train("whole", **settings)
     details = whole.outcome.details
     assert details["early_stopped"]
@@ -60,9 +65,14 @@ def test_every_stop_is_exact_with_early_stopping_and_the_best_model(train):
 
 def test_every_stop_is_exact_with_padded_rows(train):
     settings = {
-        "packing": False, "max_steps": 6, "gradient_accumulation_steps": 3, "logging_steps": 4, "eval_strategy": "no",
-        "lr_scheduler_type": "cosine", "warmup_steps": 2,
-    }  # fmt: skip
+        "packing": False,
+        "max_steps": 6,
+        "gradient_accumulation_steps": 3,
+        "logging_steps": 4,
+        "eval_strategy": "no",
+        "lr_scheduler_type": "cosine",
+        "warmup_steps": 2,
+    }
     whole = train("whole", **settings)
     for step in (2, 5):
         train(f"at-{step}", at={step: _stop}, **settings)

@@ -14,9 +14,8 @@ from safetensors.torch import load_file
 
 from tests.tiny import sentences, write_jsonl
 from tui_finetune.errors import UserError
-from tui_finetune.runs import registry
+from tui_finetune.runs import checkpoints, registry
 from tui_finetune.runs.events import from_line
-from tui_finetune.training import checkpoints
 
 TYPES = {"status", "phase", "progress", "metrics", "checkpoint", "sample", "resources", "notice"}
 PHASES = ["checking", "loading_model", "loading_data", "preparing_data", "loading_model", "checking", "training"]
@@ -39,7 +38,7 @@ def test_a_run_leaves_everything_that_was_promised(train, place):
 
     assert run.read_config().max_length == 64
     assert [r.path for r in registry.known_runs()] == [run.path]
-    summary = registry.summarise(run)
+    summary = registry.summarize(run)
     assert (summary.status, summary.step) == ("finished", trained.state.total_steps)
     assert summary.best_eval_loss == trained.state.best_eval_loss
 
@@ -130,7 +129,7 @@ def test_pausing_keeps_everything_and_stopping_ends_a_pause(train, soon):
 
 
 def test_a_stop_before_the_first_step_leaves_nothing_to_save(train, place, models):
-    from tui_finetune.resolution import resolve
+    from tui_finetune.config.resolve import resolve
     from tui_finetune.runs.directory import RunDirectory
     from tui_finetune.training.session import TrainingSession
 
@@ -191,7 +190,7 @@ def test_a_final_folder_elsewhere_is_never_overwritten(train, place):
 
 
 def test_a_model_that_cannot_keep_documents_apart_is_padded_instead(train, monkeypatch):
-    from tui_finetune.training import isolation
+    from tui_finetune.training.packing import check as isolation
 
     monkeypatch.setattr(isolation, "keeps_documents_apart", lambda *_: False)
     trained = train(max_steps=2)
@@ -202,7 +201,7 @@ def test_a_model_that_cannot_keep_documents_apart_is_padded_instead(train, monke
 def test_leaking_documents_are_seen(models):
     from transformers import AutoModelForCausalLM
 
-    from tui_finetune.training.isolation import keeps_documents_apart
+    from tui_finetune.training.packing.check import keeps_documents_apart
 
     for name in ("llama", "gpt2"):
         model = AutoModelForCausalLM.from_pretrained(models / name)

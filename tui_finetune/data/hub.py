@@ -9,11 +9,11 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
-from tui_finetune.config import RunConfig
-from tui_finetune.data.progress import Report
+from tui_finetune.config.schema import RunConfig
 from tui_finetune.data.samples import list_samples
 from tui_finetune.errors import UserError
 from tui_finetune.models.hub import REQUEST_SECONDS, hub_error
+from tui_finetune.system.progress import Report
 
 POLL_SECONDS = 0.2
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import yaml
 
+from tui_finetune.starter.paths import SAMPLES
+
 
 @dataclass(frozen=True)
 class Sample:
@@ -18,23 +20,19 @@ class Sample:
     rows: int
 
 
-def samples_dir() -> Path:
-    return Path(__file__).parent.parent / "samples"
-
-
 def sample_path(name: str) -> Path | None:
     """The file of a sample; None where there is none of that name."""
-    path = samples_dir() / f"{name}.jsonl"
+    path = SAMPLES / f"{name}.jsonl"
     return path if "/" not in name and path.is_file() else None
 
 
 def list_samples() -> list[Sample]:
     """All samples, in the order of `summaries.yaml`; those that it does not have come last, by name."""
-    summaries_path = samples_dir() / "summaries.yaml"
+    summaries_path = SAMPLES / "summaries.yaml"
     summaries = yaml.safe_load(summaries_path.read_text("utf-8")) if summaries_path.is_file() else {}
     places = {name: place for place, name in enumerate(summaries)}
     found = []
-    for path in sorted(samples_dir().glob("*.jsonl"), key=lambda p: (places.get(p.stem, len(places)), p.stem)):
+    for path in sorted(SAMPLES.glob("*.jsonl"), key=lambda p: (places.get(p.stem, len(places)), p.stem)):
         rows = path.read_bytes().count(b"\n")
         found.append(Sample(path.stem, path, str(summaries.get(path.stem, "")), rows))
     return found

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from tui_finetune.config import STARTER, settings
+from tui_finetune.config.resolve import MODEL_SETTINGS_FILE, canonical, read_yaml
+from tui_finetune.config.schema import STARTER, settings
 from tui_finetune.errors import UserError
 from tui_finetune.models.facts import ModelFacts, facts_from, read_json
 from tui_finetune.models.hub import NAME, REQUEST_SECONDS, cached_folder, cached_models, fetch, hub_error
-from tui_finetune.resolution import MODEL_SETTINGS_FILE, canonical, read_yaml
+from tui_finetune.starter.paths import MODEL
 
 __all__ = ["ModelEntry", "ModelFacts", "list_models", "model_facts", "model_settings", "resolve_model", "search_hub"]
 
@@ -33,11 +34,6 @@ class ModelEntry:
     summary: str
 
 
-def starter_path() -> Path:
-    """The folder of the model that comes with the program."""
-    return Path(__file__).parent / "starter"
-
-
 def _is_path(name: str) -> bool:
     """Whether a name can only be meant as a path."""
     return name.startswith(("/", "./", "../", "~", ".\\")) or name in {".", ".."} or "\\" in name or name.count("/") > 1
@@ -50,7 +46,7 @@ def resolve_model(name: str) -> str:
         UserError: it is neither.
     """
     if name == STARTER:
-        return str(starter_path())
+        return str(MODEL)
     path = Path(name).expanduser()
     if path.is_dir():
         return str(path)
@@ -123,7 +119,7 @@ def _local(base: Path) -> Iterator[ModelEntry]:
 
 def list_models(base: Path) -> list[ModelEntry]:
     """All models on this machine: the starter, folders in ``base``, its models/ and its runs, and the hub's cache."""
-    starter = starter_path()
+    starter = MODEL
     entries: list[ModelEntry] = []
     if (starter / "config.json").is_file():
         entries.append(_entry("starter", STARTER, starter, "comes along, no network"))

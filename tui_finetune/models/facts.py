@@ -49,7 +49,7 @@ class ModelFacts:
         dtype: the number format of the weights in the files, as 'F32' or 'BF16'.
         bytes: size of the weights on disk.
         chat_template: whether it knows how to hold a conversation.
-        licence: as its model card gives it.
+        license: as its model card gives it.
         is_causal_lm: whether it writes text from left to right, and so can be trained here.
         needs_code: whether it brings program code of its own, which is never run.
         tied: whether the output layer is the input embedding.
@@ -72,7 +72,7 @@ class ModelFacts:
     dtype: str | None = None
     bytes: int | None = None
     chat_template: bool = False
-    licence: str | None = None
+    license: str | None = None
     is_causal_lm: bool = True
     needs_code: bool = False
     quantized: bool = False
@@ -142,8 +142,8 @@ def computed_parameters(config: Mapping[str, Any]) -> int | None:
     return embeddings + learned_positions + layers * (attention + experts * feed_forward + 2 * hidden) + hidden
 
 
-def _licence(folder: Path) -> str | None:
-    """The licence in the front matter of the model card."""
+def _license(folder: Path) -> str | None:
+    """The license in the front matter of the model card."""
     try:
         with (folder / "README.md").open("rb") as file:
             text = file.read(MAX_CARD_BYTES).decode("utf-8", "replace").lstrip("\ufeff")
@@ -207,7 +207,7 @@ def facts_from(name: str, config: Mapping[str, Any], folder: Path | None = None)
         dtype=dtype or (str(found) if (found := config.get("dtype") or config.get("torch_dtype")) else None),
         bytes=size,
         chat_template=folder is not None and has_chat_template(folder),
-        licence=_licence(folder) if folder is not None else None,
+        license=_license(folder) if folder is not None else None,
         is_causal_lm=is_causal(config),
         needs_code="AutoModelForCausalLM" in (config.get("auto_map") or {}),
         quantized=bool(config.get("quantization_config")),

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tui_finetune.config import RunConfig
+from tui_finetune.config.schema import RunConfig
 from tui_finetune.errors import Cancelled, UserError
 from tui_finetune.models.catalog import resolve_model
 from tui_finetune.models.facts import CONTEXT, facts_from, first_number, read_json
@@ -102,7 +102,7 @@ def load_tokenizer(name: str, *, report: Report | None = None) -> PreTrainedToke
     """
     from transformers import AutoTokenizer
 
-    from tui_finetune.models.quiet import quiet
+    from tui_finetune.system.quiet import quiet
 
     folder = model_folder(name, weights=False, report=report)
     if not any((folder / file).is_file() for file in _TOKENIZER_FILES):
@@ -179,7 +179,7 @@ def load_model(
     import torch
     from transformers import AutoModelForCausalLM
 
-    from tui_finetune.models.quiet import quiet
+    from tui_finetune.system.quiet import quiet
 
     try:
         with quiet(report):

@@ -13,7 +13,7 @@ from tui_finetune.runs.lock import is_held
 from tui_finetune.system.files import PRIVATE_DIRECTORY, write_atomically
 
 if TYPE_CHECKING:
-    from tui_finetune.config import RunConfig
+    from tui_finetune.config.schema import RunConfig
 
 NAME = re.compile(r"[A-Za-z0-9._-]{1,64}\Z")
 
@@ -72,12 +72,12 @@ class RunDirectory:
 
     def read_config(self) -> RunConfig:
         """The run's configuration; raises UserError where it can't be read."""
-        from tui_finetune.resolution import make_config, read_yaml
+        from tui_finetune.config.resolve import make_config, read_yaml
 
         return make_config(read_yaml(self.config_path))
 
     def write_config(self, config: RunConfig) -> None:
-        from tui_finetune.resolution import to_yaml
+        from tui_finetune.config.resolve import to_yaml
 
         write_atomically(self.config_path, to_yaml(config))
 

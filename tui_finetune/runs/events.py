@@ -35,7 +35,7 @@ PHASE_LABELS: dict[str, str] = {
 }
 
 
-def make_event(type: EventType, **fields: Any) -> Event:  # noqa: A002 - the promised name of the field
+def make_event(type: EventType, **fields: Any) -> Event:
     """An event that happens now."""
     return {"time": round(time.time(), 3), "type": type, **fields}
 

@@ -32,7 +32,7 @@ class EventLog:
         self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, PRIVATE_FILE)
         self._torn = _ends_torn(path)
 
-    def write(self, type: EventType, **fields: Any) -> Event:  # noqa: A002 - the promised name of the field
+    def write(self, type: EventType, **fields: Any) -> Event:
         """Append an event that happens now, and return it."""
         event = make_event(type, **fields)
         with self._lock:

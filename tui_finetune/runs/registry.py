@@ -13,9 +13,9 @@ import platformdirs
 
 from tui_finetune.errors import UserError
 from tui_finetune.runs.directory import NAME, RunDirectory
-from tui_finetune.runs.ending import short_path
 from tui_finetune.runs.events import ENDED, from_line
 from tui_finetune.runs.log import Follower
+from tui_finetune.runs.outcome import short_path
 from tui_finetune.runs.state import RunState
 from tui_finetune.system.files import PRIVATE_DIRECTORY, write_atomically
 
@@ -155,7 +155,7 @@ def load_state(run: RunDirectory, *, brief: bool = False) -> RunState:
     return state
 
 
-def summarise(run: RunDirectory) -> RunSummary:
+def summarize(run: RunDirectory) -> RunSummary:
     """One line about a run; nothing in its directory can make it fail."""
     state = load_state(run, brief=True)
     try:
@@ -167,7 +167,14 @@ def summarise(run: RunDirectory) -> RunSummary:
     if status not in ENDED and not run.is_live:
         status = "interrupted"
     return RunSummary(
-        name=run.name, path=str(run.path), model=model, dataset=dataset, status=status, step=state.step,
-        total_steps=state.total_steps, best_eval_loss=state.best_eval_loss, loss=state.latest.get("loss"),
+        name=run.name,
+        path=str(run.path),
+        model=model,
+        dataset=dataset,
+        status=status,
+        step=state.step,
+        total_steps=state.total_steps,
+        best_eval_loss=state.best_eval_loss,
+        loss=state.latest.get("loss"),
         updated=state.updated or _activity(run)[0],
-    )  # fmt: skip
+    )

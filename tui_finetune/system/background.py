@@ -20,7 +20,7 @@ from typing import Any
 
 _PASSED_ON = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
 
-# Normal screen, cursor shown, no mouse, no paste mode, usual keys, usual colours.
+# Normal screen, cursor shown, no mouse, no paste mode, usual keys, usual colors.
 _AS_USUAL = (
     b"\x1b[?1049l\x1b[?25h\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?1015l\x1b[?2004l\x1b[?1004l\x1b[<u\x1b[m"
 )

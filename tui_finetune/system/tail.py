@@ -16,7 +16,7 @@ _STYLING = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 def tail_lines(path: Path, limit: int = 200) -> list[str]:
     """The last lines, fit to be shown; none where the file can't be read.
 
-    Colours and cursor movements are taken out, and of a line that was written over, as progress bars do, only the last
+    Colors and cursor movements are taken out, and of a line that was written over, as progress bars do, only the last
     form is kept.
     """
     try:

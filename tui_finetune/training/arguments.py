@@ -6,7 +6,7 @@ from pathlib import Path
 
 from transformers import TrainingArguments
 
-from tui_finetune.config import RunConfig
+from tui_finetune.config.schema import RunConfig
 
 NEVER = 2**31 - 1
 """A number of steps that no run reaches."""

@@ -11,7 +11,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from tui_finetune.runs import control as requests
 from tui_finetune.runs.directory import RunDirectory
 from tui_finetune.runs.log import EventLog
-from tui_finetune.training.random_state import untouched_random_state
+from tui_finetune.training.rng import untouched_random_state
 from tui_finetune.training.trainer import RunTrainer
 
 PAUSE_POLL_SECONDS = 0.1
@@ -199,8 +199,8 @@ class RunCallback(TrainerCallback):
         self.log.write("phase", phase="training", label="")
 
     def _sample_now(self, state: TrainerState, prompt: str) -> None:
-        from tui_finetune.generation.engine import generate_text
-        from tui_finetune.generation.sampling import Sampling
+        from tui_finetune.chat.engine import generate_text
+        from tui_finetune.chat.sampling import Sampling
 
         trainer = self._trainer
         with untouched_random_state():

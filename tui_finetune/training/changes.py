@@ -6,9 +6,9 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from tui_finetune.config import RunConfig, settings
+from tui_finetune.config.resolve import canonical, make_config
+from tui_finetune.config.schema import RunConfig, settings
 from tui_finetune.errors import UserError
-from tui_finetune.resolution import canonical, make_config
 from tui_finetune.runs.directory import RunDirectory
 from tui_finetune.runs.registry import load_state
 from tui_finetune.runs.state import RunState

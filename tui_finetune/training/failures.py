@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from tui_finetune.errors import UserError
+from tui_finetune.runs import checkpoints
 from tui_finetune.runs.directory import RunDirectory
-from tui_finetune.training import checkpoints
 from tui_finetune.training.memory_remedies import Remedy
 
 

@@ -6,7 +6,7 @@ import traceback
 from dataclasses import dataclass
 from typing import Any
 
-from tui_finetune.config import RunConfig
+from tui_finetune.config.schema import RunConfig
 from tui_finetune.runs.directory import RunDirectory
 
 

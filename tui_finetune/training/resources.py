@@ -48,7 +48,7 @@ def read_resources(process: psutil.Process, nvml: Any = None) -> dict[str, Any]:
         import pynvml
 
         with contextlib.suppress(pynvml.NVMLError):
-            reading["gpu_utilisation"] = pynvml.nvmlDeviceGetUtilizationRates(nvml).gpu
+            reading["gpu_utilization"] = pynvml.nvmlDeviceGetUtilizationRates(nvml).gpu
             reading["gpu_temperature"] = pynvml.nvmlDeviceGetTemperature(nvml, pynvml.NVML_TEMPERATURE_GPU)
     return reading
 

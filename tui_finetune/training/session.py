@@ -13,23 +13,22 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from tui_finetune.config import RunConfig
+from tui_finetune.config.presets import PRESETS
+from tui_finetune.config.resolve import Resolved
+from tui_finetune.config.schema import RunConfig
 from tui_finetune.errors import Cancelled, UserError
-from tui_finetune.presets import PRESETS
-from tui_finetune.resolution import Resolved
-from tui_finetune.runs import registry
+from tui_finetune.runs import checkpoints, registry
 from tui_finetune.runs.control import drop, left, take, waiting
 from tui_finetune.runs.directory import RunDirectory
 from tui_finetune.runs.events import PHASE_LABELS, Phase
 from tui_finetune.runs.lock import RunLock
 from tui_finetune.runs.log import EventLog
-from tui_finetune.training import checkpoints
+from tui_finetune.system.library_log import library_log, quiet_libraries
 from tui_finetune.training.changes import changed_config, determining
 from tui_finetune.training.failures import explain
-from tui_finetune.training.going_on import checkpoint_to_go_on_from, clear_the_way
-from tui_finetune.training.library_log import library_log, quiet_libraries
 from tui_finetune.training.memory_remedies import Remedy, memory_remedies
-from tui_finetune.training.places import rooted
+from tui_finetune.training.paths import rooted
+from tui_finetune.training.resume import checkpoint_to_go_on_from, clear_the_way
 
 CANCEL_POLL_SECONDS = 0.2
 MAX_PROMPT_TOKENS = 256
@@ -191,13 +190,14 @@ class TrainingSession:
         config = self.config
         with self._phase("checking", "Getting ready"):
             # The heavy imports: five seconds or so. The plan may be importing them too.
-            from tui_finetune.models.heavy import import_libraries
+            from tui_finetune.system.heavy import import_libraries
 
             import_libraries("torch", "transformers", "datasets", "transformers.trainer")
             from transformers import AutoConfig
 
-            from tui_finetune.data.preparation import prepare
-            from tui_finetune.data.sources import open_dataset
+            from tui_finetune.data.open import open_dataset
+            from tui_finetune.data.prepare import prepare
+            from tui_finetune.export.folder import check_final_dir
             from tui_finetune.models.devices import best_device, device_facts, resolve_precision
             from tui_finetune.models.loading import (
                 check_trainable,
@@ -207,9 +207,8 @@ class TrainingSession:
                 resolve_max_length,
                 tokenizer_notices,
             )
-            from tui_finetune.training.document_attention import attention_by_document
-            from tui_finetune.training.final import check_final_dir
-            from tui_finetune.training.isolation import keeps_documents_apart
+            from tui_finetune.training.packing.attention import attention_by_document
+            from tui_finetune.training.packing.check import keeps_documents_apart
 
             quiet_libraries()
             final_dir = Path(config.final_model_dir) if config.final_model_dir else self.directory.path / "final"
@@ -274,9 +273,13 @@ class TrainingSession:
 
         config = self.config
         facts = {
-            "data": data_fingerprint(data.train), "dataset": config.dataset_name, "rows": len(data.train),
-            "model": config.model_name_or_path, "weights": weights_fingerprint(model), "settings": determining(config),
-        }  # fmt: skip
+            "data": data_fingerprint(data.train),
+            "dataset": config.dataset_name,
+            "rows": len(data.train),
+            "model": config.model_name_or_path,
+            "weights": weights_fingerprint(model),
+            "settings": determining(config),
+        }
         if checkpoint is not None:
             check_fingerprint(facts, checkpoints.read_manifest(checkpoint))
         if self.go_on:
@@ -323,9 +326,9 @@ class TrainingSession:
 
     def _finish(self, trainer: Any, tokenizer: Any, final_dir: Path, details: dict[str, Any]) -> dict[str, Any]:
         """Write the final folder: the best checkpoint's weights where one was evaluated, else the newest."""
+        from tui_finetune.export.folder import CARD, PLOT, export, load_weights
         from tui_finetune.models.catalog import model_facts
         from tui_finetune.models.loading import model_folder
-        from tui_finetune.training.final import CARD, PLOT, export, load_weights
 
         self.log.write("phase", phase="finishing", label="Writing the final model")
         state = trainer.state
@@ -354,7 +357,7 @@ class TrainingSession:
                 config=config,
                 state=registry.load_state(self.directory),
                 facts=details,
-                licence=known.licence if known else None,
+                license=known.license if known else None,
             )
             details |= {"plot": str(final_dir / PLOT), "card": str(final_dir / CARD)}
         except OSError as error:
@@ -380,7 +383,7 @@ def _keep_template(model: Any, tokenizer: Any, data: Any) -> None:
 
 def _first_words(tokenizer: Any, data: Any) -> str:
     """What a sample begins with where nobody says, of a row that is not trained on if there is one: the part of it that is
-    not learnt, as a question; its first words where all of it is."""
+    not learned, as a question; its first words where all of it is."""
     rows = data.evaluation if data.evaluation is not None and len(data.evaluation) else data.train
     labels = list(rows[0].get("labels", []))
     given = next((place for place, label in enumerate(labels) if label != -100), 0)

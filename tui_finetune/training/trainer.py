@@ -13,9 +13,9 @@ import torch
 from torch.optim.lr_scheduler import LambdaLR
 from transformers import EarlyStoppingCallback, Trainer
 
+from tui_finetune.runs import checkpoints
 from tui_finetune.runs.log import EventLog
-from tui_finetune.training import checkpoints
-from tui_finetune.training.grouping import GroupedByLength
+from tui_finetune.training.sampler import GroupedByLength
 
 LOG_STATE = "log_state.json"
 """The sum of losses since the last logged one. Trainer forgets it, and would log another loss after a resume."""
@@ -43,9 +43,15 @@ class RunTrainer(Trainer):
     """
 
     def __init__(
-        self, *args: Any, event_log: EventLog, facts: dict[str, Any], keep_newest: int, patience: int,
-        lengths: Any = None, **kwargs: Any,
-    ) -> None:  # fmt: skip
+        self,
+        *args: Any,
+        event_log: EventLog,
+        facts: dict[str, Any],
+        keep_newest: int,
+        patience: int,
+        lengths: Any = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(*args, **kwargs)
         self.lengths = lengths
         self.event_log = event_log
@@ -119,9 +125,11 @@ class RunTrainer(Trainer):
             if not is_storage_error(error):
                 raise
             self.event_log.write(
-                "notice", level="error", message=f"Step {step} could not be saved: {error}",
+                "notice",
+                level="error",
+                message=f"Step {step} could not be saved: {error}",
                 remedy="free some space; the training goes on and the next save is tried",
-            )  # fmt: skip
+            )
         else:
             self.last_checkpoint_bytes = size
             best = self.state.best_global_step
@@ -129,9 +137,13 @@ class RunTrainer(Trainer):
             with contextlib.suppress(OSError):
                 checkpoints.prune(self.checkpoints_dir, self.keep_newest, best)
             self.event_log.write(
-                "checkpoint", step=step, path=f"checkpoints/{folder.name}", bytes=size, best=best == step,
+                "checkpoint",
+                step=step,
+                path=f"checkpoints/{folder.name}",
+                bytes=size,
+                best=best == step,
                 seconds=round(time.monotonic() - began, 3),
-            )  # fmt: skip
+            )
         self.event_log.write("phase", phase="training", label="")
 
     def _check_space(self) -> None:

@@ -1,0 +1,222 @@
+"""RunConfig: one declaration, from which names, bounds and messages come."""
+
+from __future__ import annotations
+
+import pytest
+
+from tui_finetune.config.presets import PRESETS
+from tui_finetune.config.resolve import canonical, make_config, read_yaml, resolve, to_yaml
+from tui_finetune.config.schema import GROUPS, RunConfig, settings
+from tui_finetune.errors import UserError
+
+
+def test_the_defaults_are_those_promised():
+    config = RunConfig()
+    promised = {
+        "model_name_or_path": "starter",
+        "dataset_format": "auto",
+        "packing": True,
+        "padding": "longest",
+        "validation_split": 0.1,
+        "num_train_epochs": 3,
+        "max_steps": -1,
+        "per_device_train_batch_size": 8,
+        "gradient_accumulation_steps": 2,
+        "learning_rate": 2e-5,
+        "weight_decay": 0.01,
+        "eval_strategy": "epoch",
+        "save_strategy": "epoch",
+        "save_total_limit": 2,
+        "early_stopping_patience": 2,
+        "precision": "auto",
+        "output_dir": None,
+        "final_model_dir": None,
+        "report_to": "none",
+    }
+    assert {key: getattr(config, key) for key in promised} == promised
+
+
+def test_every_setting_explains_itself():
+    for key, item in settings().items():
+        assert item.group in GROUPS, key
+        assert len(item.help) > 10, key
+        assert len(item.explanation) > 60, key
+
+
+@pytest.mark.parametrize(
+    ("alias", "key", "value"),
+    [
+        ("base_model", "model_name_or_path", "distilgpt2"),
+        ("dataset", "dataset_name", "a.txt"),
+        ("text_column", "dataset_text_field", "body"),
+        ("block_size", "max_length", 128),
+        ("cutoff_len", "max_length", 128),
+        ("sequence_len", "max_length", 128),
+        ("sample_packing", "packing", False),
+        ("val_set_size", "validation_split", 0.2),
+        ("num_epochs", "num_train_epochs", 2.0),
+        ("micro_batch_size", "per_device_train_batch_size", 4),
+        ("gradient_accumulation", "gradient_accumulation_steps", 4),
+        ("lr", "learning_rate", 1e-4),
+        ("OUTPUT_DIR", "output_dir", "out"),
+        ("FINAL_MODEL_DIR", "final_model_dir", "out/model"),
+        ("learning-rate", "learning_rate", 1e-4),
+    ],
+)
+def test_names_of_other_tools_are_taken(alias, key, value):
+    assert getattr(resolve({alias: value}).config, key) == value
+
+
+@pytest.mark.parametrize("given", ["true", True, "True", 1])
+def test_bf16_and_fp16_mean_precision(given):
+    assert resolve({"bf16": given}).config.precision == "bf16"
+    assert resolve({"fp16": given}).config.precision == "fp16"
+    assert resolve({"fp16": False}).config.precision == "auto"
+    assert resolve({"bf16": "auto"}).config.precision == "auto"
+
+
+@pytest.mark.parametrize(
+    ("given", "learns_only_replies"),
+    [
+        ({"train_on_inputs": False}, True),
+        ({"train_on_inputs": "false"}, True),
+        ({"train_on_inputs": True}, False),
+        ({"train_on_prompt": True}, False),
+        ({"mask_prompt": True}, True),
+        ({"mask-prompt": "no"}, False),
+        ({"mask_prompt": "auto"}, None),
+        ({"train_on_inputs": None}, None),
+        ({}, None),
+    ],
+)
+def test_other_tools_words_for_the_loss_mask_are_taken(given, learns_only_replies):
+    config = resolve(given).config
+    assert (config.completion_only_loss, config.assistant_only_loss) == (learns_only_replies, learns_only_replies)
+
+
+def test_the_loss_mask_must_not_be_asked_for_in_two_ways():
+    assert resolve({"train_on_inputs": False, "completion_only_loss": True}).config.completion_only_loss is True
+    with pytest.raises(UserError, match="set twice"):
+        resolve({"train_on_inputs": False, "mask_prompt": False})
+    with pytest.raises(UserError, match="train_on_inputs: 'perhaps' is not allowed"):
+        resolve({"train_on_inputs": "perhaps"})
+
+
+def test_a_switch_that_may_be_left_alone_has_three_choices():
+    item = settings()["completion_only_loss"]
+    assert (item.kind, item.choices, item.show(None)) == ("bool", ("auto", "true", "false"), "auto")
+    assert resolve({"completion_only_loss": "auto"}).config.completion_only_loss is None
+    assert resolve({"completion-only-loss": "true"}).config.completion_only_loss is True
+    with pytest.raises(UserError, match="completion_only_loss") as caught:
+        resolve({"completion_only_loss": "maybe"})
+    assert "auto, true, false" in caught.value.remedy
+
+
+def test_an_unknown_key_suggests_the_nearest():
+    with pytest.raises(UserError, match="no setting 'learning_rte'") as caught:
+        resolve({"learning_rte": 1})
+    assert "learning_rate" in caught.value.remedy
+
+
+def test_one_setting_under_two_names_must_agree():
+    assert canonical({"lr": 1e-4, "learning_rate": 1e-4}) == {"learning_rate": 1e-4}
+    with pytest.raises(UserError, match="set twice"):
+        canonical({"lr": 1e-4, "learning_rate": 1e-3})
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("learning_rate", 0),
+        ("learning_rate", "fast"),
+        ("learning_rate", float("nan")),
+        ("max_length", 3),
+        ("num_train_epochs", -1),
+        ("per_device_train_batch_size", 0),
+        ("optim", "lion"),
+        ("packing", "perhaps"),
+        ("validation_split", -0.1),
+        ("warmup_steps", float("inf")),
+        ("seed", -1),
+        ("model_name_or_path", ["a"]),
+    ],
+)
+def test_a_bad_value_is_named_with_what_is_allowed(key, value):
+    with pytest.raises(UserError) as caught:
+        make_config({key: value})
+    assert caught.value.setting == key
+    assert key in caught.value.message
+    assert "default is" in caught.value.remedy
+
+
+def test_flags_beat_the_file_the_preset_and_the_model():
+    layers = {
+        "preset_name": "tutorial",
+        "model_settings": {"learning_rate": 1e-3, "save_total_limit": 5, "weight_decay": 0.5, "max_length": 99},
+    }
+    resolved = resolve({"seed": "7"}, {"seed": 8, "max_length": 64}, **layers)
+    config = resolved.config
+    assert (config.seed, resolved.origin("seed")) == (7, "flag")
+    assert (config.max_length, resolved.origin("max_length")) == (64, "file")
+    assert (config.learning_rate, resolved.origin("learning_rate")) == (2e-5, "preset tutorial")
+    assert (config.save_total_limit, resolved.origin("save_total_limit")) == (5, "model")
+    assert resolved.origin("save_steps") == "default"
+
+
+def test_a_file_may_name_its_preset():
+    assert resolve({}, {"preset": "tutorial"}).config.packing is False
+    assert resolve({}, {"preset": "tutorial"}, preset_name="default").config.packing is True
+
+
+def test_the_tutorial_has_its_own_numbers():
+    config = resolve(preset_name="tutorial").config
+    numbers = (
+        config.max_length,
+        config.num_train_epochs,
+        config.per_device_train_batch_size,
+        config.gradient_accumulation_steps,
+        config.learning_rate,
+        config.weight_decay,
+        config.logging_steps,
+        config.early_stopping_patience,
+        config.validation_split,
+    )
+    assert numbers == (512, 3, 8, 2, 2e-5, 0.01, 50, 2, 0.1)
+    assert (config.packing, config.padding, config.precision) == (False, "max_length", "fp16")
+    for message, remedy in PRESETS["tutorial"].weaknesses:
+        cure = remedy.removeprefix("set ").split(":")[0]
+        assert cure in settings(), f"{message} names no setting that cures it"
+
+
+def test_yaml_written_is_read_back_the_same(tmp_path):
+    config = resolve({"lr": 3e-4, "eval_strategy": "no", "dataset": "a: b # c", "max_length": 77}).config
+    path = tmp_path / "config.yaml"
+    path.write_text(to_yaml(config))
+    assert make_config(read_yaml(path)) == config
+
+
+def test_yaml_says_no_to_evaluation_with_a_bare_no(tmp_path):
+    path = tmp_path / "c.yaml"
+    path.write_text("eval_strategy: no\nlr: 2e-4\n")
+    config = resolve({}, read_yaml(path)).config
+    assert (config.eval_strategy, config.learning_rate) == ("no", 2e-4)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"a: [1", "line"),
+        (b"- a\n- b\n", "no mapping"),
+        (b"\xff\xfe\x00", "UTF-8"),
+        (b"a: b: c", "line 1"),
+        (b"a: !!python/object/apply:os.system ['true']", "line 1"),
+        (b"x" * 1_000_001, "too large"),
+    ],
+)
+def test_what_is_no_configuration_is_refused_in_words(tmp_path, content, words):
+    path = tmp_path / "c.yaml"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=words) as caught:
+        read_yaml(path)
+    assert str(path) in caught.value.message
+    assert caught.value.remedy

@@ -1,0 +1,231 @@
+"""What a run without the app shows: a progress display on a terminal, plain lines elsewhere, or events as JSON."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import deque
+from typing import Any, Protocol
+
+from tui_finetune.cli.output import write_line, write_text
+from tui_finetune.formatting import amount, duration, size
+from tui_finetune.runs.events import Event, to_line
+from tui_finetune.runs.state import RunState
+from tui_finetune.runs.watch import Watch
+from tui_finetune.system.terminal import printable
+
+PLAIN_PROGRESS_SECONDS = 10.0
+
+
+class Display(Protocol):
+    """Shows events as they come."""
+
+    def show(self, events: list[Event], state: RunState) -> None:
+        """Called some ten times a second, with the new events, if any."""
+
+    def say(self, text: str) -> None:
+        """A line from the program itself."""
+
+    def close(self) -> None:
+        """The run is over: nothing more comes."""
+
+
+class Eta:
+    """Time left, from the pace of the last steps, by the monotonic clock."""
+
+    def __init__(self) -> None:
+        self._marks: deque[tuple[float, int]] = deque(maxlen=40)
+
+    def left(self, state: RunState) -> float | None:
+        """Seconds left in the training, or None while it can't be told."""
+        if state.status != "running" or state.phase != "training":
+            return None
+        now = time.monotonic()
+        if not self._marks or self._marks[-1][1] != state.step:
+            self._marks.append((now, state.step))
+        began, first = self._marks[0]
+        if state.total_steps is None or state.step <= first or now <= began:
+            return None
+        return (state.total_steps - state.step) * (now - began) / (state.step - first)
+
+
+def event_lines(event: Event, state: RunState, left: float | None) -> list[str]:
+    """An event as lines of text; most progress has none."""
+    kind = event["type"]
+    if kind == "phase" and event.get("label"):
+        return [f"{event['label']} …"] if event.get("phase") not in {"evaluating", "saving"} else []
+    if kind == "metrics":
+        return [_metrics_line(event, state, left)]
+    if kind == "checkpoint":
+        best = ", the best so far" if event.get("best") else ""
+        return [f"saved {event.get('path')} ({size(event.get('bytes') or 0)}{best})"]
+    if kind == "sample":
+        return [f"sample at step {event.get('step')}: {printable(str(event.get('text')), lines=False)}"]
+    if kind == "notice":
+        word = {"error": "error", "warning": "warning"}.get(str(event.get("level")), "note")
+        lines = [f"{word}: {event.get('message')}"]
+        return [*lines, f"hint: {event['remedy']}"] if event.get("remedy") else lines
+    if kind == "status" and event.get("status") in {"paused", "stopping"}:
+        return [str(event["status"])]
+    return []
+
+
+def _metrics_line(event: Event, state: RunState, left: float | None) -> str:
+    step, total = event.get("step"), state.total_steps
+    parts = [f"step {step:>{len(str(total or step))}}/{total}" if total else f"step {step}"]
+    if (epoch := event.get("epoch")) is not None:
+        parts.append(f"epoch {epoch:.2f}")
+    if (loss := event.get("eval_loss")) is not None:
+        best = "  best" if event.get("step") == state.best_step else ""
+        return "  ".join([*parts, f"eval loss {loss:.4f}{best}"])
+    if (loss := event.get("loss")) is not None:
+        parts.append(f"loss {loss:.4f}")
+    if (rate := event.get("learning_rate")) is not None:
+        parts.append(f"lr {rate:.2e}")
+    if (speed := event.get("tokens_per_second")) is not None:
+        parts.append(f"{amount(speed)} tok/s")
+    if left is not None:
+        parts.append(f"{duration(left)} left")
+    return "  ".join(parts)
+
+
+def ending_lines(watch: Watch) -> list[str]:
+    """What was reached, what was saved where, and how to go on."""
+    state, details, name = watch.state, watch.state.details, watch.run.name
+    if state.status == "failed":
+        return []
+    if not details.get("final_dir"):
+        return [f"{state.status}: {state.reason or 'nothing was trained'}"]
+    step, total = details.get("step"), details.get("total_steps")
+    head = f"{state.status} at step {step} of {total} after {duration(details.get('train_runtime') or 0)}"
+    if details.get("early_stopped"):
+        head += " (early stopping: the evaluation loss got no better)"
+    lines = [head]
+    if (loss := details.get("train_loss")) is not None:
+        lines.append(f"  training loss    {loss:.4f}")
+    if (loss := details.get("eval_loss")) is not None:
+        lines.append(f"  evaluation loss  {loss:.4f}, best at step {details.get('best_step')}")
+    lines += [
+        f"  final model      {details['final_dir']} (step {details.get('final_step')})",
+        f"  plot             {details.get('plot')}",
+    ]
+    if details.get("checkpoint"):
+        lines.append(f"  checkpoint       {watch.run.path / details['checkpoint']}")
+    if state.status == "stopped" and details.get("checkpoint"):
+        lines.append(f"go on with: finetune-tui resume {name}")
+    lines.append(f"talk to it: finetune-tui chat {name}")
+    return lines
+
+
+class JsonDisplay:
+    """One event a line on standard output, as in events.jsonl."""
+
+    def show(self, events: list[Event], state: RunState) -> None:
+        if events:
+            write_text("".join(to_line(event).decode() for event in events), sys.stdout)
+
+    def say(self, text: str) -> None:
+        write_line(text, sys.stderr)
+
+    def close(self) -> None:
+        pass
+
+
+class PlainDisplay:
+    """Lines for a log: phases, metrics, checkpoints, notices, and a sign of life in between."""
+
+    def __init__(self) -> None:
+        self._eta = Eta()
+        self._spoke = time.monotonic()
+
+    def show(self, events: list[Event], state: RunState) -> None:
+        left = self._eta.left(state)
+        lines = [line for event in events for line in event_lines(event, state, left)]
+        now = time.monotonic()
+        progress = state.progress.get(state.phase)
+        if not lines and progress is not None and now - self._spoke > PLAIN_PROGRESS_SECONDS and not state.is_over:
+            of = f" of {progress.total}" if progress.total else ""
+            lines = [f"  {progress.done}{of} {progress.unit}"]
+        for line in lines:
+            write_line(line)
+            self._spoke = now
+
+    def say(self, text: str) -> None:
+        write_line(text)
+
+    def close(self) -> None:
+        pass
+
+
+class LiveDisplay:
+    """Lines, and below them one bar for what is being done."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn
+
+        self._eta = Eta()
+        self._console = Console(file=sys.stdout, highlight=False, markup=False, emoji=False)
+        self._bar = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=None),
+            TextColumn("{task.fields[count]}", markup=False),
+            console=self._console,
+            auto_refresh=False,
+        )
+        self._task = self._bar.add_task("Starting", total=None, count="")
+        self._bar.start()
+
+    def show(self, events: list[Event], state: RunState) -> None:
+        left = self._eta.left(state)
+        for event in events:
+            if event["type"] != "phase":
+                for line in event_lines(event, state, left):
+                    self._print(line)
+        progress = state.progress.get(state.phase)
+        label = state.phase_label or ("Training" if state.phase == "training" else state.phase) or "Starting"
+        fields: dict[str, Any] = {"description": printable(label, lines=False), "count": ""}
+        if progress is None:
+            fields |= {"total": None}
+        else:
+            count = f"{amount(progress.done)}/{amount(progress.total)}" if progress.total else amount(progress.done)
+            more = f"  {duration(left)} left" if left is not None else ""
+            fields |= {"total": progress.total, "completed": progress.done, "count": f"{count} {progress.unit}{more}"}
+        self._bar.update(self._task, **fields)
+        try:
+            self._bar.refresh()
+        except OSError:
+            return
+
+    def _print(self, line: str) -> None:
+        from rich.text import Text
+
+        try:
+            self._bar.console.print(Text(printable(line)), soft_wrap=True)
+        except OSError:
+            return
+
+    def say(self, text: str) -> None:
+        self._print(text)
+
+    def close(self) -> None:
+        self._bar.update(self._task, visible=False)
+        try:
+            self._bar.stop()
+        except OSError:
+            return
+
+
+def choose_display(*, json: bool) -> Display:
+    """The display that suits standard output."""
+    if json:
+        return JsonDisplay()
+    if sys.stdout.isatty() and _can_draw():
+        return LiveDisplay()
+    return PlainDisplay()
+
+
+def _can_draw() -> bool:
+    import os
+
+    return (os.environ.get("TERM") or "dumb") != "dumb" and (sys.stdout.encoding or "").lower().startswith("utf")

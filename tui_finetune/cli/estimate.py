@@ -1,0 +1,66 @@
+"""`finetune-tui estimate`, and `train --dry-run`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tui_finetune.cli.output import write_line
+from tui_finetune.config.resolve import Resolved
+from tui_finetune.config.schema import settings
+from tui_finetune.formatting import amount, size
+from tui_finetune.planning.plan import Plan, examine, rough_duration
+
+
+def _plan(resolved: Resolved) -> Plan:
+    plan = examine(resolved.config, read_hub_data=True)
+    if plan.problem is not None:
+        raise plan.problem
+    return plan
+
+
+def show_estimate(resolved: Resolved, *, as_json: bool) -> int:
+    """Print what a run will take."""
+    plan = _plan(resolved)
+    assert plan.estimate is not None
+    if as_json:
+        write_line(json.dumps(plan.estimate.to_json(), indent=1))
+        return 0
+    for line in _lines(plan):
+        write_line(line)
+    return 0
+
+
+def _lines(plan: Plan) -> list[str]:
+    estimate = plan.estimate
+    if estimate is None:
+        return []
+    lines = [
+        f"parameters   {amount(estimate.parameters)}, all of them trained",
+        f"steps        {plan.steps if plan.steps is not None else 'not known'}",
+        f"time         {'about ' + rough_duration(estimate.seconds) if estimate.seconds else 'not known'}",
+    ]
+    memory = estimate.memory
+    fits = "fits" if estimate.fits else "does not fit"
+    lines.append(f"memory       {size(memory['total'])}: {fits} into the {size(estimate.available)} that are free")
+    lines += [f"  {part:<11}{size(count):>9}" for part, count in memory.items() if part != "total"]
+    lines.append(f"disk         {size(estimate.disk)}")
+    lines += [f"assumed: {assumption}" for assumption in estimate.assumptions]
+    return lines
+
+
+def dry_run(resolved: Resolved, path: Path) -> int:
+    """Check all that a run needs, say what it would be, and where each setting comes from."""
+    plan = _plan(resolved)
+    write_line(f"run          {path}")
+    for line in _lines(plan):
+        write_line(line)
+    if plan.preview is not None:
+        write_line(f"data         {plan.preview.rows:,} rows, {plan.preview.format}: {plan.preview.reason}")
+        for problem in plan.preview.problems:
+            write_line(f"note: {problem.place}: {problem.message}")
+    width = max(map(len, settings()))
+    write_line()
+    for key, item in settings().items():
+        write_line(f"{key:<{width}}  {item.show(getattr(resolved.config, key)):<24}  {resolved.origin(key)}")
+    return 0

@@ -1,0 +1,113 @@
+"""The form of settings: what each field shows, also while some of them hold values that are not allowed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tui_finetune.config.resolve import Resolved, canonical, make_config, resolve
+from tui_finetune.config.schema import GROUPS, RunConfig, Setting, settings
+from tui_finetune.errors import UserError
+
+
+@dataclass(frozen=True)
+class Form:
+    """What was chosen, and what it amounts to as far as it is allowed.
+
+    Attributes:
+        chosen: what was chosen one by one, by key, as it was given.
+        resolved: the configuration with all of it that is allowed.
+        inherited: the configuration without any of it: what a field goes back to.
+        problems: what is wrong with the values that are not allowed, by key.
+        known: all settings.
+    """
+
+    chosen: dict[str, Any]
+    resolved: Resolved
+    inherited: Resolved
+    problems: dict[str, UserError] = field(default_factory=dict)
+    known: dict[str, Setting] = field(default_factory=settings, repr=False)
+
+    def shown(self, key: str) -> str:
+        """The field's value as text; one that is not allowed as it was given."""
+        if key in self.problems:
+            return str(self.chosen.get(key, ""))
+        return self.known[key].show(getattr(self.resolved.config, key))
+
+    def inherited_value(self, key: str) -> str:
+        """As text, what the field goes back to when nothing is chosen for it."""
+        return self.known[key].show(getattr(self.inherited.config, key))
+
+    def origin(self, key: str) -> str:
+        """Where the field's value comes from: 'default', 'model', 'preset NAME', 'file' or 'form'."""
+        return "form" if key in self.problems else self.resolved.origin(key)
+
+    def is_inherited(self, key: str, value: Any) -> bool:
+        """Whether choosing this value would change nothing."""
+        try:
+            config = make_config({key: value})
+        except UserError:
+            return False
+        return bool(getattr(config, key) == getattr(self.inherited.config, key))
+
+
+def fill_form(chosen: Mapping[str, Any], preset_name: str, model_settings: Mapping[str, Any] | None = None) -> Form:
+    """Put a form together from what was chosen, one value that is not allowed not hiding the others.
+
+    Args:
+        chosen: what was chosen, by key or alias.
+        preset_name: the preset it starts from.
+        model_settings: what the model's folder says suits it.
+
+    Raises:
+        UserError: something is wrong that is no field's value, as a preset that doesn't exist.
+    """
+    given = canonical(chosen)
+
+    def resolved(values: Mapping[str, Any]) -> Resolved:
+        return resolve(values, preset_name=preset_name, model_settings=model_settings, flag_origin="form")
+
+    problems: dict[str, UserError] = {}
+    while True:
+        good = {key: value for key, value in given.items() if key not in problems}
+        try:
+            return Form(given, resolved(good), resolved({}), problems)
+        except UserError as error:
+            if error.setting is None or error.setting not in good:
+                raise
+            problems[error.setting] = error
+
+
+def grouped_settings() -> dict[str, list[Setting]]:
+    """The settings by group, in the order of the form: model and data, which have screens of their own, come last."""
+    first, *others = GROUPS
+    groups: dict[str, list[Setting]] = {name: [] for name in (*others, first)}
+    for item in settings().values():
+        groups[item.group].append(item)
+    return groups
+
+
+def matches(item: Setting, query: str) -> bool:
+    """Whether a setting is meant by a search: every word is in its key, its aliases or its help."""
+    text = " ".join((item.key, item.key.replace("_", " "), *item.aliases, item.help)).lower()
+    return all(word in text for word in query.lower().split())
+
+
+def update_size(config: RunConfig) -> str:
+    """In a few words, what one update of the weights is made of."""
+    rows, batches = config.per_device_train_batch_size, config.gradient_accumulation_steps
+    if batches == 1:
+        return f"{rows} {'row' if rows == 1 else 'rows'} an update"
+    return f"{rows} {'row' if rows == 1 else 'rows'} × {batches} = {rows * batches} rows an update"
+
+
+def annotated(resolved: Resolved, yaml_text: str) -> list[tuple[str, str]]:
+    """The lines of a configuration's YAML, each with where its value comes from; '' for headings and defaults."""
+    known = settings()
+    lines = []
+    for line in yaml_text.splitlines():
+        key = line.partition(":")[0]
+        origin = resolved.origin(key) if key in known else "default"
+        lines.append((line, "" if origin == "default" else origin))
+    return lines

@@ -1,0 +1,99 @@
+"""Named sets of settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from tui_finetune.errors import UserError
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Settings that go together.
+
+    Attributes:
+        name: what it is called.
+        summary: one line on what it is for.
+        values: the settings it makes; all others keep their defaults.
+        weaknesses: what is known to be weak about it, each with the setting that cures it. Shown as notices when a run
+            starts with it.
+    """
+
+    name: str
+    summary: str
+    values: dict[str, Any] = field(default_factory=dict)
+    weaknesses: tuple[tuple[str, str], ...] = ()
+
+
+KEPT = frozenset({"model_name_or_path", "dataset_name", "dataset_config", "dataset_train_split", "output_dir"})
+"""What was chosen for these stays when another preset is chosen in the form."""
+
+PRESETS = {
+    preset.name: preset
+    for preset in (
+        Preset("default", "Sensible for most: exact packing, best checkpoint kept, early stopping."),
+        Preset(
+            "tutorial",
+            "The recipe of the tutorial 'Training Your Own Model', number for number.",
+            {
+                "max_length": 512,
+                "packing": False,
+                "padding": "max_length",
+                "excess_length_strategy": "truncate",
+                "train_on_eos": False,
+                "validation_split": 0.1,
+                "num_train_epochs": 3.0,
+                "per_device_train_batch_size": 8,
+                "per_device_eval_batch_size": 8,
+                "gradient_accumulation_steps": 2,
+                "learning_rate": 2e-5,
+                "weight_decay": 0.01,
+                # What the script leaves at Trainer's defaults stays there, whatever the model's folder says suits it.
+                "warmup_steps": 0.0,
+                "lr_scheduler_type": "linear",
+                "max_grad_norm": 1.0,
+                "optim": "adamw_torch_fused",
+                "max_steps": -1,
+                "gradient_checkpointing": False,
+                "logging_steps": 50,
+                "eval_strategy": "epoch",
+                "save_strategy": "epoch",
+                "early_stopping_patience": 2,
+                "precision": "fp16",
+                "seed": 42,
+            },
+            (
+                (
+                    "Early stopping can't happen: a patience of 2 needs more than the three evaluations of three epochs.",
+                    "set early_stopping_patience: 1, or eval_strategy: steps",
+                ),
+                ("Text beyond 512 tokens is cut off and never learned.", "set excess_length_strategy: split"),
+                (
+                    "Every row is padded to 512 tokens, and the padding is computed as well.",
+                    "set packing: true, or padding: longest",
+                ),
+                (
+                    "The end-of-text token is never learned: the model will not know when to stop.",
+                    "set train_on_eos: true",
+                ),
+                (
+                    "Half precision is fp16 on every GPU, which can overflow.",
+                    "set precision: auto, which takes bf16 where the device is good at it",
+                ),
+            ),
+        ),
+        Preset(
+            "quick",
+            "A try in a few minutes at most: one epoch, at most 100 steps.",
+            {"num_train_epochs": 1.0, "max_steps": 100, "eval_strategy": "steps", "eval_steps": 25, "logging_steps": 5},
+        ),
+    )
+}
+
+
+def preset(name: str) -> Preset:
+    """The preset of that name; raises UserError where there is none."""
+    if name not in PRESETS:
+        raise UserError(f"there is no preset '{name}'", f"the presets are {', '.join(PRESETS)}")
+    return PRESETS[name]

@@ -1,0 +1,536 @@
+"""RunConfig: every setting of a run, declared once.
+
+The form, the command-line flags, the YAML file, the validation and the reference in the README are all made from the
+declarations here. Names are those of transformers and TRL where they have one.
+"""
+
+from __future__ import annotations
+
+import types
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+# Not defined here, so that the app's first frame needs no pydantic.
+from tui_finetune.config.names import DEFAULT_SAMPLE as DEFAULT_SAMPLE
+from tui_finetune.config.names import STARTER as STARTER
+
+GROUPS = (
+    "Model and data",
+    "Text to tokens",
+    "Length of training",
+    "Learning",
+    "Evaluation and saving",
+    "Hardware",
+    "Output",
+)
+
+
+def _auto_is_none(value: object) -> object:
+    return None if isinstance(value, str) and value.strip().lower() in {"", "auto", "none", "null"} else value
+
+
+def _false_is_no(value: object) -> object:
+    """YAML 1.1 reads a bare ``no`` as false."""
+    return "no" if value is False else value
+
+
+Auto = BeforeValidator(_auto_is_none)
+Interval = Annotated[Literal["no", "epoch", "steps"], BeforeValidator(_false_is_no)]
+
+
+def setting(
+    default: Any,
+    *,
+    group: str,
+    help: str,
+    explanation: str,
+    aliases: tuple[str, ...] = (),
+    unset: str = "auto",
+    **bounds: Any,
+) -> Any:
+    """Declare one setting.
+
+    Args:
+        group: the part of the form it stands in, one of GROUPS.
+        help: one line for ``--help`` and the reference.
+        explanation: what it does, when to change it, what usual values are and what it does to memory and time.
+        aliases: names that other tools have for it.
+        unset: how a value of None is written and shown.
+        bounds: pydantic's ``ge``, ``gt``, ``le``, ``lt``.
+    """
+    extra: dict[str, Any] = {"group": group, "explanation": explanation, "aliases": list(aliases), "unset": unset}
+    return Field(default, description=help, json_schema_extra=extra, **bounds)
+
+
+class RunConfig(BaseModel):
+    """All that determines a run. Immutable; checked when it is made."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, validate_default=True, protected_namespaces=(), allow_inf_nan=False
+    )
+
+    # Model and data
+    model_name_or_path: str = setting(
+        STARTER,
+        group="Model and data",
+        aliases=("base_model", "model", "model_name"),
+        help="Model to fine-tune: 'starter', a local folder, or a name on the Hugging Face hub.",
+        explanation="The model that training begins from. 'starter' comes with the program and needs no network. A folder "
+        "must hold a model as save_pretrained writes it; anything else is looked up on the Hugging Face hub, as "
+        "'distilgpt2' or 'Qwen/Qwen3-0.6B'. It must be a causal language model: one that writes text from left to "
+        "right. A larger model writes better and takes more memory and time, roughly in proportion.",
+    )
+    dataset_name: str = setting(
+        DEFAULT_SAMPLE,
+        group="Model and data",
+        aliases=("dataset", "dataset_path"),
+        help="Data to learn from: a sample's name, a file, a folder of files, or a name on the hub.",
+        explanation="What the model learns to write like. A sample ('sea-tales'), a file (.txt, .md, .jsonl, .json, .csv, "
+        ".parquet, .arrow), a folder of such files, a data set saved with save_to_disk, or one on the hub, as "
+        "'stas/openwebtext-10k'. A few hundred good examples change a model's style; new knowledge takes many more. "
+        "`finetune-tui preview` shows what is in it.",
+    )
+    dataset_config: Annotated[str | None, Auto] = setting(
+        None,
+        group="Model and data",
+        aliases=("dataset_config_name", "subset"),
+        unset="default",
+        help="Configuration (subset) of a hub data set.",
+        explanation="Some data sets on the hub have several configurations, one per language for instance. Left alone, "
+        "the data set's own default is taken.",
+    )
+    dataset_train_split: str = setting(
+        "train",
+        group="Model and data",
+        aliases=("split", "dataset_split"),
+        help="Split of the data set to train on.",
+        explanation="Hub data sets come in named parts, usually 'train' and sometimes 'validation' and 'test'. Local "
+        "files have only 'train'.",
+    )
+    dataset_format: Literal["auto", "text", "prompt-completion", "messages", "alpaca", "sharegpt"] = setting(
+        "auto",
+        group="Model and data",
+        help="How a row becomes what is learned; recognized from the columns and first rows where 'auto'.",
+        explanation="'text': one column holds the text, and all of it is learned. 'prompt-completion': a prompt and what "
+        "follows it. 'messages' and 'sharegpt': conversations, as a list of turns with role and content, or from and "
+        "value. 'alpaca': instruction, input and output. Of all but 'text' only what the model is to write is learned. "
+        "'auto' looks at the columns and the first rows, and says what it found and why.",
+    )
+    dataset_text_field: Annotated[str | None, Auto] = setting(
+        None,
+        group="Model and data",
+        aliases=("text_column", "text_field"),
+        help="Column that holds the text.",
+        explanation="Only needed where the column is not found by itself: 'text' is taken if there is one, then 'content', "
+        "then the only column of text.",
+    )
+    dataset_messages_field: Annotated[str | None, Auto] = setting(
+        None,
+        group="Model and data",
+        aliases=("messages_column", "field_messages"),
+        help="Column that holds the turns of a conversation.",
+        explanation="Only needed where a row has several lists of turns: otherwise 'messages' or 'conversations' is taken, "
+        "or the only column that holds a list of turns with role and content, or from and value.",
+    )
+    dataset_prompt_field: Annotated[str | None, Auto] = setting(
+        None,
+        group="Model and data",
+        aliases=("prompt_column", "field_instruction"),
+        help="Column that holds the prompt, instruction or question.",
+        explanation="Only needed where the column has an unusual name: 'prompt', 'instruction', 'question' and 'query' are "
+        "found by themselves. Set it together with dataset_completion_field.",
+    )
+    dataset_input_field: Annotated[str | None, Auto] = setting(
+        None,
+        group="Model and data",
+        aliases=("input_column", "field_input"),
+        help="Column that holds the input that an instruction is about.",
+        explanation="Only for the form 'alpaca', and only where the column is called neither 'input' nor 'context'. Where a "
+        "row's input is empty, its instruction stands alone.",
+    )
+    dataset_completion_field: Annotated[str | None, Auto] = setting(
+        None,
+        group="Model and data",
+        aliases=("completion_column", "response_column", "field_output"),
+        help="Column that holds the completion, output or answer: what is learned.",
+        explanation="Only needed where the column has an unusual name: 'completion', 'response', 'output' and 'answer' are "
+        "found by themselves. Set it together with dataset_prompt_field.",
+    )
+    validation_split: float = setting(
+        0.1,
+        ge=0,
+        group="Model and data",
+        aliases=("val_size", "val_set_size", "test_size"),
+        help="Share of the rows kept aside for evaluation (or their number, from 1 up); 0 for none.",
+        explanation="These rows are never trained on. The loss on them (evaluation loss) tells whether the model learns "
+        "something general or merely memorizes: when it rises while the training loss falls, the model overfits. 0.1 "
+        "is usual; with much data a few hundred rows are plenty. 0 turns evaluation, early stopping and the choice of "
+        "the best checkpoint off.",
+    )
+
+    # Text to tokens
+    max_length: Annotated[int | None, Auto] = setting(
+        None,
+        ge=8,
+        group="Text to tokens",
+        aliases=("block_size", "cutoff_len", "sequence_len", "max_seq_length"),
+        help="Tokens in one training row; auto is the model's limit, at most 1024.",
+        explanation="The longest piece of text that the model sees at once. A token is a piece of a word, in English about "
+        "four characters. It can't be more than the model's context length. Memory grows with it: halve it if the "
+        "device runs out of memory. The preview shows how many of your texts are longer.",
+    )
+    packing: bool = setting(
+        True,
+        group="Text to tokens",
+        aliases=("sample_packing", "packed"),
+        help="Fill each row with whole documents instead of padding.",
+        explanation="Short texts are put together into full rows, kept apart exactly: no text sees another one. Nothing "
+        "is computed on padding, which on texts of mixed length makes training two to three times as fast. Turned off, "
+        "each row holds one text and is padded.",
+    )
+    padding: Literal["longest", "max_length"] = setting(
+        "longest",
+        group="Text to tokens",
+        aliases=("pad_to",),
+        help="Without packing: pad to the longest row of the batch, or always to max_length.",
+        explanation="Rows of a batch must have one length; shorter ones are filled with a padding token that is not learned. "
+        "'longest' fills up to the longest row of the batch, 'max_length' always to the limit, which wastes time and "
+        "memory and is here because the tutorial does it.",
+    )
+    excess_length_strategy: Literal["split", "truncate", "drop"] = setting(
+        "split",
+        group="Text to tokens",
+        help="What becomes of a text longer than max_length: split it, cut its end off, or leave it out.",
+        explanation="'split' makes several rows of a long text, so that nothing is lost. 'truncate' keeps only its "
+        "beginning, 'drop' leaves the whole text out. Conversations, and prompts with completions, are never split, for "
+        "the second half would lack its question: 'split' cuts their end off, and says how many there are.",
+    )
+    completion_only_loss: Annotated[bool | None, Auto] = setting(
+        None,
+        group="Text to tokens",
+        help="Learn only completions, not prompts; for prompt-completion and alpaca data.",
+        explanation="The model reads the prompt and is trained to write only what follows it, which is nearly always what "
+        "one wants; auto does so. Turned off, it learns to write the prompts as well. train_on_inputs and mask_prompt "
+        "of other tools are taken too: they set this and assistant_only_loss.",
+    )
+    assistant_only_loss: Annotated[bool | None, Auto] = setting(
+        None,
+        group="Text to tokens",
+        help="Learn only the assistant's turns; for messages and sharegpt data.",
+        explanation="Of a conversation the model is trained to write the assistant's turns, each with the token that ends "
+        "it, and only reads all else; auto does so. Turned off, it learns to write the user's and the system's words "
+        "as well.",
+    )
+    train_on_eos: bool = setting(
+        True,
+        group="Text to tokens",
+        help="End each text with the end-of-text token and learn it.",
+        explanation="A model that never learns the end-of-text token never stops talking. Many scripts lose it without "
+        "a word, because they use the same token for padding, which is not learned. Turned off, no token is added and "
+        "every padding token in the text is left unlearned, as the tutorial's script does.",
+    )
+
+    # Length of training
+    num_train_epochs: float = setting(
+        3.0,
+        gt=0,
+        le=10_000,
+        group="Length of training",
+        aliases=("num_epochs", "epochs"),
+        help="How many times the data is gone through.",
+        explanation="One epoch is one pass over all training rows. 1 to 3 are usual; small data sets take more, and "
+        "overfit sooner. Early stopping ends the run when evaluation no longer gets better. A finished run can be "
+        "extended by raising this and resuming.",
+    )
+    max_steps: int = setting(
+        -1,
+        ge=-1,
+        group="Length of training",
+        help="Number of steps, whatever the epochs; -1 to go by epochs.",
+        explanation="A step is one update of the weights. Set it to try things out quickly: 20 steps tell whether the data "
+        "and the memory are right.",
+    )
+    per_device_train_batch_size: int = setting(
+        8,
+        ge=1,
+        le=65_536,
+        group="Length of training",
+        aliases=("micro_batch_size", "batch_size"),
+        help="Rows computed at once.",
+        explanation="More rows at once use the device better and take more memory. When memory runs out, halve this and "
+        "double gradient_accumulation_steps: the result stays the same.",
+    )
+    per_device_eval_batch_size: int = setting(
+        8,
+        ge=1,
+        le=65_536,
+        group="Length of training",
+        aliases=("eval_batch_size",),
+        help="Rows computed at once in evaluation.",
+        explanation="Evaluation needs no gradients, so it takes less memory than training. It changes the speed, not "
+        "the model.",
+    )
+    gradient_accumulation_steps: int = setting(
+        2,
+        ge=1,
+        le=65_536,
+        group="Length of training",
+        aliases=("gradient_accumulation",),
+        help="Batches that are added up for one update of the weights.",
+        explanation="The effective batch size is this times per_device_train_batch_size. 16 to 64 rows are usual for "
+        "fine-tuning: fewer make the loss jumpy, more make each epoch count fewer updates. It costs no memory.",
+    )
+
+    # Learning
+    learning_rate: float = setting(
+        2e-5,
+        gt=0,
+        le=1,
+        group="Learning",
+        aliases=("lr",),
+        help="How far each update moves the weights.",
+        explanation="The most important number. Too high and the loss jumps or grows; too low and nothing is learned. 1e-5 "
+        "to 5e-5 are usual for all weights of a pretrained model. Small models like the starter take a hundred times "
+        "more. If the loss falls steadily but slowly, double it; if it is restless, halve it.",
+    )
+    lr_scheduler_type: Literal[
+        "linear", "cosine", "constant", "constant_with_warmup", "polynomial", "inverse_sqrt", "cosine_with_restarts"
+    ] = setting(
+        "linear",
+        group="Learning",
+        aliases=("lr_scheduler",),
+        help="How the learning rate changes over the run.",
+        explanation="'linear' and 'cosine' go down to zero at the end, which lets the model settle; 'constant' stays. The "
+        "difference is small; 'linear' and 'cosine' are usual.",
+    )
+    warmup_steps: float = setting(
+        0.0,
+        ge=0,
+        group="Learning",
+        aliases=("warmup_ratio",),
+        help="Steps in which the learning rate rises to its full value; below 1 it is a share of all steps.",
+        explanation="The first updates are the most erratic. A short warmup keeps them from doing harm. 0.03 (3 % of the "
+        "steps) is usual; raise it to 0.1 if the loss jumps at the beginning.",
+    )
+    weight_decay: float = setting(
+        0.01,
+        ge=0,
+        le=1,
+        group="Learning",
+        help="Pull of the weights toward zero.",
+        explanation="A little of it keeps weights from growing without need, which helps against overfitting. 0.01 to 0.1 "
+        "are usual.",
+    )
+    max_grad_norm: float = setting(
+        1.0,
+        ge=0,
+        group="Learning",
+        aliases=("gradient_clipping",),
+        help="Longest gradient that is allowed; 0 turns clipping off.",
+        explanation="One odd batch can give a huge gradient that ruins the model. Gradients longer than this are scaled "
+        "down. 1.0 is usual.",
+    )
+    optim: Literal["adamw_torch_fused", "adamw_torch", "adafactor", "sgd"] = setting(
+        "adamw_torch_fused",
+        group="Learning",
+        aliases=("optimizer",),
+        help="Method by which the weights are updated.",
+        explanation="AdamW is what nearly everybody uses; 'fused' is the same, faster. It keeps two more numbers for each "
+        "weight, so it takes twice the memory of the weights. 'adafactor' takes far less and learns a bit worse.",
+    )
+    seed: int = setting(
+        42,
+        ge=0,
+        le=2**32 - 1,
+        group="Learning",
+        aliases=("random_seed",),
+        help="Where the random numbers start: the same seed gives the same run.",
+        explanation="It determines the split, the order of the rows and the dropout. Run twice with different seeds to see "
+        "how much of a difference is chance.",
+    )
+    early_stopping_patience: int = setting(
+        2,
+        ge=0,
+        group="Learning",
+        aliases=("early_stopping",),
+        help="Evaluations without improvement after which the run ends; 0 turns it off.",
+        explanation="Ends the run when the evaluation loss has not got better so many times in a row. The best checkpoint "
+        "is what is kept in the end. With evaluation each epoch, 2 needs at least four epochs to have any effect.",
+    )
+
+    # Evaluation and saving
+    logging_steps: int = setting(
+        10,
+        ge=1,
+        group="Evaluation and saving",
+        help="Steps between two points of the training loss.",
+        explanation="Each point is the mean loss since the one before. Lower gives a finer, noisier curve.",
+    )
+    eval_strategy: Interval = setting(
+        "epoch",
+        group="Evaluation and saving",
+        aliases=("evaluation_strategy",),
+        help="When the model is evaluated: each epoch, every eval_steps, or not at all.",
+        explanation="Evaluation takes time and tells when to stop. Each epoch is fine for small data; with epochs of hours "
+        "take 'steps'.",
+    )
+    eval_steps: Annotated[int | None, Auto] = setting(
+        None,
+        ge=1,
+        group="Evaluation and saving",
+        unset="auto",
+        help="Steps between evaluations, where eval_strategy is 'steps'; auto is logging_steps.",
+        explanation="Each evaluation takes the time of a pass over the rows kept aside. Five to twenty in a run are plenty.",
+    )
+    save_strategy: Interval = setting(
+        "epoch",
+        group="Evaluation and saving",
+        help="When a checkpoint is saved: each epoch, every save_steps, or only at the end and when stopped.",
+        explanation="A checkpoint has everything needed to go on exactly where it was: weights, optimizer, random state, "
+        "position in the data. Stopping always saves one, and so does every evaluation that is the best so far.",
+    )
+    save_steps: int = setting(
+        500,
+        ge=1,
+        group="Evaluation and saving",
+        help="Steps between checkpoints, where save_strategy is 'steps'.",
+        explanation="What a crash can cost you at most. Each checkpoint is about three times the size of the weights.",
+    )
+    save_total_limit: int = setting(
+        2,
+        ge=1,
+        group="Evaluation and saving",
+        help="How many of the newest checkpoints are kept, beside the best.",
+        explanation="Older ones are deleted once a newer one is safely on disk. The best one by evaluation loss is always "
+        "kept, and never fewer than the two newest.",
+    )
+
+    # Hardware
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = setting(
+        "auto",
+        group="Hardware",
+        aliases=(),
+        help="Number format of the computation: auto is bf16 where the device is good at it, else fp32.",
+        explanation="Half precision is about twice as fast on GPUs and saves memory. 'bf16' is robust and needs a newer GPU "
+        "(from 2020 on); 'fp16' works on older ones and can overflow. On a machine without a GPU 'fp16' means fp32. "
+        "The weights themselves are kept in fp32.",
+    )
+    gradient_checkpointing: bool = setting(
+        False,
+        group="Hardware",
+        help="Compute parts twice to save memory.",
+        explanation="Takes about a third more time and far less memory on long rows. Turn it on when memory runs out and "
+        "the batch size is 1 already.",
+    )
+
+    # Output
+    output_dir: Annotated[str | None, Auto] = setting(
+        None,
+        group="Output",
+        aliases=("OUTPUT_DIR",),
+        help="Directory of the run; auto is runs/<model>-<dataset>-<n>.",
+        explanation="Everything about the run is in there: configuration, log of events, checkpoints, the final model. One "
+        "that holds a run already is never overwritten.",
+    )
+    final_model_dir: Annotated[str | None, Auto] = setting(
+        None,
+        group="Output",
+        aliases=("FINAL_MODEL_DIR",),
+        unset="auto",
+        help="Where the final model goes; auto is <output_dir>/final.",
+        explanation="A folder that transformers, and most other programs, can load by its path.",
+    )
+    report_to: Literal["none", "tensorboard", "wandb", "trackio", "mlflow"] = setting(
+        "none",
+        group="Output",
+        help="Experiment tracker to report to as well.",
+        explanation="The tracker's package must be installed, and its login done. Its own settings are taken from its "
+        "environment variables.",
+    )
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What is known of one setting, for forms, flags and documentation.
+
+    ``kind`` is 'str', 'int', 'float', 'bool' or 'choice'; ``bounds`` has some of 'ge', 'gt', 'le', 'lt'. ``choices`` are
+    those of a 'choice', and of a 'bool' that may also be left unset.
+    """
+
+    key: str
+    kind: str
+    default: Any
+    group: str
+    help: str
+    explanation: str
+    aliases: tuple[str, ...]
+    choices: tuple[str, ...]
+    optional: bool
+    unset: str
+    bounds: dict[str, float]
+
+    def show(self, value: Any) -> str:
+        """The value as it is written in YAML and shown in the form."""
+        if value is None:
+            return self.unset
+        if isinstance(value, bool):
+            return "true" if value else "false"
+        if isinstance(value, float):
+            return f"{value:g}"
+        return str(value)
+
+    @property
+    def allowed(self) -> str:
+        """The values that are allowed, in a few words, for messages and the reference."""
+        if self.choices:
+            return ", ".join(self.choices)
+        if self.kind == "bool":
+            return "true, false"
+        words = {"int": "a whole number", "float": "a number", "str": "text"}[self.kind]
+        signs = {"ge": "from {}", "gt": "above {}", "le": "to {}", "lt": "below {}"}
+        limits = [
+            signs[name].format(f"{self.bounds[name]:g}") for name in ("ge", "gt", "le", "lt") if name in self.bounds
+        ]
+        return " ".join([words, *limits]) + (f", or {self.unset}" if self.optional else "")
+
+
+_KINDS = {bool: "bool", int: "int", float: "float", str: "str"}
+
+
+def _describe(key: str) -> Setting:
+    field = RunConfig.model_fields[key]
+    annotation: Any = field.annotation
+    optional = False
+    if get_origin(annotation) in {Union, types.UnionType}:
+        optional = True
+        annotation = next(part for part in get_args(annotation) if part is not type(None))
+    is_choice = get_origin(annotation) is Literal
+    choices = tuple(get_args(annotation)) if is_choice else ()
+    extra: Any = field.json_schema_extra
+    bounds: dict[str, float] = {}
+    for item in field.metadata:
+        for name in ("ge", "gt", "le", "lt"):
+            if (limit := getattr(item, name, None)) is not None:
+                bounds[name] = limit
+    if optional and annotation is bool:
+        choices = (extra["unset"], "true", "false")
+    return Setting(
+        key=key,
+        kind="choice" if is_choice else _KINDS[annotation],
+        default=field.default,
+        group=extra["group"],
+        help=field.description or "",
+        explanation=extra["explanation"],
+        aliases=tuple(extra["aliases"]),
+        choices=choices,
+        optional=optional,
+        unset=extra["unset"],
+        bounds=bounds,
+    )
+
+
+def settings() -> dict[str, Setting]:
+    """All settings by key, in the order of their declaration."""
+    return {key: _describe(key) for key in RunConfig.model_fields}

@@ -1,0 +1,159 @@
+"""Rows as documents, in whatever form they are: what the model reads, and which of it it learns to write."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from tui_finetune.config.schema import RunConfig
+from tui_finetune.data.chat_template.choose import choose_template
+from tui_finetune.data.chat_template.render import Renderer
+from tui_finetune.data.formats.conversations import Unfit, conversation, scalar
+from tui_finetune.data.formats.spec import Format
+from tui_finetune.data.kinds import place_in
+from tui_finetune.data.open import Source
+from tui_finetune.data.problems import Tally
+from tui_finetune.data.segments import Example, Segment, merged
+from tui_finetune.errors import UserError
+
+if TYPE_CHECKING:
+    from tui_finetune.data.tokens.tokenize import Tokens
+
+CUT = "turns after the last reply", "these turns are left out"
+UNSAID = "thoughts that the chat template leaves out", "these thoughts are left out"
+"""What may be left out of a row that is learned from, and what is said of it."""
+
+
+class Reader:
+    """Makes documents of the rows of a data set.
+
+    Attributes:
+        shape: how rows become documents.
+        reason: why, and what puts conversations into words.
+        masked: whether only a part of a document is trained on.
+        template: the chat template that has to be saved with the tokenizer; None where none is used, or it has its own.
+        notes: what was left out of the last row that was read, and what is said of it.
+    """
+
+    def __init__(self, shape: Format, config: RunConfig, tokenizer: Any) -> None:
+        """
+        Args:
+            shape: as recognized.
+            config: says what is learned.
+            tokenizer: of transformers; without one, conversations are put into words by a plain template.
+        """
+        self.shape = shape
+        self.reason = shape.reason
+        self.masked = is_masked(shape.name, config)
+        self.template: str | None = None
+        self.notes: list[tuple[str, str]] = []
+        self._renderer: Renderer | None = None
+        if shape.turns:
+            chosen = choose_template(tokenizer, shape.name, tools="tools" in shape.mapping)
+            self.reason = f"{shape.reason}; {chosen.words}"
+            self.template = None if chosen.own else chosen.source
+            self._renderer = Renderer(tokenizer, chosen, masked=self.masked)
+
+    @property
+    def rendered(self) -> bool:
+        """Whether a chat template makes the documents whole, special tokens included."""
+        return self._renderer is not None
+
+    @property
+    def splits(self) -> bool:
+        """Whether a document that is too long may be split; a part of a conversation makes no sense."""
+        return self.shape.name == "text"
+
+    @property
+    def identity(self) -> list[Any]:
+        """All that the documents depend on beside rows and tokenizer, as JSON can write it."""
+        source = self._renderer.template.source if self._renderer else None
+        return [self.shape.name, self.shape.mapping, self.shape.turns, self.masked, source]
+
+    def end_token(self) -> int | None:
+        """The id of the token that ends the assistant's turns, where a chat template has one."""
+        return self._renderer.end_token() if self._renderer else None
+
+    def example(self, row: Mapping[str, Any], *, keep_blank: bool = False) -> Example:
+        """The document in a row.
+
+        Args:
+            row: the row.
+            keep_blank: whether a text of nothing but spaces, or of nothing, counts as one.
+
+        Raises:
+            Unfit: there is nothing to learn from in it.
+        """
+        self.notes = []
+        part = self.shape.mapping
+        if self._renderer is not None:
+            messages, tools, cut = conversation(row, self.shape)
+            example = self._renderer.example(messages, tools)
+            self.notes = [note for note, holds in ((CUT, cut), (UNSAID, self._renderer.left_out_thoughts)) if holds]
+            return example
+        if self.shape.name == "text":
+            text = row.get(part["text"])
+            if text is None or not (keep_blank or text.strip()):
+                raise Unfit("no text")
+            return [Segment(text, True)]
+        prompt, completion = scalar(row.get(part["prompt"])), scalar(row.get(part["completion"]))
+        if prompt is None:
+            raise Unfit(f"no text in '{part['prompt']}'")
+        if completion is None or not completion.strip():
+            raise Unfit(f"no text in '{part['completion']}'")
+        return merged([Segment(prompt, not self.masked), Segment(completion, True)])
+
+
+def is_masked(format_name: str, config: RunConfig) -> bool:
+    """Whether only what the model is to write is learned of documents of a form."""
+    if format_name == "text":
+        return False
+    asked = config.assistant_only_loss if format_name in {"messages", "sharegpt"} else config.completion_only_loss
+    return asked is not False
+
+
+def documents(source: Source, reader: Reader, *, keep_blank: bool = False) -> Iterator[Example | Unfit]:
+    """The document in each row, in order, or why there is none."""
+    for batch in source.batches(reader.shape.columns):
+        for row in batch:
+            try:
+                yield reader.example(row, keep_blank=keep_blank)
+            except Unfit as unfit:
+                yield unfit
+
+
+def take_note(tally: Tally, source: Source, row: int, reader: Reader) -> None:
+    """Note what was left out of the row that was just read, with its place."""
+    for what, remedy in reader.notes:
+        file, number = source.place(row)
+        tally.add(file, number, what, remedy)
+
+
+def none_left(source: Source, shape: Format, tally: Tally) -> UserError:
+    """The error where no row has anything to learn."""
+    if shape.name == "text":
+        return UserError(
+            f"{source.name}: no row has text in '{shape.main_column}'",
+            "choose another column with dataset_text_field, or other data",
+            setting="dataset_text_field",
+        )
+    most = tally.most_frequent()
+    file = f"{most.file}, " if most and most.file != source.name else ""
+    place = place_in(most.file, most.row) if most and most.row is not None else ""
+    why = f": {most.message} ({file}{place})" if most else ""
+    return UserError(
+        f"{source.name}: no row can be learned from as {shape.name}{why}",
+        "correct the data, or choose another dataset_format",
+        setting="dataset_format",
+    )
+
+
+def out_of_reach(tokens: Tokens) -> str:
+    """What a document has that has nothing to learn in its first max_length tokens."""
+    return "nothing to learn within max_length tokens" if tokens.trained[1:].any() else "nothing to learn"
+
+
+def leave_out(tally: Tally, source: Source, row: int, what: str) -> None:
+    """Note a row that is left out, with its place."""
+    file, number = source.place(row)
+    tally.add(file, number, what, "left out")

@@ -1,0 +1,253 @@
+"""From an open data set to the rows that are trained on: choose, split, tokenize, pack or pad; kept in the cache."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tui_finetune.config.schema import RunConfig
+from tui_finetune.data.build import DataStatistics, Indices, RowsWriter
+from tui_finetune.data.cache import Entry, fingerprint
+from tui_finetune.data.chunk import is_plain
+from tui_finetune.data.examples import Reader, documents, leave_out, none_left, take_note
+from tui_finetune.data.formats.conversations import Unfit
+from tui_finetune.data.formats.recognize import Format, recognize
+from tui_finetune.data.open import Source
+from tui_finetune.data.problems import Problem, Tally
+from tui_finetune.data.tokens.tokenize import tokenizer_fingerprint
+from tui_finetune.errors import UserError
+from tui_finetune.system.progress import Report, Ticker
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+__all__ = ["DataStatistics", "PreparedData", "divide", "prepare"]
+
+PREPARING = 3
+"""Raise this when preparing changes, so that nothing prepared the old way is taken from the cache."""
+
+Notice = tuple[str, str]
+
+
+@dataclass
+class PreparedData:
+    """What goes into the Trainer.
+
+    Attributes:
+        train, evaluation: rows of tokens, memory-mapped.
+        collator: makes a batch's tensors of a list of rows.
+        statistics: numbers about them.
+        packed: whether rows hold several documents, kept apart by position_ids.
+        notices: what the user should know, each with a remedy.
+        problems: rows that were left out, and other oddities of the data.
+        format: how rows became documents.
+        fingerprint: a name for exactly these rows.
+        chat_template: the template that the data was put into words by, to be saved with the tokenizer; None where none
+            was used, or where the tokenizer has it.
+        end_token: the token that ends the assistant's turns, where a chat template has one; generation must stop there.
+        lengths: tokens of each row of `train`, where batches are padded to their longest row: the less these differ in a
+            batch, the less is padded. None otherwise, and in the plain script's way.
+    """
+
+    train: Dataset
+    evaluation: Dataset | None
+    collator: Callable[[list[dict[str, Any]]], dict[str, Any]]
+    statistics: DataStatistics
+    packed: bool
+    notices: list[Notice] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    format: Format | None = None
+    fingerprint: str = ""
+    chat_template: str | None = None
+    end_token: int | None = None
+    lengths: Indices | None = None
+
+
+def prepare(
+    source: Source, config: RunConfig, tokenizer: Any, max_length: int, report: Report | None = None
+) -> PreparedData:
+    """Make training and evaluation rows of a data set.
+
+    The documents are divided by `Dataset.train_test_split` with the configuration's seed before they are packed or
+    split. Without packing and without train_on_eos (the preset 'tutorial') rows are those of the plain script, number
+    and order included: blank rows stay, and texts are cut by the tokenizer itself.
+
+    Args:
+        source: the open data set.
+        config: the run's settings.
+        tokenizer: of transformers. In the plain script's way a missing padding token is set to the end-of-text token.
+        max_length: tokens of a row.
+        report: told of documents done; may raise Cancelled.
+
+    Raises:
+        UserError: the text's column can't be found, there are too few rows for the split, nothing is left to train on.
+    """
+    shape = recognize(source, config)
+    reader = Reader(shape, config, tokenizer)
+    plain = is_plain(shape.name, config)
+    if plain and tokenizer.pad_token_id is None:
+        if tokenizer.eos_token is None:
+            raise UserError(
+                "the tokenizer has neither a padding nor an end-of-text token",
+                "set packing: true, or choose another model",
+                setting="packing",
+            )
+        tokenizer.pad_token = tokenizer.eos_token
+    key = fingerprint(
+        PREPARING,
+        source.fingerprint,
+        reader.identity,
+        tokenizer_fingerprint(tokenizer),
+        max_length,
+        config.packing,
+        config.excess_length_strategy,
+        config.train_on_eos,
+        config.validation_split,
+        config.seed,
+    )
+    entry = Entry("prepared", key)
+    result = None
+    for _ in range(2):
+        if (meta := entry.meta()) is None:
+            tally = Tally()
+            train, evaluation = divide(_count(source, reader, plain, tally, report), config)
+            writer = RowsWriter(source, config, tokenizer, max_length, reader, plain=plain, tally=tally, report=report)
+            writer.write(entry, train, evaluation)
+            meta = entry.meta()
+        try:
+            result = None if meta is None else _load(entry.path, config)
+            break
+        except (OSError, ValueError):  # damaged without a change of size
+            entry.remove()
+    if meta is None or result is None:
+        raise UserError("the prepared data can't be kept in the cache", "look after the disk; try again")
+    statistics = DataStatistics(**meta["statistics"])
+    problems = source.problems + [Problem(**problem) for problem in meta["problems"]]
+    return PreparedData(
+        *result,
+        _collator(tokenizer, config, max_length, plain),
+        statistics,
+        config.packing,
+        _notices(statistics, config, reader, tokenizer, max_length),
+        problems,
+        shape,
+        key,
+        reader.template,
+        reader.end_token(),
+        _lengths(result[0]) if not (config.packing or plain or config.padding != "longest") else None,
+    )
+
+
+def _collator(tokenizer: Any, config: RunConfig, max_length: int, plain: bool) -> Any:
+    from tui_finetune.data.tokens.collate import PackedCollator, PaddingCollator, ScriptCollator
+
+    width = max_length if config.padding == "max_length" else None
+    if plain:
+        return ScriptCollator(tokenizer, width)
+    pad = next((token for token in (tokenizer.pad_token_id, tokenizer.eos_token_id) if token is not None), 0)
+    return PackedCollator(pad) if config.packing else PaddingCollator(pad, width)
+
+
+def _load(path: Path, config: RunConfig) -> tuple[Dataset, Dataset | None]:
+    from datasets import Dataset
+
+    if config.packing:
+        train = Dataset.from_file(str(path / "train.arrow")).with_format("numpy")
+        evaluation = Dataset.from_file(str(path / "evaluation.arrow")).with_format("numpy")
+        return train, evaluation if len(evaluation) else None
+    rows = Dataset.from_file(str(path / "rows.arrow"))
+    train_rows, eval_rows = np.load(path / "train.npy"), np.load(path / "evaluation.npy")
+    return rows.select(train_rows), rows.select(eval_rows) if len(eval_rows) else None
+
+
+def _lengths(rows: Dataset) -> Indices:
+    """Tokens of each row, without reading them."""
+    import pyarrow.compute as pc
+
+    lengths: Indices = pc.list_value_length(rows.data.column("input_ids")).to_numpy().astype(np.int64)
+    return lengths if rows._indices is None else lengths[rows._indices.column(0).to_numpy()]
+
+
+def _count(source: Source, reader: Reader, plain: bool, tally: Tally, report: Report | None) -> int:
+    """How many rows have a document; notes those without."""
+    tick = Ticker(report, len(source.rows), "rows looked through")
+    usable = 0
+    for row, example in enumerate(documents(source, reader, keep_blank=plain)):
+        if isinstance(example, Unfit):
+            leave_out(tally, source, row, example.what)
+        else:
+            take_note(tally, source, row, reader)
+            usable += 1
+        if row % 256 == 0:
+            tick(row)
+    if not usable:
+        raise none_left(source, reader.shape, tally)
+    return usable
+
+
+def divide(count: int, config: RunConfig) -> tuple[Indices, Indices]:
+    """Numbers of the documents for training and for evaluation, in the order of `Dataset.train_test_split`.
+
+    Raises:
+        UserError: there are too few documents to keep some aside.
+    """
+    from datasets import Dataset
+
+    everything: Indices = np.arange(count)
+    size: float | int = config.validation_split
+    if size == 0:
+        return everything, everything[:0]
+    aside = int(size) if size >= 1 else math.ceil(size * count)
+    if aside >= count:
+        few = f"there {'is' if count == 1 else 'are'} only {count} document{'s' if count != 1 else ''}"
+        raise UserError(
+            f"{few}, too few to keep {aside} aside for evaluation",
+            "set validation_split: 0 to train on all, or add documents",
+            setting="validation_split",
+        )
+    split = Dataset.from_dict({"document": everything}).train_test_split(
+        test_size=int(size) if size >= 1 else size, seed=config.seed
+    )
+    return _rows_of(split["train"]), _rows_of(split["test"])
+
+
+def _rows_of(part: Dataset) -> Indices:
+    """The numbers of a part's rows in what it is a part of, where that counts its own rows in 'document'."""
+    if part._indices is None:
+        return np.asarray(part.with_format("numpy")["document"][:], np.int64)
+    # Reading the column would take half a minute for a million rows.
+    numbers: Indices = part._indices.column(0).to_numpy().astype(np.int64)
+    return numbers
+
+
+def _notices(
+    statistics: DataStatistics, config: RunConfig, reader: Reader, tokenizer: Any, max_length: int
+) -> list[Notice]:
+    """What the user should know before it is trained on."""
+    notices: list[Notice] = []
+    if config.train_on_eos and tokenizer.eos_token_id is None and reader.end_token() is None:
+        notices.append(
+            (
+                "the tokenizer has no end-of-text token: the model will not learn when to stop",
+                "choose a model whose tokenizer has one",
+            )
+        )
+    if statistics.left_out:
+        total = statistics.documents + statistics.left_out
+        notices.append(
+            (f"{statistics.left_out:,} of {total:,} rows are left out", "`finetune-tui preview` shows which and why")
+        )
+    over, strategy = statistics.over_max_length, config.excess_length_strategy
+    if over and strategy != "drop" and (strategy == "truncate" or not reader.splits):
+        notices.append(
+            (
+                f"{over:,} {'texts' if reader.splits else 'rows'} are longer than {max_length} tokens, and cut off there",
+                "set a larger max_length, or excess_length_strategy: " + ("split" if reader.splits else "drop"),
+            )
+        )
+    return notices

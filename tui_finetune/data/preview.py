@@ -1,0 +1,353 @@
+"""What a data set is, before anything is trained on it: format, examples, lengths, problems."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from tui_finetune.config.schema import RunConfig
+from tui_finetune.config.steps import steps_per_epoch
+from tui_finetune.data.examples import Reader, leave_out, none_left, out_of_reach, take_note
+from tui_finetune.data.formats.conversations import Unfit
+from tui_finetune.data.formats.recognize import recognize
+from tui_finetune.data.open import Source, open_dataset
+from tui_finetune.data.problems import Problem, Tally
+from tui_finetune.data.segments import Example, plain_text
+from tui_finetune.errors import UserError
+from tui_finetune.system.progress import Report, Ticker
+
+if TYPE_CHECKING:
+    from tui_finetune.data.tokens.tokenize import Tokens
+    from tui_finetune.data.tokens.view import SeenToken, TokenReader
+
+EXAMPLES = 5
+FIRST = 50
+"""Documents of which a packed row is made to be shown."""
+
+MAX_ROWS = 10_000
+MAX_CHARACTERS = 16_000_000
+"""Numbers of a larger data set are estimated from so many rows, or as many as have so many characters."""
+
+SAMPLE_BLOCKS = 100
+USUAL_MAX_LENGTH = 1024
+
+
+@dataclass(frozen=True)
+class Lengths:
+    """Tokens of the documents, and how many documents have more than max_length."""
+
+    mean: float
+    p50: int
+    p95: int
+    max: int
+    over_max_length: int
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What a data set is.
+
+    Attributes:
+        name: as it was asked for.
+        files: the files it is read from; none for the hub.
+        columns: the names of its columns.
+        format, reason, mapping: how rows become documents, and why.
+        rows: all of them, also those without text.
+        examples: the first five documents.
+        lengths, tokens, trained_tokens: None without a tokenizer. Estimates where `sampled` is not None.
+        duplicates: rows whose text another row has already.
+        problems: what is odd, each with its place.
+        sampled: how many rows the numbers are from, where not from all.
+        documents: rows with text; an estimate where sampled.
+        token_lengths: tokens of each document that was looked at, in order; for the histogram.
+        max_length: tokens of a training row, as assumed for over_max_length.
+        splits: whether documents that are longer may be split; otherwise their end is cut off.
+        out_of_reach: the places in `token_lengths` of documents with nothing to learn in their first max_length tokens.
+        example_tokens: the first row of tokens of each example, as it is trained on; empty where it is left out. None at
+            all without a tokenizer.
+        packed_row: the documents of a row into which packing puts some of the first ones.
+        padding: share of padding where each document has a row of max_length tokens to itself; None without a tokenizer.
+        steps_per_epoch: optimizer steps in which each row of tokens is trained on once.
+    """
+
+    name: str
+    files: list[str]
+    columns: list[str]
+    format: str
+    reason: str
+    mapping: dict[str, str]
+    rows: int
+    examples: list[Example]
+    lengths: Lengths | None
+    tokens: int | None
+    trained_tokens: int | None
+    duplicates: int
+    problems: list[Problem]
+    sampled: int | None = None
+    documents: int = 0
+    token_lengths: list[int] = field(default_factory=list)
+    max_length: int = USUAL_MAX_LENGTH
+    splits: bool = True
+    out_of_reach: list[int] = field(default_factory=list)
+    example_tokens: list[list[SeenToken]] = field(default_factory=list)
+    packed_row: list[list[SeenToken]] = field(default_factory=list)
+    padding: float | None = None
+    steps_per_epoch: int | None = None
+
+    @property
+    def unused(self) -> list[str]:
+        """The columns that play no part."""
+        return [name for name in self.columns if name not in self.mapping.values()]
+
+    def to_json(self) -> dict[str, Any]:
+        """The object that `preview --json` prints."""
+        return {
+            "format": self.format,
+            "reason": self.reason,
+            "rows": self.rows,
+            "mapping": self.mapping,
+            "unused_columns": self.unused,
+            "examples": [[asdict(segment) for segment in example] for example in self.examples],
+            "lengths": None if self.lengths is None else asdict(self.lengths),
+            "tokens": self.tokens,
+            "trained_tokens": self.trained_tokens,
+            "duplicates": self.duplicates,
+            "problems": [problem.to_json() for problem in self.problems],
+            "example_tokens": [[asdict(token) for token in row] for row in self.example_tokens],
+            "packed_row": [
+                {"tokens": len(document), "trained_tokens": sum(token.trained for token in document)}
+                for document in self.packed_row
+            ],
+            "max_length": self.max_length,
+            "padding_without_packing": self.padding,
+            "steps_per_epoch": self.steps_per_epoch,
+        }
+
+
+def preview(
+    config: RunConfig,
+    tokenizer: Any = None,
+    report: Report | None = None,
+    max_rows: int = MAX_ROWS,
+    max_length: int | None = None,
+) -> Preview:
+    """Open a data set and look at it.
+
+    Args:
+        config: names the data set.
+        tokenizer: of transformers; without one nothing is said about tokens.
+        report: told how far it is.
+        max_rows: look at no more rows than this, spread over the data set.
+        max_length: tokens of a training row; the configuration's if left out, or 1024.
+
+    Raises:
+        UserError: the data set can't be read, or not be understood.
+    """
+    source = open_dataset(config, report)
+    shape = recognize(source, config)
+    limit = max_length or config.max_length or USUAL_MAX_LENGTH
+    total = len(source.rows)
+    reader = Reader(shape, config, tokenizer)
+    look = _Look(source, reader, config, tokenizer, report, limit)
+    look.through(max_rows)
+    if not look.documents:
+        raise none_left(source, shape, look.tally)
+    scale = total / look.seen
+    documents = round(look.documents * scale)
+    problems = source.problems + look.tally.problems()
+    if look.seen < total:
+        problems.append(
+            Problem(
+                source.name,
+                None,
+                f"numbers are estimated from {look.seen:,} of {total:,} rows",
+                "training takes all of them",
+            )
+        )
+    problems += _too_few(source, documents, config)
+    has_tokens = tokenizer is not None
+    found = Preview(
+        name=source.name,
+        files=source.files,
+        columns=list(source.rows.column_names),
+        format=shape.name,
+        reason=reader.reason,
+        mapping=shape.mapping,
+        rows=total,
+        examples=look.examples,
+        lengths=_lengths(look.lengths, limit, scale) if has_tokens else None,
+        tokens=round(sum(look.lengths) * scale) if has_tokens else None,
+        trained_tokens=round(look.trained * scale) if has_tokens else None,
+        duplicates=look.duplicates,
+        problems=problems,
+        sampled=look.seen if look.seen < total else None,
+        documents=documents,
+        token_lengths=look.lengths,
+        max_length=limit,
+        splits=reader.splits,
+        out_of_reach=look.out_of_reach,
+    )
+    return replace(found, **_as_trained(look, found, config)) if has_tokens else found
+
+
+def _as_trained(look: _Look, found: Preview, config: RunConfig) -> dict[str, Any]:
+    """What is trained on, in tokens: the first rows of it, and how many batches it makes."""
+    from tui_finetune.data.tokens.view import TokenReader, fullest
+
+    reader = TokenReader(look.tokenizer)
+    pieces = [look.pieces(tokens, example) for example, tokens in look.first]
+    seen = {"example_tokens": [_seen(reader, of_one) for of_one in pieces[:EXAMPLES]]}
+    if config.packing and (row := fullest([p for of_one in pieces for p in of_one[:FIRST]], found.max_length)):
+        seen["packed_row"] = reader.documents(row)
+    try:
+        rows = estimate_rows(found, config)
+    except UserError:  # too few documents, which is among the problems
+        return seen
+    return {**seen, "padding": _padding(found), "steps_per_epoch": steps_per_epoch(rows, config)}
+
+
+def _seen(reader: TokenReader, pieces: list[Tokens]) -> list[SeenToken]:
+    from tui_finetune.data.tokens.view import alone
+
+    if not pieces:
+        return []
+    row = alone(pieces[0])
+    return reader.read(row.input_ids, row.labels)
+
+
+def _padding(found: Preview) -> float:
+    lengths = [min(length, found.max_length) for length in found.token_lengths]
+    return round(1 - sum(lengths) / (len(lengths) * found.max_length), 4)
+
+
+def _too_few(source: Source, documents: int, config: RunConfig) -> list[Problem]:
+    from tui_finetune.data.prepare import divide
+
+    try:
+        divide(min(documents, 1_000_000), config)
+    except UserError as error:
+        return [Problem(source.name, None, error.message, error.remedy)]
+    return []
+
+
+def _lengths(lengths: list[int], limit: int, scale: float) -> Lengths:
+    import numpy as np
+
+    p50, p95 = np.percentile(lengths, [50, 95], method="higher")
+    over = sum(1 for length in lengths if length > limit)
+    return Lengths(round(sum(lengths) / len(lengths), 1), int(p50), int(p95), max(lengths), round(over * scale))
+
+
+class _Look:
+    """One look at some rows of a data set."""
+
+    def __init__(
+        self, source: Source, reader: Reader, config: RunConfig, tokenizer: Any, report: Report | None, limit: int
+    ) -> None:
+        self.source, self.reader, self.config, self.tokenizer = source, reader, config, tokenizer
+        self.report, self.limit = report, limit
+        self.tally = Tally()
+        self.examples: list[Example] = []
+        self.first: list[tuple[Example, Tokens]] = []
+        self.pieces: Callable[[Tokens, Example], list[Tokens]] = lambda tokens, example: [tokens]
+        self.lengths: list[int] = []
+        self.out_of_reach: list[int] = []
+        self.seen = self.documents = self.trained = self.duplicates = 0
+
+    def through(self, max_rows: int) -> None:
+        """Look at no more than so many rows, in as many characters as are allowed."""
+        from tui_finetune.data.chunk import Cutter
+        from tui_finetune.data.tokens.tokenize import Encoder, batched
+
+        reader = self.reader
+        plain = not self.config.packing and not self.config.train_on_eos
+        encoder = None
+        if self.tokenizer is not None:
+            encoder = Encoder(self.tokenizer, train_on_eos=self.config.train_on_eos, rendered=reader.rendered)
+            cutter = Cutter(encoder, reader, self.config, self.limit)
+            self.pieces = lambda tokens, example: cutter.pieces(tokens, example)[0]
+        tick = Ticker(self.report, min(len(self.source.rows), max_rows), "rows")
+        texts: set[int] = set()
+
+        def documents() -> Iterator[tuple[int, Example]]:
+            characters = 0
+            for row, values in self._rows(max_rows):
+                self.seen += 1
+                try:
+                    example = reader.example(values, keep_blank=plain)
+                except Unfit as unfit:
+                    leave_out(self.tally, self.source, row, unfit.what)
+                    continue
+                take_note(self.tally, self.source, row, reader)
+                text = plain_text(example)
+                self.documents += 1
+                self.duplicates += hash(text) in texts
+                texts.add(hash(text))
+                if len(self.examples) < EXAMPLES:
+                    self.examples.append(example)
+                yield row, example
+                characters += len(text)
+                if characters > MAX_CHARACTERS:
+                    return
+
+        for batch in batched(documents()):
+            if encoder is not None:
+                encoded = encoder.encode([example for _, example in batch], lambda: tick(self.seen))
+                self.first += [(example, tokens) for (_, example), tokens in zip(batch, encoded, strict=True)][
+                    : FIRST - len(self.first)
+                ]
+                for (row, _), tokens in zip(batch, encoded, strict=True):
+                    if reader.masked and not tokens.trained[1 : self.limit].any():
+                        self.out_of_reach.append(len(self.lengths))
+                        leave_out(self.tally, self.source, row, out_of_reach(tokens))
+                    self.lengths.append(len(tokens.ids))
+                    self.trained += int(tokens.trained.sum())
+            tick(self.seen)
+
+    def _rows(self, max_rows: int) -> Iterator[tuple[int, dict[str, Any]]]:
+        """Numbered rows: all, or blocks spread evenly over the data set, the first rows among them."""
+        rows = self.source.rows.select_columns(self.reader.shape.columns).with_format("arrow")
+        total = len(rows)
+        blocks = min(SAMPLE_BLOCKS, max_rows) if total > max_rows else math.ceil(total / 500)
+        size = max_rows // blocks if total > max_rows else 500
+        for block in range(blocks):
+            start = block * total // blocks if total > max_rows else block * size
+            yield from enumerate(rows[start : start + size].to_pylist(), start)
+
+
+def estimate_rows(data: Preview, config: RunConfig) -> int:
+    """How many rows of tokens there will be to train on.
+
+    Exact where every row was looked at with a tokenizer, but for documents too short to learn from.
+
+    Raises:
+        UserError: there are too few documents to keep some aside.
+    """
+    from tui_finetune.data.prepare import divide
+    from tui_finetune.data.tokens.pack import best_fit
+
+    if not data.token_lengths:
+        share = config.validation_split
+        return max(data.documents - math.ceil(share if share >= 1 else share * data.documents), 1)
+    limit = data.max_length
+    # What has nothing to learn within reach is left out, as if it had no tokens.
+    lengths = list(data.token_lengths)
+    for number in data.out_of_reach:
+        lengths[number] = 0
+    if data.sampled is None:
+        chosen, share = [lengths[number] for number in divide(data.documents, config)[0]], 1.0
+    else:
+        aside = config.validation_split
+        kept = data.documents - (aside if aside >= 1 else aside * data.documents)
+        chosen, share = lengths, max(kept, 1) / len(lengths)
+    if config.excess_length_strategy == "drop":
+        chosen = [length for length in chosen if length <= limit]
+    pieces = [min(length, limit) for length in chosen]
+    if config.excess_length_strategy == "split" and data.splits:
+        pieces += [min(length - start, limit) for length in chosen for start in range(limit, length, limit)]
+    if config.packing or config.train_on_eos or not data.splits:
+        pieces = [piece for piece in pieces if piece > 1]
+    rows = len(best_fit(pieces, limit)) if config.packing else len(pieces)
+    return max(round(rows * share), 1)

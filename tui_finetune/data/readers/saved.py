@@ -1,0 +1,56 @@
+"""Folders that `save_to_disk` of `datasets` wrote: of one split, or one folder for each."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from pathlib import Path
+from typing import Any
+
+from tui_finetune.data.readers.files import DataFile, data_file
+from tui_finetune.errors import UserError
+
+STATE, SPLITS = "state.json", "dataset_dict.json"
+
+
+def saved_files(name: str, split: str) -> tuple[list[DataFile], str] | None:
+    """The Arrow files of a saved data set in order, and in words what it is; None where a name is none of one.
+
+    Raises:
+        UserError: it has no such split, or isn't whole.
+    """
+    path = Path(name).expanduser()
+    words = "saved with save_to_disk"
+    if (path / SPLITS).is_file():
+        splits = [str(part) for part in _read(path / SPLITS).get("splits") or []]
+        if split not in splits:
+            near = difflib.get_close_matches(split, splits, n=1)
+            raise UserError(
+                f"{name} has no split '{split}'; there are: {', '.join(splits) or 'none'}",
+                f"set dataset_train_split to '{(near or splits or ['train'])[0]}'",
+                setting="dataset_train_split",
+            )
+        path, words = path / split, f"{words}, split '{split}'"
+    elif not (path / STATE).is_file() or "_data_files" not in _read(path / STATE):
+        return None
+    files = []
+    for entry in _read(path / STATE).get("_data_files") or []:
+        part = path / Path(str(entry.get("filename"))).name
+        if not part.is_file():
+            raise _broken(path, f"{part.name} is missing")
+        files.append(data_file(part))
+    if not files:
+        raise _broken(path, f"{STATE} names no files")
+    return files, words
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        raise _broken(path.parent, f"{path.name} can't be read") from None
+    return content if isinstance(content, dict) else {}
+
+
+def _broken(path: Path, what: str) -> UserError:
+    return UserError(f"{path} is no whole saved data set: {what}", "save it again", setting="dataset_name")

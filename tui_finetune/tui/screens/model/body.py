@@ -1,0 +1,233 @@
+"""The body of the Model screen: the list, and the work that finds out about models."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from textual.app import ComposeResult
+from textual.containers import Horizontal
+
+from tui_finetune.config.names import STARTER
+from tui_finetune.errors import UserError
+from tui_finetune.tui.screens.model.about import ModelAbout
+from tui_finetune.tui.screens.model.describe import hindrance
+from tui_finetune.tui.screens.model.items import CHOSEN_GROUP, FOLDER, GROUPS, SEARCH, HubSearch, hub_is_off, items_for
+from tui_finetune.tui.widgets.filter_list import FilterList, Item
+
+if TYPE_CHECKING:
+    from tui_finetune.models.catalog import ModelEntry
+    from tui_finetune.tui.app import FinetuneApp
+
+SETTING = "model_name_or_path"
+
+
+class ModelBody(Horizontal):
+    """The models that there are, beside what is known about the one under the cursor."""
+
+    def __init__(self, *, id: str) -> None:
+        super().__init__(id=id)
+        self._entries: list[ModelEntry] = []
+        self._loaded = False
+        self._search = HubSearch()
+
+    def compose(self) -> ComposeResult:
+        yield FilterList("filter, hub name or path", id="models")
+        yield ModelAbout(id="about")
+
+    @property
+    def _app(self) -> FinetuneApp:
+        return cast("FinetuneApp", self.app)
+
+    @property
+    def _models(self) -> FilterList:
+        return self.query_one(FilterList)
+
+    @property
+    def _about(self) -> ModelAbout:
+        return self.query_one(ModelAbout)
+
+    def begin(self) -> None:
+        """Show at once what is chosen; the rest is looked for."""
+        self._fill(look_at=self.chosen)
+        self.look_for_models()
+
+    # What there is
+
+    @property
+    def chosen(self) -> str:
+        """The chosen model, by the name that it has in the list."""
+        resolved = self._app.resolved
+        name = str(resolved.config.model_name_or_path if resolved else self._app.choices.get(SETTING, STARTER))
+        if any(entry.name == name for entry in self._entries):
+            return name
+        path = Path(name).expanduser().absolute()
+        return next((entry.name for entry in self._entries if entry.path and entry.path.absolute() == path), name)
+
+    def _fill(self, look_at: str | None = None) -> None:
+        models = self._models
+        items = items_for(models.text, self.chosen, self._entries, self._search, Path.cwd(), loaded=self._loaded)
+        models.show(items, look_at=look_at)
+        models.mark(self.chosen)
+
+    def look_for_models(self) -> None:
+        """Look again for what there is on this machine."""
+
+        def work() -> None:
+            from tui_finetune.models.catalog import list_models
+
+            self.app.call_from_thread(self._found, list_models(Path.cwd()))
+
+        self._work(work, "models", "looking for models")
+
+    def _work(self, work: Callable[[], None], group: str, description: str) -> None:
+        self.screen.run_worker(
+            work, thread=True, exclusive=True, group=group, exit_on_error=False, description=description
+        )
+
+    def _found(self, entries: list[ModelEntry]) -> None:
+        self._entries, self._loaded = entries, True
+        self._fill()
+        if self._models.looked is not None:
+            self._look_at(self._models.looked)
+
+    def choices_changed(self) -> None:
+        """Mark what is chosen now."""
+        models = self._models
+        if any(item.key == self.chosen for item in models.matching()):
+            models.mark(self.chosen)
+        else:
+            self._fill()
+        if models.looked is not None and self._is_model(models.looked):
+            self._show_head(models.looked)
+
+    def plan_changed(self) -> None:
+        """Show what working out the plan has told about the chosen model."""
+        if not self._is_looked_at(self.chosen):
+            return
+        plan = self._app.plan
+        if plan is not None and plan.facts is not None:
+            self._about.show_facts(plan.facts)
+        problem = self._app.problem or (plan.problem if plan else None)
+        if problem is not None and problem.setting == SETTING:
+            self._about.show_trouble(f"{problem.message}\n{problem.remedy}")
+
+    # The list
+
+    def focus_filter(self) -> None:
+        """Go to the filter."""
+        self._models.focus_filter()
+
+    def on_filter_list_typed(self, event: FilterList.Typed) -> None:
+        self._fill()
+
+    def on_filter_list_looked(self, event: FilterList.Looked) -> None:
+        if event.item is None:
+            self._about.show_words(
+                "Nothing here has this name", "ctrl+f searches the hub for it; escape clears the filter"
+            )
+        else:
+            self._look_at(event.item)
+
+    def on_filter_list_picked(self, event: FilterList.Picked) -> None:
+        key = event.item.key
+        if key == SEARCH:
+            self.search_hub()
+        elif key.startswith(FOLDER):
+            self._models.set_text(key.removeprefix(FOLDER))
+            self._models.focus_filter()
+        else:
+            self._app.choose(model_name_or_path=key)
+
+    # The search on the hub
+
+    def search_hub(self) -> None:
+        """Search the hub for what is in the filter."""
+        query = self._models.text.strip()
+        if not query:
+            self._models.focus_filter()
+            self.notify("Type a part of a model's name, then ctrl+f.", timeout=4, markup=False)
+            return
+        if hub_is_off():
+            self.notify("The hub is switched off: HF_HUB_OFFLINE is set.", timeout=4, markup=False)
+            return
+        self._search = HubSearch(query, running=True)
+        self._fill()
+
+        def work() -> None:
+            from tui_finetune.models.catalog import search_hub
+
+            try:
+                result = HubSearch(query, found=tuple(search_hub(query)))
+            except UserError as error:
+                result = HubSearch(query, problem=error.message)
+            self.app.call_from_thread(self._searched, result)
+
+        self._work(work, "hub search", "searching the hub")
+
+    def _searched(self, result: HubSearch) -> None:
+        if result.query == self._search.query:
+            self._search = result
+            self._fill(look_at=result.found[0].name if result.found else None)
+
+    # The model under the cursor
+
+    @staticmethod
+    def _is_model(item: Item) -> bool:
+        return item.key != SEARCH and not item.key.startswith(FOLDER)
+
+    def _is_looked_at(self, name: str) -> bool:
+        looked = self._models.looked
+        return looked is not None and looked.key == name
+
+    def _show_head(self, item: Item) -> None:
+        entry = next((entry for entry in self._entries if entry.name == item.key), None)
+        where = GROUPS[entry.source] if entry else "" if item.group == CHOSEN_GROUP else item.group
+        self._about.show_head(item.key, where.lower(), chosen=item.key == self.chosen)
+
+    def _look_at(self, item: Item) -> None:
+        if item.key == SEARCH:
+            self._about.show_words(
+                "Search the hub", "enter searches", "Models that write text, the most downloaded first."
+            )
+        elif not self._is_model(item):
+            self._about.show_words(item.label, "enter opens the folder")
+        else:
+            self._show_head(item)
+            self._about.show_fit(None)
+            self._examine(item.key, network=False)
+
+    def fetch_facts(self) -> None:
+        """Download the description of the hub model under the cursor."""
+        looked = self._models.looked
+        if looked is not None and self._is_model(looked):
+            self._about.show_only("Asking the hub …")
+            self._examine(looked.key, network=True)
+
+    def _examine(self, name: str, *, network: bool) -> None:
+        resolved = self._app.resolved
+        config = resolved.config if resolved else None
+
+        def show(what: Callable[[ModelAbout], None]) -> None:
+            self.app.call_from_thread(lambda: what(self._about) if self._is_looked_at(name) else None)
+
+        def work() -> None:
+            from tui_finetune.models.catalog import model_facts
+
+            try:
+                facts = model_facts(name, network=network)
+            except UserError as problem:
+                error = problem
+                show(lambda about: about.show_error(error))
+                return
+            show(lambda about: about.show_facts(facts))
+            if facts is None or hindrance(facts):
+                return
+            from tui_finetune.config.schema import RunConfig
+            from tui_finetune.planning.fit import fit_of, this_device
+
+            fit = fit_of(config or RunConfig(), facts, this_device())
+            show(lambda about: about.show_fit(fit))
+
+        self._work(work, "facts", f"reading about {name}")

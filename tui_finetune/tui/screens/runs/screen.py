@@ -1,0 +1,328 @@
+"""The Runs screen: all runs of this machine, and the one under the cursor in detail."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import Container, Vertical, VerticalScroll
+from textual.events import Resize
+from textual.timer import Timer
+from textual.widgets import DataTable, Input, Static
+
+from tui_finetune.config.schema import RunConfig
+from tui_finetune.errors import UserError
+from tui_finetune.runs.directory import RunDirectory
+from tui_finetune.runs.registry import RunSummary, known_runs, load_state, summarize
+from tui_finetune.runs.state import RunState
+from tui_finetune.tui.screens.base import TabScreen
+from tui_finetune.tui.screens.runs.details import details_content
+from tui_finetune.tui.screens.runs.table import RunsTable
+from tui_finetune.tui.widgets.chart.loss_chart import LossChart
+
+REFRESH_SECONDS = 3.0
+RESUMABLE = frozenset({"stopped", "failed", "interrupted"})
+
+Stamp = tuple[int, int, bool]
+
+
+def _now() -> float:
+    return time.time()
+
+
+def _stamp(run: RunDirectory) -> Stamp:
+    """Changes when there is something new to say about a run."""
+    try:
+        events = run.events_path.stat()
+        return events.st_mtime_ns, events.st_size, run.is_live
+    except OSError:
+        return 0, 0, run.is_live
+
+
+class RunsScreen(TabScreen):
+    """The list of runs, a filter above it, the details of one beside or below it."""
+
+    mode = "runs"
+    CSS_PATH = "runs.tcss"
+    AUTO_FOCUS = "RunsTable"
+    help_text = (
+        "All runs that are known on this machine, the newest first, and those in the runs folder here.\n\n"
+        "Enter shows a run on the Training screen; one that is going, here or in another terminal, is watched live there. "
+        "r goes on with one that was stopped, failed or interrupted, from its newest checkpoint, and extends one that is "
+        "finished.\n\n"
+        "Beside the list stand the losses of the run under the cursor and the settings in which it differs from the "
+        "defaults."
+    )
+    BINDINGS = [
+        Binding("r", "resume", "Resume", id="runs.resume", tooltip="Go on from its newest checkpoint"),
+        Binding("c", "chat", "Chat", id="runs.chat", tooltip="Talk to its model"),
+        Binding("d,delete", "delete", "Delete", show=False, id="runs.delete", tooltip="Delete its files, after asking"),
+        Binding("slash", "filter", "Filter", key_display="/", show=False, priority=True, id="runs.filter",
+                tooltip="Only the runs whose name, model, data set or status has these words"),
+        Binding("escape", "leave_filter", "All runs", show=False, id="runs.leave-filter", tooltip="Take the filter away"),
+    ]  # fmt: skip
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._all: list[RunSummary] = []
+        self._loaded = False
+        self._seen: dict[Path, tuple[Stamp, RunSummary]] = {}
+        self._detailed: tuple[str, float] | None = None
+        self._details: tuple[RunSummary, RunState, RunConfig | None] | None = None
+        self._timer: Timer | None = None
+
+    def compose_body(self) -> ComposeResult:
+        with Container(id="split"):
+            with Vertical(id="list"):
+                yield Input(placeholder="/ to filter", id="filter", compact=True)
+                yield RunsTable(id="table")
+                yield Static("", id="no-runs", markup=False)
+            with Container(id="details"):
+                with VerticalScroll(id="facts", can_focus=False):
+                    yield Static("", id="facts-text", markup=False)
+                chart = LossChart(id="curves")
+                chart.can_focus = False
+                yield chart
+
+    def on_mount(self) -> None:
+        self._timer = self.set_interval(REFRESH_SECONDS, self.load, pause=True)
+
+    def on_screen_resume(self) -> None:
+        self.load()
+        if self._timer is not None:
+            self._timer.resume()
+
+    def on_screen_suspend(self) -> None:
+        if self._timer is not None:
+            self._timer.pause()
+
+    # The list
+
+    def load(self) -> None:
+        """Look for runs, and for what is new in them."""
+
+        def work() -> None:
+            found: dict[Path, tuple[Stamp, RunSummary]] = {}
+            for run in known_runs():
+                stamp, seen = _stamp(run), self._seen.get(run.path)
+                found[run.path] = seen if seen is not None and seen[0] == stamp else (stamp, summarize(run))
+            self.app.call_from_thread(self._found, found)
+
+        self.run_worker(
+            work, thread=True, exclusive=True, group="runs", exit_on_error=False, description="listing the runs"
+        )
+
+    def _found(self, found: dict[Path, tuple[Stamp, RunSummary]]) -> None:
+        self._seen = found
+        self._all = [summary for _, summary in found.values()]
+        self._loaded = True
+        self._show_list()
+
+    def _show_list(self) -> None:
+        if not self._loaded or not self.is_current:
+            return
+        words = self.query_one("#filter", Input).value.lower().split()
+        shown = [
+            run
+            for run in self._all
+            if all(word in f"{run.name} {run.model} {run.dataset} {run.status}".lower() for word in words)
+        ]
+        table, empty = self.query_one(RunsTable), self.query_one("#no-runs", Static)
+        table.display, empty.display = bool(shown), not shown
+        self.query_one("#details").display = bool(shown)
+        if not shown:
+            empty.update(
+                "No run has these words." if self._all else "No runs yet. ctrl+r starts one with what is chosen."
+            )
+        table.show(shown, _now())
+        self._show_details()
+        self.refresh_bindings()
+
+    def on_input_changed(self) -> None:
+        self._show_list()
+
+    def on_input_submitted(self) -> None:
+        self.query_one(RunsTable).focus()
+
+    @on(Resize)
+    def _lay_out(self) -> None:
+        # The details are told in another way where they stand beside the list.
+        self.call_after_refresh(self._fill_details)
+
+    # The run under the cursor
+
+    @property
+    def selected(self) -> RunSummary | None:
+        table = self.query_one(RunsTable)
+        return table.selected if table.display else None
+
+    def on_data_table_row_highlighted(self) -> None:
+        self._show_details()
+        self.refresh_bindings()
+
+    def _show_details(self) -> None:
+        """Read what is new about the run under the cursor."""
+        summary = self.selected
+        if summary is None or self._detailed == (summary.path, summary.updated):
+            return
+        self._detailed = (summary.path, summary.updated)
+
+        def work() -> None:
+            run = RunDirectory(Path(summary.path))
+            try:
+                config: RunConfig | None = run.read_config()
+            except UserError:
+                config = None
+            self.app.call_from_thread(self._details_known, summary, load_state(run), config)
+
+        self.run_worker(
+            work,
+            thread=True,
+            exclusive=True,
+            group="details",
+            exit_on_error=False,
+            description=f"reading {summary.name}",
+        )
+
+    def _details_known(self, summary: RunSummary, state: RunState, config: RunConfig | None) -> None:
+        if self._detailed == (summary.path, summary.updated):
+            self._details = (summary, state, config)
+            self._fill_details()
+
+    def _fill_details(self) -> None:
+        if self._details is None:
+            return
+        summary, state, config = self._details
+        beside = self.has_class("-wide")
+        self.query_one("#facts-text", Static).update(details_content(summary, state, config, tall=beside))
+        chart = self.query_one(LossChart)
+        chart.set_class(not (state.losses or state.eval_losses), "-empty")
+        chart.show_run(state)
+
+    # What keys do
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action in {"resume", "chat", "delete"}:
+            return self.is_mounted and self.selected is not None
+        return super().check_action(action, parameters)
+
+    def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:
+        event.stop()
+        if (run := self._selected_run()) is not None:
+            self.finetune_app.watch_run(run)
+
+    def _selected_run(self) -> RunDirectory | None:
+        summary = self.selected
+        return RunDirectory(Path(summary.path)) if summary is not None else None
+
+    def action_resume(self) -> None:
+        run, summary = self._selected_run(), self.selected
+        if run is None or summary is None:
+            return
+        if run.is_live:
+            self._say(f"{run.name} is going already; enter watches it.")
+        elif summary.status not in RESUMABLE:
+            self._ask_to_extend(run)
+        else:
+            self.finetune_app.resume_run(run)
+
+    def _ask_to_extend(self, run: RunDirectory) -> None:
+        """A finished run goes on if it is given more epochs, or steps where these were what limited it."""
+        from tui_finetune.tui.dialogs.ask import Ask
+
+        try:
+            config = run.read_config()
+        except UserError as error:
+            self._say(error.message)
+            return
+        key, unit = ("max_steps", "steps") if config.max_steps > 0 else ("num_train_epochs", "epochs")
+        now: float = getattr(config, key)
+
+        def wrong(answer: str) -> str:
+            try:
+                return "" if float(answer) > now else f"It has {now:g} already."
+            except ValueError:
+                return "That is not a number."
+
+        def answered(answer: str | None) -> None:
+            if answer is not None:
+                self.finetune_app.resume_run(run, {key: answer})
+
+        self.app.push_screen(
+            Ask(
+                f"{run.name} is finished. How many {unit} shall it have in all?",
+                f"It has {now:g}. It goes on from its newest checkpoint, and the learning rate follows the longer plan.",
+                f"{2 * now:g}",
+                wrong,
+            ),
+            answered,
+        )
+
+    def action_chat(self) -> None:
+        if (run := self._selected_run()) is None:
+            return
+        if not run.final_dir.is_dir() and not run.checkpoints_dir.is_dir():
+            self._say(f"{run.name} has saved no model yet.")
+            return
+        self.finetune_app.chat_with(str(run.path))
+
+    def action_filter(self) -> None:
+        self.set_focus(self.query_one("#filter", Input))
+
+    def action_leave_filter(self) -> None:
+        self.query_one("#filter", Input).value = ""
+        self.query_one(RunsTable).focus()
+
+    def _say(self, words: str) -> None:
+        self.notify(words, severity="warning", markup=False)
+
+    def action_delete(self) -> None:
+        """Ask, then delete."""
+        run = self._selected_run()
+        if run is None:
+            return
+        if run.is_live:
+            self._say(f"{run.name} is being trained. Stop it first.")
+            return
+
+        def measure() -> None:
+            from tui_finetune.runs.removal import run_bytes
+
+            self.app.call_from_thread(self._ask_to_delete, run, run_bytes(run))
+
+        self.run_worker(measure, thread=True, group="delete", exit_on_error=False, description=f"looking at {run.name}")
+
+    def _ask_to_delete(self, run: RunDirectory, weight: int) -> None:
+        from tui_finetune.formatting import size
+        from tui_finetune.runs.outcome import short_path
+        from tui_finetune.tui.dialogs.confirm import Choice, Confirm
+
+        def answered(answer: str | None) -> None:
+            if answer == "delete":
+                self._delete(run)
+
+        elsewhere = (
+            "" if run.final_dir.parent == run.path else f" The final model in {short_path(run.final_dir)} stays."
+        )
+        self.app.push_screen(
+            Confirm(
+                f"Delete {run.name}?",
+                f"Its events, checkpoints and final model in {short_path(run.path)} are deleted, {size(weight)} in all. "
+                f"This can't be undone.{elsewhere}",
+                [Choice("keep", "k", "Keep"), Choice("delete", "d", "Delete")],
+            ),
+            answered,
+        )
+
+    def _delete(self, run: RunDirectory) -> None:
+        def work() -> None:
+            from tui_finetune.runs.removal import delete_run
+
+            delete_run(run)
+            self.app.call_from_thread(self.notify, f"{run.name} is deleted.", markup=False)
+            self.app.call_from_thread(self.load)
+
+        self.run_worker(work, thread=True, group="delete", exit_on_error=False, description=f"deleting {run.name}")

@@ -1,0 +1,110 @@
+"""The explanation of the setting or preset with the focus, and below it what all settings amount to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.containers import Vertical, VerticalScroll
+from textual.content import Content
+from textual.widgets import Static
+
+from tui_finetune.config.form import update_size
+from tui_finetune.config.presets import Preset
+from tui_finetune.config.schema import RunConfig, Setting
+from tui_finetune.formatting import size
+
+if TYPE_CHECKING:
+    from tui_finetune.planning.plan import Plan
+
+ORIGINS = {
+    "default": "the default",
+    "model": "suits the model",
+    "form": "chosen here",
+    "file": "from the file",
+    "flag": "from the command line",
+}
+"""Where a value comes from, as the panel says it."""
+
+
+def origin_words(origin: str) -> str:
+    return ORIGINS.get(origin, f"from {origin}")
+
+
+def amounts(config: RunConfig, plan: Plan | None) -> list[str]:
+    """What a configuration amounts to, a line each: an update of the weights, the run, its memory."""
+    lines = [update_size(config)]
+    if plan is None:
+        return lines
+    from tui_finetune.planning.plan import rough_duration
+
+    if plan.steps is not None:
+        run = f"{plan.steps:,} {'step' if plan.steps == 1 else 'steps'}"
+        if plan.estimate is not None and plan.estimate.seconds is not None:
+            run += f", about {rough_duration(plan.estimate.seconds)}"
+        lines.append(run)
+    if plan.estimate is not None:
+        lines.append(
+            f"{size(plan.estimate.memory['total'])} memory{'' if plan.estimate.fits else ': more than is free'}"
+        )
+    return lines
+
+
+class SettingPanel(Vertical):
+    """Explains; takes no focus. The wheel scrolls it, and so do the keys that the screen gives it."""
+
+    def compose(self) -> ComposeResult:
+        with VerticalScroll(id="explained", can_focus=False):
+            yield Static(id="explanation", markup=False)
+        yield Static(id="amounts", markup=False)
+
+    def _show(self, title: str, paragraphs: Sequence[str], facts: Sequence[tuple[str, str]]) -> None:
+        # One widget and one update: each would have the screen laid out anew.
+        table = Table.grid(padding=(0, 1), expand=True)
+        table.add_column(no_wrap=True)
+        table.add_column(ratio=1, overflow="fold")
+        for label, value in facts:
+            table.add_row(Text(label, style="dim"), Text(value))
+        accent = self.app.theme_variables["accent"]
+        text = Text("\n\n".join(paragraphs) + "\n")
+        self.query_one("#explanation", Static).update(Group(Text(title + "\n", style=f"bold {accent}"), text, table))
+        self.query_one("#explained", VerticalScroll).scroll_home(animate=False)
+
+    def explain(self, item: Setting, origin: str, inherited: str) -> None:
+        """Explain a setting.
+
+        Args:
+            item: the setting.
+            origin: where its value comes from.
+            inherited: what it goes back to on a reset.
+        """
+        facts = [("allowed", item.allowed), ("value", origin_words(origin))]
+        if origin == "form":
+            facts.append(("reset to", inherited))
+        if (default := item.show(item.default)) != inherited or origin != "default":
+            facts.append(("default", default))
+        if item.aliases:
+            facts.append(("also", ", ".join(item.aliases)))
+        self._show(item.key, [item.help, item.explanation], facts)
+
+    def explain_preset(self, preset: Preset, shown: Sequence[tuple[str, str]]) -> None:
+        """Explain a preset.
+
+        Args:
+            preset: the preset.
+            shown: the settings it makes, with their values as text.
+        """
+        weak = [f"{message} Cure: {cure}." for message, cure in preset.weaknesses]
+        self._show(f"preset {preset.name}", [preset.summary, *weak], shown or [("sets", "nothing: all defaults")])
+
+    def show_amounts(self, lines: Sequence[str]) -> None:
+        """Say what the settings amount to, a line each."""
+        self.query_one("#amounts", Static).update(Content("\n".join(lines)))
+
+    def scroll_text(self, by: int) -> None:
+        """Scroll the explanation by so many lines."""
+        self.query_one("#explained", VerticalScroll).scroll_relative(y=by, animate=False)

@@ -1,0 +1,334 @@
+"""The Settings screen: presets and every setting of a run, each explaining itself while it has the focus."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from textual import events, on
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import Vertical, VerticalScroll
+from textual.css.query import NoMatches
+from textual.widget import Widget
+from textual.widgets import Input, Static
+
+from tui_finetune.config.form import Form, fill_form, grouped_settings, matches
+from tui_finetune.config.presets import PRESETS
+from tui_finetune.config.resolve import to_yaml
+from tui_finetune.config.schema import settings
+from tui_finetune.errors import UserError
+from tui_finetune.system.files import write_atomically
+from tui_finetune.tui.palette import use_preset
+from tui_finetune.tui.screens.base import TabScreen
+from tui_finetune.tui.screens.settings.choice_row import ChoiceRow
+from tui_finetune.tui.screens.settings.panel import SettingPanel, amounts
+from tui_finetune.tui.widgets.setting_field import SettingField
+
+
+class FieldList(VerticalScroll, can_focus=False):
+    """The lines of the form; up and down go from one to the next, also out of an input."""
+
+    BINDINGS = [
+        Binding("up", "move(-1)", "Line up", show=False),
+        Binding("down", "move(1)", "Line down", show=False),
+        Binding("pageup", "move(-10)", "Ten up", show=False),
+        Binding("pagedown", "move(10)", "Ten down", show=False),
+        Binding("home", "move(-1000)", "First line", show=False),
+        Binding("end", "move(1000)", "Last line", show=False),
+    ]
+
+    def lines(self) -> list[Widget]:
+        """The lines that can have the focus, those that the search leaves."""
+        return [child for child in self.query("SettingField, ChoiceRow").results(Widget) if child.display]
+
+    def action_move(self, by: int) -> None:
+        lines = self.lines()
+        here = next((i for i, line in enumerate(lines) if line.has_focus or line.has_focus_within), None)
+        if lines:
+            there = 0 if here is None else min(max(here + by, 0), len(lines) - 1)
+            lines[there].focus()
+            if there == 0:
+                self.scroll_home(animate=False)
+
+
+class SettingsScreen(TabScreen):
+    """Every setting in one list, made from the declarations in config.py."""
+
+    mode = "settings"
+    help_text = (
+        "All the numbers and switches of a run. Go up and down: the line with the focus is explained beside it, with "
+        "what is allowed and where its value comes from; [ and ] scroll the explanation. Enter changes it: numbers and names are typed, choices step "
+        "on. A value that is not allowed stays there with what is wrong with it, until you mend or reset it.\n"
+        "A preset is a set of values that go together; start from one and change what you like. What a model knows to "
+        "suit it comes before the defaults and gives way to a preset.\n"
+        "Nobody has to set all this: the defaults are good for most. The numbers that matter first are learning_rate, "
+        "num_train_epochs and, where memory is short, per_device_train_batch_size."
+    )
+    CSS_PATH = "settings.tcss"
+    AUTO_FOCUS = ""
+    BINDINGS = [
+        Binding("slash", "search", "Find", key_display="/", priority=True, id="settings.find",
+                tooltip="Find a setting by its name, another tool's name for it, or what it is about"),
+        Binding("v", "yaml", "YAML", show=False, id="settings.yaml",
+                tooltip="See the whole configuration as the YAML file that a run is made from"),
+        Binding("ctrl+s", "save", "Save as", show=False, id="settings.save",
+                tooltip="Save the configuration as a file for `finetune-tui train FILE`"),
+        Binding("left_square_bracket", "scroll_panel(-4)", "Explanation up", show=False, key_display="[",
+                id="settings.panel_up", tooltip="Scroll the explanation up"),
+        Binding("right_square_bracket", "scroll_panel(4)", "Explanation down", show=False, key_display="]",
+                id="settings.panel_down", tooltip="Scroll the explanation down"),
+        Binding("escape", "end_search", "End search", show=False),
+    ]  # fmt: skip
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._form: Form | None = None
+        self._plan_problem: UserError | None = None
+        self._before_search: Widget | None = None
+
+    def compose_body(self) -> ComposeResult:
+        with Vertical(id="form"):
+            yield Input(placeholder="Find a setting", id="search", compact=True)
+            with FieldList(id="fields"):
+                yield Static("Start from", classes="group", id="group-preset", markup=False)
+                for preset in PRESETS.values():
+                    yield ChoiceRow(preset.name, preset.summary, self.use_preset)
+                for group, items in grouped_settings().items():
+                    yield Static(group, classes="group", markup=False)
+                    yield from (SettingField(item) for item in items)
+                yield Static("Nothing is called that. esc shows all settings again.", id="nothing", markup=False)
+        yield SettingPanel(id="panel")
+
+    def on_mount(self) -> None:
+        self.query_one("#search").display = False
+        self.query_one("#nothing").display = False
+        self.query_one(f"#preset-{self.finetune_app.preset_name}", ChoiceRow).focus()
+
+    # Showing what is chosen
+
+    def choices_changed(self) -> None:
+        self._fill()
+
+    def plan_changed(self) -> None:
+        super().plan_changed()
+        plan = self.finetune_app.plan
+        if (plan.problem if plan else None) is not self._plan_problem:
+            self._fill()
+        self._show_amounts()
+
+    def _problem(self, form: Form, key: str) -> UserError | None:
+        """What is wrong with a field: with its value by itself, or found while the plan was worked out."""
+        if key in form.problems:
+            return form.problems[key]
+        found = self._plan_problem
+        return found if found is not None and found.setting == key else None
+
+    def _fill(self) -> None:
+        app = self.finetune_app
+        form = self._fill_form()
+        if form is None:
+            return
+        self._form = form
+        self._plan_problem = app.plan.problem if app.plan else None
+        for field in self.query(SettingField):
+            key = field.item.key
+            field.show(form.shown(key), form.origin(key), self._problem(form, key), form.inherited_value(key))
+        for row in self.query(ChoiceRow):
+            row.show(row.label == app.preset_name)
+        self._explain()
+
+    def _fill_form(self) -> Form | None:
+        from tui_finetune.models.catalog import model_settings
+
+        app = self.finetune_app
+        model = str(app.choices.get("model_name_or_path") or settings()["model_name_or_path"].default)
+        try:
+            return fill_form(app.choices, app.preset_name, model_settings(model))
+        except UserError:
+            return None  # It is no field's fault; the plan line says whose.
+
+    def _focused_line(self) -> Widget | None:
+        focused = self.focused
+        if isinstance(focused, Input) and isinstance(focused.parent, SettingField):
+            return focused.parent
+        return focused if isinstance(focused, (SettingField, ChoiceRow)) else None
+
+    def _explain(self) -> None:
+        line = self._focused_line()
+        panel = self.query_one(SettingPanel)
+        if isinstance(line, SettingField) and self._form is not None:
+            key = line.item.key
+            panel.explain(line.item, self._form.origin(key), self._form.inherited_value(key))
+        elif isinstance(line, ChoiceRow):
+            known = settings()
+            values = PRESETS[line.label].values
+            panel.explain_preset(PRESETS[line.label], [(key, known[key].show(value)) for key, value in values.items()])
+
+    def _show_amounts(self) -> None:
+        app = self.finetune_app
+        config = app.resolved.config if app.resolved else None
+        lines = amounts(config, app.plan) if config else ["mend what is marked ✗ first"]
+        self.query_one(SettingPanel).show_amounts(lines)
+
+    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        self._explain()
+
+    # Changing it
+
+    @on(SettingField.Chosen)
+    def _chosen(self, event: SettingField.Chosen) -> None:
+        key, value = event.field.item.key, event.value
+        if value is None or (self._form is not None and self._form.is_inherited(key, value)):
+            self.finetune_app.unchoose(key)
+        else:
+            self.finetune_app.choose(**{key: value})
+
+    def use_preset(self, name: str) -> None:
+        """Start from a preset; asks where that lets go of what was chosen one by one."""
+        use_preset(self.finetune_app, name)
+
+    def focus_setting(self, key: str) -> None:
+        """Put the focus on a setting's line."""
+        self.action_end_search()
+        try:
+            self.query_one(f"#setting-{key}", SettingField).focus()
+        except NoMatches:
+            return
+
+    # Search
+
+    def action_search(self) -> None:
+        self._before_search = self._focused_line() or self._before_search
+        field = self.query_one("#search", Input)
+        field.display = True
+        self.set_focus(field)
+
+    def action_end_search(self) -> None:
+        """Show all settings again; the focus stays on the line it is on."""
+        field = self.query_one("#search", Input)
+        if not field.display:
+            return
+        line = self._focused_line() or self._before_search
+        field.value = ""
+        field.display = False
+        self._filter("")
+        (line or self.query_one(FieldList).lines()[0]).focus()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action == "end_search":
+            return self.is_mounted and bool(self.query_one("#search").display)
+        if action in {"yaml", "scroll_panel"}:
+            return not isinstance(self.focused, Input)  # there, these keys are typed
+        return super().check_action(action, parameters)
+
+    @on(Input.Changed, "#search")
+    def _searched(self, event: Input.Changed) -> None:
+        self._filter(event.value)
+
+    @on(Input.Submitted, "#search")
+    def _found(self, event: Input.Submitted) -> None:
+        lines = self.query_one(FieldList).lines()
+        if lines:
+            lines[0].focus()
+
+    def on_key(self, event: events.Key) -> None:
+        search = self.query_one("#search", Input)
+        if event.key == "down" and search.has_focus:
+            event.stop()
+            self.query_one(FieldList).action_move(0)
+
+    def _filter(self, query: str) -> None:
+        heading: Static | None = None
+        found = 0
+        for child in self.query_one(FieldList).children:
+            if isinstance(child, Static):
+                heading = child
+                heading.display = False
+                continue
+            if isinstance(child, SettingField):
+                child.display = matches(child.item, query)
+            elif isinstance(child, ChoiceRow):
+                child.display = not query or query.lower() in f"preset {child.label}"
+            if child.display:
+                found += 1
+                if heading is not None:
+                    heading.display = True
+        self.query_one("#nothing").display = not found
+
+    def action_scroll_panel(self, by: int) -> None:
+        self.query_one(SettingPanel).scroll_text(by)
+
+    # YAML
+
+    def _whole(self, then: Callable[[str], Any]) -> None:
+        """Go on with the configuration as YAML, or say what is wrong with it."""
+        app = self.finetune_app
+        if app.resolved is not None:
+            then(to_yaml(app.resolved.config))
+        elif app.problem is not None:
+            self.notify(f"{app.problem.message}\n{app.problem.remedy}", title="Not yet", severity="error", markup=False)
+
+    def action_yaml(self) -> None:
+        from tui_finetune.tui.screens.settings.yaml_view import YamlView
+
+        resolved = self.finetune_app.resolved
+
+        def closed(save: bool | None) -> None:
+            if save:
+                self.action_save()
+
+        if resolved is not None:
+            self._whole(lambda text: self.app.push_screen(YamlView(resolved, text), closed))
+        else:
+            self._whole(lambda text: None)
+
+    def action_save(self) -> None:
+        from tui_finetune.tui.dialogs.ask import Ask
+
+        def ask(text: str) -> None:
+            self.app.push_screen(
+                Ask(
+                    "Save the configuration as",
+                    "`finetune-tui train FILE` makes the same run from it.",
+                    "config.yaml",
+                    check=_writable,
+                ),
+                lambda path: self._save(Path(path).expanduser(), text) if path else None,
+            )
+
+        self._whole(ask)
+
+    def _save(self, path: Path, text: str) -> None:
+        from tui_finetune.tui.dialogs.confirm import Choice, Confirm
+
+        def write() -> None:
+            try:
+                write_atomically(path, text)
+            except OSError as error:
+                self.notify(f"{path}: {error.strerror}", title="Not saved", severity="error", markup=False)
+            else:
+                self.notify(f"Saved as {path}", markup=False)
+
+        if path.exists():
+            self.app.push_screen(
+                Confirm(
+                    f"{path} is there already.",
+                    "Replacing it loses what is in it.",
+                    [Choice("keep", "k", "Keep it"), Choice("replace", "r", "Replace it")],
+                ),
+                lambda answer: write() if answer == "replace" else None,
+            )
+        else:
+            write()
+
+
+def _writable(answer: str) -> str:
+    """What keeps a file of that name from being written; '' where nothing does."""
+    path = Path(answer).expanduser()
+    if path.is_dir():
+        return "That is a folder: add the name of a file."
+    if not path.absolute().parent.is_dir():
+        return f"There is no folder {path.parent}."
+    return ""

@@ -1,0 +1,302 @@
+"""The Training screen: the run as it goes, and what became of it."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import Center, Horizontal, Middle, Vertical
+from textual.content import Content
+from textual.widgets import Static
+
+from tui_finetune.errors import UserError
+from tui_finetune.runs.control import Action
+from tui_finetune.runs.events import ENDED
+from tui_finetune.runs.outcome import Ending, ending
+from tui_finetune.runs.state import RunState
+from tui_finetune.runs.watch import Watch
+from tui_finetune.tui.screens.base import TabScreen
+from tui_finetune.tui.screens.training.heading import (
+    ending_content,
+    ending_heading,
+    heading,
+    nothing_yet,
+    phase_share,
+    preparation,
+)
+from tui_finetune.tui.screens.training.numbers import NumbersPanel, epochs, number_rows
+from tui_finetune.tui.screens.training.panes import RunPanes
+from tui_finetune.tui.widgets.chart.loss_chart import LossChart
+from tui_finetune.tui.widgets.progress import ProgressLine
+
+if TYPE_CHECKING:
+    from tui_finetune.config.schema import RunConfig
+
+_ASKED: dict[str, str] = {
+    "pause": "pausing after this step", "continue": "going on", "evaluate": "evaluating after this step",
+    "save": "saving after this step", "sample": "writing a sample after this step",
+}  # fmt: skip
+
+
+def _clock() -> float:
+    return time.monotonic()
+
+
+OVER = ENDED | {"interrupted"}
+TICK_SECONDS = 1.0
+
+
+def _answered(action: str, before: tuple[object, ...], state: RunState) -> bool:
+    """Whether what was asked has been done or begun, going by what the run has told since."""
+    return _telling(action, state) != before or state.status == "stopping"
+
+
+def _telling(action: str, state: RunState) -> tuple[object, ...]:
+    """What changes when a request is obeyed."""
+    refused = sum(1 for notice in state.notices if notice.get("level") != "info")
+    if action in {"pause", "continue"}:
+        return (state.status,)
+    if action == "evaluate":
+        return len(state.eval_losses), state.phase == "evaluating", refused
+    if action == "save":
+        return len(state.checkpoints), state.checkpoints[-1].get("time") if state.checkpoints else None, refused
+    return len(state.samples), refused
+
+
+class TrainingScreen(TabScreen):
+    """Chart, numbers, progress, samples, log."""
+
+    mode = "training"
+    CSS_PATH = "training.tcss"
+    help_text = (
+        "The run as it goes. The chart shows the training loss, as it was logged and smoothed, and the evaluation loss: "
+        "while both fall, the model learns; when the evaluation loss rises, it has begun to memorize.\n\n"
+        "ctrl+c finishes the step, saves and ends the run; it can be resumed exactly there. ctrl+d leaves the run going "
+        "in the background. A paused run keeps the device's memory.\n\n"
+        "On the chart: + and - zoom, [ and ] move, the arrows put a crosshair on a point, 0 goes back to the whole run."
+    )
+    BINDINGS = [
+        Binding("p", "ask('pause')", "Pause", id="training.pause", tooltip="Hold the run after this step"),
+        Binding("p", "ask('continue')", "Go on", id="training.continue", tooltip="Let the paused run go on"),
+        Binding("s", "ask('save')", "Save now", id="training.save", tooltip="Save a checkpoint after this step"),
+        Binding("e", "ask('evaluate')", "Evaluate now", show=False, id="training.evaluate",
+                tooltip="Work out the evaluation loss after this step"),
+        Binding("g", "ask('sample')", "Write a sample", show=False, id="training.sample",
+                tooltip="Let the model, as it is now, write something"),
+        Binding("ctrl+d", "detach", "Detach", id="training.detach", tooltip="Back to the shell; the run goes on"),
+        Binding("r", "resume", "Resume", id="training.resume", tooltip="Go on from the newest checkpoint"),
+        Binding("v", "next_pane", "Next pane", show=False, id="training.pane",
+                tooltip="Samples, Log, Health, Checkpoints in turn"),
+        Binding("plus,equals_sign", "chart('zoom_in')", "Zoom in", key_display="+", show=False, id="chart.zoom-in",
+                tooltip="Show fewer steps; at the newest step it stays there"),
+        Binding("minus", "chart('zoom_out')", "Zoom out", key_display="-", show=False, id="chart.zoom-out",
+                tooltip="Show more steps"),
+        Binding("left_square_bracket", "chart('pan_left')", "Earlier steps", key_display="[", show=False,
+                id="chart.pan-left", tooltip="Move to earlier steps"),
+        Binding("right_square_bracket", "chart('pan_right')", "Later steps", key_display="]", show=False,
+                id="chart.pan-right", tooltip="Move to later steps"),
+        Binding("0", "chart('reset')", "Whole run", show=False, id="chart.reset", tooltip="Show all steps"),
+        Binding("y", "chart('smoothing')", "Smoothing", show=False, id="chart.smoothing",
+                tooltip="Off, light, medium, strong in turn"),
+        Binding("l", "chart('log_scale')", "Log scale", show=False, id="chart.log-scale",
+                tooltip="Losses on a logarithmic axis"),
+        Binding("left", "chart('cursor_left')", "Crosshair left", show=False, id="chart.cursor-left",
+                tooltip="The values of the point before"),
+        Binding("right", "chart('cursor_right')", "Crosshair right", show=False, id="chart.cursor-right",
+                tooltip="The values of the next point"),
+        Binding("escape", "drop_cursor", "Crosshair off", show=False, id="chart.cursor-off",
+                tooltip="Take the crosshair away"),
+    ]  # fmt: skip
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._watching: Watch | None = None
+        self._config: RunConfig | None = None
+        self._asked: tuple[Action, tuple[object, ...]] | None = None
+        self._news_at = 0.0
+        self._drawn_at = 0.0
+        self._updated: float | None = None
+
+    def compose_body(self) -> ComposeResult:
+        with Middle(id="nothing"), Center():
+            yield Static("", id="nothing-text", markup=False)
+        with Vertical(id="run"):
+            with Horizontal(id="heading"):
+                yield Static("", id="heading-text", markup=False)
+                yield ProgressLine(id="phase")
+            with Horizontal(id="top"):
+                with Vertical(id="stage"):
+                    yield LossChart(id="chart")
+                    with Middle(id="preparation"), Center():
+                        yield Static("", id="preparation-text", markup=False)
+                yield NumbersPanel(id="numbers")
+            with Horizontal(id="bars"):
+                yield ProgressLine("run", id="run-bar")
+                yield ProgressLine("epoch", id="epoch-bar")
+            yield Static("", id="remedy", markup=False)
+            yield Static("", id="ending", markup=False)
+            yield RunPanes(id="panes")
+
+    def on_mount(self) -> None:
+        self.set_interval(TICK_SECONDS, self._tick)
+
+    # What is shown
+
+    def choices_changed(self) -> None:
+        if not self.finetune_app.is_settled:
+            return  # What is chosen, and the run's own settings, take imports: the run is shown before.
+        resolved = self.finetune_app.resolved
+        self.query_one("#nothing-text", Static).update(nothing_yet(resolved.config if resolved else None))
+        if self._watching is not None and self._config is None:
+            self.run_changed()
+
+    def run_changed(self) -> None:
+        super().run_changed()
+        watch = self.finetune_app.watched
+        self.query_one("#nothing").display = watch is None
+        self.query_one("#run").display = watch is not None
+        if watch is None:
+            return
+        if watch is not self._watching:
+            self._watching, self._asked, self._updated, self._config = watch, None, None, None
+        state = watch.state
+        self._drawn_at = _clock()
+        if state.updated != self._updated:
+            self._updated, self._news_at = state.updated, _clock()
+        if self._config is None and self.finetune_app.is_settled:
+            self._read_config(watch)
+        if self._asked is not None and _answered(*self._asked, state):
+            self._asked = None
+        self._show_heading(watch)
+        self._show_chart(state)
+        self._show_progress(watch)
+        self._show_numbers(state)
+        self.query_one(RunPanes).show_run(watch.run, state, self._config)
+        self.refresh_bindings()
+
+    def _read_config(self, watch: Watch) -> None:
+        try:
+            self._config = watch.run.read_config()
+        except UserError:
+            self._config = None
+
+    def _show_heading(self, watch: Watch) -> None:
+        state, status, name = watch.state, watch.status, watch.run.name
+        end = self._ending(watch)
+        asked = _ASKED[self._asked[0]] if self._asked else ""
+        words = ending_heading(end, name) if end else heading(state, status, name, asked)
+        # One line while the run goes; at its end it may take several.
+        self.query_one("#heading-text", Static).update(words, layout=end is not None)
+        bar = self.query_one("#phase", ProgressLine)
+        share, counts = phase_share(state)
+        bar.display = end is None and state.phase != "training" and share is not None and self._has_points(state)
+        if bar.display:
+            bar.show(share, counts)
+
+    @staticmethod
+    def _has_points(state: RunState) -> bool:
+        return bool(state.losses or state.eval_losses)
+
+    def _show_chart(self, state: RunState) -> None:
+        chart, stage = self.query_one(LossChart), self.query_one("#preparation")
+        points = self._has_points(state)
+        if points and not chart.has_class("-ready"):
+            chart.add_class("-ready")
+            self.call_after_refresh(chart.draw)
+        chart.display, stage.display = points, not points
+        if points:
+            chart.show_run(state)
+        else:
+            words = preparation(state, self.app.size.width)
+            self.query_one("#preparation-text", Static).update(words)
+
+    def _ending(self, watch: Watch) -> Ending | None:
+        return ending(watch.state, watch.status, watch.run.path) if watch.status in OVER else None
+
+    def _show_progress(self, watch: Watch) -> None:
+        state = watch.state
+        end = self._ending(watch)
+        self.query_one("#bars").display = end is None and state.total_steps is not None
+        text = self.query_one("#ending", Static)
+        text.display = end is not None
+        self.set_class(end is not None, "-over")
+        self.query_one("#remedy").display = end is not None and bool(end.remedy)
+        if end is not None:
+            text.update(ending_content(end))
+            self.query_one("#remedy", Static).update(Content.assemble(("→ ", "$accent"), end.remedy))
+        elif total := state.total_steps:
+            self.query_one("#run-bar", ProgressLine).show(state.step / total, f"{state.step:,} / {total:,}")
+            done = epochs(state, self._config)
+            bar = self.query_one("#epoch-bar", ProgressLine)
+            bar.display = done is not None
+            if done is not None:
+                whole = min(int(done[0]), max(int(done[1] - 1e-9), 0))
+                length = min(1.0, done[1] - whole)
+                bar.show((done[0] - whole) / length, f"{whole + 1} / {max(round(done[1] + 0.499), 1)}")
+
+    def _show_numbers(self, state: RunState) -> None:
+        going = self.finetune_app.run_is_going and state.status != "paused"
+        waited = _clock() - self._news_at if going else 0.0
+        self.query_one(NumbersPanel).show(number_rows(state, self._config, waited=waited))
+
+    def _tick(self) -> None:
+        """The time goes on also where nothing happens, and so does the log."""
+        if self._watching is None or not self.is_current or self._watching is not self.finetune_app.watched:
+            return
+        # A run that tells news is drawn with them, about as often: twice would cost twice.
+        if self._watching.status not in OVER and _clock() - self._drawn_at > 1.5 * TICK_SECONDS:
+            self._show_numbers(self._watching.state)
+            self.query_one(LossChart).draw_if_due()
+            self.query_one(RunPanes).refresh_pane()
+
+    # What keys do
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        watch = self.finetune_app.watched
+        going = watch is not None and watch.status not in OVER
+        paused = watch is not None and watch.state.status == "paused"
+        if action == "ask":
+            if not going or (parameters[0] in {"pause", "continue"} and (parameters[0] == "continue") != paused):
+                return False
+            # Before the first step there is nothing to hold, save or evaluate.
+            return True if watch is not None and "training" in watch.state.progress else None
+        if action == "detach":
+            return going
+        if action == "resume":
+            end = self._ending(watch) if watch is not None else None
+            return end is not None and end.can_resume
+        if action == "chart":
+            return watch is not None and self._has_points(watch.state)
+        if action == "drop_cursor":
+            return self.is_mounted and self.query_one(LossChart).has_cursor
+        return True
+
+    def action_ask(self, action: Action) -> None:
+        """Leave a request for the run; it is obeyed after the step that is going on."""
+        watch = self.finetune_app.watched
+        if watch is None:
+            return
+        if action == "evaluate" and self._config is not None and self._config.validation_split == 0:
+            self.notify("There are no rows to evaluate on: validation_split is 0.", severity="warning", markup=False)
+            return
+        if self.finetune_app.request(action):
+            self._asked = (action, _telling(action, watch.state))
+            self._show_heading(watch)
+
+    def action_resume(self) -> None:
+        if (watch := self.finetune_app.watched) is not None:
+            self.finetune_app.resume_run(watch.run)
+
+    def action_detach(self) -> None:
+        self.finetune_app.action_detach()
+
+    def action_next_pane(self) -> None:
+        self.query_one(RunPanes).next_pane()
+
+    def action_chart(self, command: str) -> None:
+        self.query_one(LossChart).command(command)
+
+    def action_drop_cursor(self) -> None:
+        self.query_one(LossChart).drop_cursor()
