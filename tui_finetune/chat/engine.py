@@ -13,11 +13,11 @@ from tui_finetune.chat.prompts import Prompt, prepare
 from tui_finetune.chat.sampling import Sampling
 from tui_finetune.chat.streaming import TextStream
 from tui_finetune.errors import UserError
+from tui_finetune.system.progress import Report
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-Report = Callable[[int, "int | None", str], None]
 Stopped = Literal["end", "length", "cancelled"]
 
 

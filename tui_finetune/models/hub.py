@@ -17,8 +17,8 @@ from typing import Any, TypeVar
 
 from tui_finetune.errors import Cancelled, UserError
 from tui_finetune.models.weights import no_safetensors
+from tui_finetune.system.progress import Report
 
-Report = Callable[[int, "int | None", str], None]
 T = TypeVar("T")
 
 NAME = re.compile(r"(?=.{1,96}\Z)[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)?\Z")

@@ -5,7 +5,6 @@ Weights come from safetensors only and no program code of a model is ever run. t
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,11 +14,11 @@ from tui_finetune.models.catalog import resolve_model
 from tui_finetune.models.facts import CONTEXT, facts_from, first_number, read_json
 from tui_finetune.models.hub import fetch, is_whole
 from tui_finetune.models.weights import read_weights
+from tui_finetune.system.progress import Report
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-Report = Callable[[int, "int | None", str], None]
 
 SETTING = "model_name_or_path"
 DEFAULT_MAX_LENGTH = 1024

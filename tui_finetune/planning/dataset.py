@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -12,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 from tui_finetune.config.schema import RunConfig
 from tui_finetune.data.kinds import LINED, kind_of
 from tui_finetune.errors import UserError
+from tui_finetune.system.progress import Report
 
 if TYPE_CHECKING:
     from tui_finetune.data.open import Source
     from tui_finetune.data.preview import Preview
 
-Report = Callable[[int, "int | None", str], None]
 
 GLADLY_BYTES = 50_000_000
 """A data set up to this size is looked at as soon as the cursor is on it."""

@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING
 from tui_finetune.config.schema import RunConfig
 from tui_finetune.errors import UserError
 from tui_finetune.formatting import amount, size
+from tui_finetune.system.progress import Report
 
 if TYPE_CHECKING:
     from tui_finetune.data.preview import Preview
     from tui_finetune.models.facts import ModelFacts
     from tui_finetune.planning.estimate import Estimate
-
-Report = Callable[[int, "int | None", str], None]
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
-Report = Callable[[int, "int | None", str], None]
+from tui_finetune.system.progress import Report
 
 
 class _Bar:
