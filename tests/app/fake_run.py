@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from tests.events import Raw, line
 from tui_finetune.config.schema import RunConfig
 from tui_finetune.runs.directory import RunDirectory
-from tui_finetune.runs.events import Event, to_line
 
 BEGAN = 1_800_000_000.0
 """Unix seconds at which these runs begin, so that nothing in a picture depends on the clock."""
@@ -41,13 +41,13 @@ class FakeRun:
         self.run.write_config(RunConfig(**settings))
         self.write([self.event("status", status="starting")])
 
-    def event(self, kind: str, *, after: float = 0.05, **fields: Any) -> Event:
+    def event(self, kind: str, *, after: float = 0.05, **fields: Any) -> Raw:
         self.now += after
         return {"time": round(self.now, 3), "type": kind, **fields}
 
-    def write(self, events: Iterable[Event]) -> None:
+    def write(self, events: Iterable[Raw]) -> None:
         with self.run.events_path.open("ab") as file:
-            file.writelines(to_line(event) for event in events)
+            file.writelines(line(event) for event in events)
 
     def status(self, status: str, **fields: Any) -> None:
         self.write([self.event("status", status=status, **fields)])
@@ -115,7 +115,7 @@ class FakeRun:
         self.step += steps
         self.write(events)
 
-    def resources(self) -> Event:
+    def resources(self) -> Raw:
         return self.event(
             "resources",
             after=0,
@@ -125,7 +125,7 @@ class FakeRun:
             process_ram=900_000_000,
         )
 
-    def evaluation(self, step: int, epoch: float) -> list[Event]:
+    def evaluation(self, step: int, epoch: float) -> list[Raw]:
         share = step / self.total
         loss = round(self._level + 0.12 + 1.8 * math.exp(-6 * share) + 0.35 * max(share - 0.6, 0), 4)
         path = str(self.run.checkpoints_dir / f"checkpoint-{step}")

@@ -19,12 +19,12 @@ import time
 from pathlib import Path
 
 from tests.benchmarks.tables import print_ratios
+from tests.events import line
 from tests.programs import wait_for
 from tests.pty.conftest import PROGRAM
 from tests.pty.terminal import Terminal
 from tui_finetune.config.schema import RunConfig
 from tui_finetune.runs.directory import RunDirectory
-from tui_finetune.runs.events import to_line
 from tui_finetune.runs.lock import RunLock
 
 BRAILLE = "[\u2801-\u28ff]"
@@ -40,7 +40,7 @@ def make_run(path: Path, steps: int) -> RunDirectory:
     with run.events_path.open("wb") as file:
 
         def write(moment: float, kind: str, **fields: object) -> None:
-            file.write(to_line({"time": round(moment, 3), "type": kind, **fields}))
+            file.write(line({"time": round(moment, 3), "type": kind, **fields}))
 
         write(began, "status", status="starting", model="starter", dataset="sea-tales")
         write(began, "status", status="running", total_steps=2 * steps)

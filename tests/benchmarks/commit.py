@@ -62,7 +62,7 @@ def main() -> int:
         from tui_finetune.config.resolve import resolve
         from tui_finetune.runs import checkpoints
         from tui_finetune.runs.directory import RunDirectory
-        from tui_finetune.runs.registry import load_state
+        from tui_finetune.runs.summary import load_state
         from tui_finetune.training import trainer
         from tui_finetune.training.session import TrainingSession
 
@@ -80,7 +80,7 @@ def main() -> int:
         if outcome.error is not None:
             raise SystemExit(outcome.error.message)
         state = load_state(run)
-        steps_per_epoch = state.latest["step"] / state.latest["epoch"]
+        steps_per_epoch = state.logged_step / state.epoch
         epoch = steps_per_epoch * (state.pace.seconds_per_step or 0)
         saved = state.checkpoints[-1]["bytes"]
     share = median(commits) / epoch

@@ -14,9 +14,9 @@ import time
 from pathlib import Path
 
 from tests.benchmarks.tables import print_ratios
+from tests.events import raw_events
 from tests.programs import wait_for
 from tests.pty.conftest import Machine
-from tui_finetune.runs.log import read_events
 from tui_finetune.starter.paths import MODEL
 
 SETTINGS = (
@@ -32,7 +32,7 @@ def rate(machine: Machine, seconds: float) -> float:
     time.sleep(seconds)
     marks = [
         (float(event["time"]), int(event["done"]))
-        for event in read_events(machine.run.events_path)
+        for event in raw_events(machine.run.events_path)
         if event["type"] == "progress" and event["phase"] == "training" and event["time"] >= began
     ]
     (first, step), (last, end) = marks[0], marks[-1]

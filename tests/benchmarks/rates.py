@@ -107,8 +107,9 @@ def ours(folder: str, steps: int, batch: int, accumulation: int, warm_up: int) -
     """Train with this program as it is set by default; prints useful tokens a second after so many batches to warm up."""
     from tui_finetune.config.resolve import resolve
     from tui_finetune.runs.directory import RunDirectory
+    from tui_finetune.runs.result import RunResult
     from tui_finetune.system.allocator import keep_freed_memory
-    from tui_finetune.training.session import Outcome, TrainingSession
+    from tui_finetune.training.session import TrainingSession
 
     keep_freed_memory()  # and a thread, as `finetune-tui train` has it
     with tempfile.TemporaryDirectory() as output, UsefulTokens() as counted:
@@ -124,7 +125,7 @@ def ours(folder: str, steps: int, batch: int, accumulation: int, warm_up: int) -
             "validation_split": 0,
             "save_strategy": "no",
         }
-        outcomes: list[Outcome] = []
+        outcomes: list[RunResult] = []
         thread = threading.Thread(target=lambda: outcomes.append(TrainingSession(resolve(settings), run).run()))
         thread.start()
         thread.join()

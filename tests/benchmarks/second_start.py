@@ -15,8 +15,8 @@ from pathlib import Path
 
 from tests.benchmarks.corpus import make_small_model, write_corpus
 from tests.benchmarks.rates import in_its_own_process
+from tests.events import raw_events
 from tui_finetune.cli.tables import table
-from tui_finetune.runs.log import read_events
 
 GOAL_SECONDS = 2.0
 GETTING_READY = "Getting ready"
@@ -43,14 +43,14 @@ def start(folder: str, name: str) -> None:
     outcome = TrainingSession(resolve(settings), run).run()
     if outcome.error is not None:
         raise RuntimeError(outcome.error.message)
-    print(outcome.details["step"])
+    print(outcome.step)
 
 
 def seconds_by_phase(events: Path) -> dict[str, float]:
     """How long each phase took until the first step began."""
     taken: dict[str, float] = defaultdict(float)
     phase, began = "", 0.0
-    for event in read_events(events):
+    for event in raw_events(events):
         running = event["type"] == "status" and event["status"] == "running"
         if event["type"] != "phase" and not running:
             continue

@@ -23,10 +23,10 @@ from pathlib import Path
 from statistics import median
 
 from tests.benchmarks.tables import print_ratios
+from tests.events import raw_events
 from tests.programs import wait_for
 from tests.pty.conftest import Machine
 from tui_finetune.config.resolve import MODEL_SETTINGS_FILE
-from tui_finetune.runs.log import read_events
 from tui_finetune.starter.paths import MODEL
 
 ENDLESS = "eval_strategy: no\nsave_strategy: no\nmax_steps: 1000000\n"
@@ -130,7 +130,7 @@ def open_app(machine: Machine) -> Contestant:
     def marks() -> list[Mark]:
         return [
             (float(event["time"]), int(event["done"]))
-            for event in read_events(machine.run.events_path)
+            for event in raw_events(machine.run.events_path)
             if event["type"] == "progress" and event["phase"] == "training"
         ]
 

@@ -16,7 +16,7 @@ import pytest
 from tests.programs import Done, Programs, Running, wait_for
 from tui_finetune.runs.checkpoints import committed, newest_sound, verify
 from tui_finetune.runs.directory import RunDirectory
-from tui_finetune.runs.registry import load_state
+from tui_finetune.runs.summary import load_state
 
 Start = Callable[..., Running]
 
@@ -273,7 +273,7 @@ def test_stop_waits_and_resume_goes_on_from_anywhere(
     assert resumed.status == 0, resumed.err
     state = load_state(run)
     assert (state.status, state.step, state.starts) == ("finished", 400, 2)
-    assert state.steps == sorted(set(state.steps))
+    assert list(state.losses.steps) == sorted(set(state.losses.steps))
     assert any(
         json.loads(line).get("resumed_from") == step for line in run.events_path.read_text().splitlines() if line
     )

@@ -10,11 +10,11 @@ import pytest
 from transformers import AutoTokenizer, GenerationConfig
 
 from tests.chat_templates import CHATML
+from tests.events import raw_events
 from tests.tiny import make_model
 from tui_finetune.config.resolve import resolve
 from tui_finetune.data.chat_template.choose import PLAIN
 from tui_finetune.runs.directory import RunDirectory
-from tui_finetune.runs.log import read_events
 from tui_finetune.training.session import TrainingSession
 
 TALK = [{"role": "user", "content": "the ship"}, {"role": "assistant", "content": "the sea"}]
@@ -57,7 +57,7 @@ def test_the_template_of_a_base_model_is_saved_with_what_it_learned(place: Path,
     run = train(place, make_model(place / "model"), row)
     tokenizer = AutoTokenizer.from_pretrained(run.final_dir)
     assert (tokenizer.chat_template or "").rstrip("\n") == (template or "").rstrip("\n")
-    said = [event for event in read_events(run.events_path) if event["type"] == "metrics" and "loss" in event]
+    said = [event for event in raw_events(run.events_path) if event["type"] == "metrics" and "loss" in event]
     assert all(event["loss"] > 0 for event in said)
 
 

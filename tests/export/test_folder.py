@@ -6,6 +6,7 @@ import stat
 import pytest
 import yaml
 
+from tests.events import event
 from tui_finetune.config.schema import RunConfig
 from tui_finetune.export.model_card import escape, model_card, write_model_card
 from tui_finetune.export.plot import draw_losses
@@ -15,9 +16,9 @@ from tui_finetune.runs.state import RunState
 def state_with(losses=(), evaluations=()):
     state = RunState()
     for step, loss in losses:
-        state.apply({"type": "metrics", "time": 0, "step": step, "loss": loss})
+        state.apply(event("metrics", step=step, loss=loss))
     for step, loss in evaluations:
-        state.apply({"type": "metrics", "time": 0, "step": step, "eval_loss": loss})
+        state.apply(event("metrics", step=step, eval_loss=loss))
     return state
 
 

@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 
+from tests.events import raw_events
 from tests.tiny import make_model, sentences, write_jsonl
 from tests.training.compare import assert_same
 from tests.training.conftest import Trained
 from tui_finetune.errors import UserError
 from tui_finetune.runs import checkpoints
 from tui_finetune.runs.directory import RunDirectory
-from tui_finetune.runs.log import EventLog, read_events
+from tui_finetune.runs.log import EventLog
 from tui_finetune.training.resume import checkpoint_to_go_on_from
 
 pytestmark = pytest.mark.usefixtures("bare")
@@ -63,7 +64,7 @@ def goes_on_from(run: RunDirectory) -> tuple[Path | None, str]:
         checkpoint = checkpoint_to_go_on_from(run, run.read_config(), log)
     finally:
         log.close()
-    told = [event for event in read_events(run.events_path) if event["type"] == "notice"]
+    told = [event for event in raw_events(run.events_path) if event["type"] == "notice"]
     return checkpoint, f"{told[-1]['message']} {told[-1]['remedy']}" if told else ""
 
 

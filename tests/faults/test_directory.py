@@ -20,7 +20,8 @@ from tests.training.conftest import Trained
 from tui_finetune.runs.checkpoints import committed, newest_sound, step_of
 from tui_finetune.runs.directory import RunDirectory
 from tui_finetune.runs.lock import RunLock
-from tui_finetune.runs.registry import known_runs, load_state
+from tui_finetune.runs.registry import known_runs
+from tui_finetune.runs.summary import load_state
 
 Train = Callable[..., Trained]
 
@@ -90,7 +91,7 @@ def test_fault_12_made_read_only_in_mid_run_it_goes_on_and_warns(start: Callable
     done = start("--max_steps", "8", "--save_strategy", "steps", "--save_steps", "2", before=close).wait()
     assert done.status == 0, done.err
     state = load_state(run)
-    assert [c["step"] for c in state.checkpoints] == [2, 8]
+    assert [saved.step for saved in state.checkpoints] == [2, 8]
     told = [str(notice["message"]) for notice in state.notices if "could not be saved" in str(notice["message"])]
     assert [words.split(" could")[0] for words in told] == ["Step 4", "Step 6"]
     assert newest_sound(run.checkpoints_dir) == (run.checkpoints_dir / "checkpoint-8", [])
@@ -150,8 +151,8 @@ def test_fault_20_the_clock_is_set(train: Train, hours: int, monkeypatch: pytest
     resumed = train("run", resume=True, at={9: set_clock})
     assert resumed.outcome.status == "finished"
     assert_same(resumed, whole)
-    assert resumed.state.steps == list(range(1, 11))
-    assert 0 <= resumed.outcome.details["train_runtime"] < 3600
+    assert list(resumed.state.losses.steps) == list(range(1, 11))
+    assert 0 <= resumed.outcome.seconds < 3600
     assert resumed.state.pace.active_seconds < 3600
     assert (resumed.state.pace.seconds_per_step or 0) < 60
 
@@ -171,7 +172,7 @@ def test_fault_21_a_run_that_was_moved_goes_on_and_is_found(train: Train, place:
     resumed = train("elsewhere/moved", resume=True)
     assert resumed.outcome.status == "finished"
     assert_same(resumed, whole)
-    assert resumed.outcome.details["final_step"] == whole.outcome.details["final_step"]
+    assert resumed.outcome.final_step == whole.outcome.final_step
     assert place / "elsewhere" / "moved" in [run.path for run in known_runs(place)]
     assert place / "run" not in [run.path for run in known_runs(place)]
     assert stat.S_IMODE((place / "elsewhere" / "moved").stat().st_mode) == 0o700

@@ -13,7 +13,7 @@ from tests.programs import Programs
 from tests.training.conftest import Trained
 from tui_finetune.config.schema import RunConfig
 from tui_finetune.runs.directory import RunDirectory
-from tui_finetune.runs.registry import load_state
+from tui_finetune.runs.summary import load_state
 from tui_finetune.training.memory_remedies import memory_remedies
 from tui_finetune.training.trainer import RunTrainer
 
@@ -40,14 +40,14 @@ def test_fault_18_out_of_memory_goes_on_with_half_the_batch(train: Train, monkey
     assert "memory is full" in error.message
     command = "`finetune-tui resume run --per_device_train_batch_size 1 --gradient_accumulation_steps 4`"
     assert error.remedy.startswith(command)
-    remedies = full.state.details["remedies"]
-    assert remedies == full.outcome.details["remedies"]
-    assert remedies[1]["changes"] == {"gradient_checkpointing": True}
+    remedies = full.state.result.remedies
+    assert remedies == full.outcome.remedies
+    assert remedies[1].changes == {"gradient_checkpointing": True}
 
-    resumed = train("run", resume=True, changes=remedies[0]["changes"])
+    resumed = train("run", resume=True, changes=remedies[0].changes)
     assert resumed.outcome.status == "finished", resumed.outcome.error
     assert any(event.get("resumed_from") == 4 for event in resumed.events)
-    told = "Going on with per_device_train_batch_size 1, gradient_accumulation_steps 4."
+    told = "Resuming with per_device_train_batch_size 1, gradient_accumulation_steps 4."
     assert told in [event.get("message") for event in resumed.events]
     assert [step for step, _ in resumed.losses()] == [1, 2, 3, 4, 5, 6]
 
@@ -56,7 +56,7 @@ def test_fault_18_out_of_memory_in_the_first_step_begins_again(train: Train, mon
     too_small(monkeypatch, "training_step", at=0, rows=2)
     full = train("run", max_steps=2)
     assert full.outcome.status == "failed"
-    resumed = train("run", resume=True, changes=full.state.details["remedies"][0]["changes"])
+    resumed = train("run", resume=True, changes=full.state.result.first_changes)
     assert resumed.outcome.status == "finished", resumed.outcome.error
     assert resumed.run.read_config().per_device_train_batch_size == 1
 
@@ -67,7 +67,7 @@ def test_fault_18_out_of_memory_in_an_evaluation_evaluates_fewer_rows(
     too_small(monkeypatch, "prediction_step", at=2, rows=3)
     full = train("run", max_steps=4, eval_strategy="steps", eval_steps=2, per_device_eval_batch_size=4)
     assert full.outcome.status == "failed"
-    changes = full.state.details["remedies"][0]["changes"]
+    changes = full.state.result.first_changes
     assert changes == {"per_device_eval_batch_size": 2}
     assert train("run", resume=True, changes=changes).outcome.status == "finished"
 

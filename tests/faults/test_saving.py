@@ -16,7 +16,7 @@ from tests.programs import Programs, Running, wait_for
 from tests.tiny import make_model, sentences, write_jsonl
 from tui_finetune.runs.checkpoints import committed, newest_sound
 from tui_finetune.runs.directory import RunDirectory
-from tui_finetune.runs.registry import load_state
+from tui_finetune.runs.summary import load_state
 
 KILLS = 10
 """How often the everyday suite kills; `-m long` does it a hundred times."""
@@ -83,7 +83,7 @@ def notices(run: RunDirectory) -> list[str]:
 
 
 def resumed_from(run: RunDirectory) -> int | None:
-    return load_state(run).details.get("resumed_from")
+    return load_state(run).resumed_from
 
 
 def kill_and_go_on(train: Callable[..., Running], run: RunDirectory, times: int) -> None:
@@ -167,7 +167,7 @@ def test_fault_10_on_a_full_disk_the_training_goes_on_and_the_next_save_is_tried
     assert done.status == 0, done.err
     state = load_state(run)
     assert (state.status, state.step) == ("finished", 10)
-    assert [c["step"] for c in state.checkpoints] == [2, 8, 10]
+    assert [saved.step for saved in state.checkpoints] == [2, 8, 10]
     told = [notice for notice in notices(run) if "could not be saved" in notice]
     assert [notice.split(" could")[0] for notice in told] == ["Step 4", "Step 6"]
     assert "free some space" in done.out

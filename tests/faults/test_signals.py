@@ -14,7 +14,7 @@ import pytest
 from tests.programs import Programs, Running, wait_for
 from tui_finetune.runs.checkpoints import committed, newest_sound, step_of
 from tui_finetune.runs.directory import RunDirectory
-from tui_finetune.runs.registry import load_state
+from tui_finetune.runs.summary import load_state
 
 Start = Callable[..., Running]
 
@@ -195,4 +195,4 @@ def test_fault_06_five_signals_in_a_save_leave_it_whole(start: Start, run: RunDi
     (place / "go").touch()
     assert running.wait().status in (130, 143)
     assert_saved(run, 3)
-    assert [c["step"] for c in load_state(run).checkpoints] == [2, 3]
+    assert [saved.step for saved in load_state(run).checkpoints] == [2, 3]

@@ -18,8 +18,8 @@ from tests.pty.terminal import Terminal
 from tests.tiny import make_model, sentences, write_jsonl
 from tui_finetune.runs.directory import RunDirectory
 from tui_finetune.runs.lock import holder
-from tui_finetune.runs.registry import load_state
 from tui_finetune.runs.state import RunState
+from tui_finetune.runs.summary import load_state
 
 PROGRAM = (sys.executable, "-m", "tui_finetune")
 PROBE = "FINETUNE_TUI_STATE"

@@ -34,7 +34,7 @@ def test_fault_04_a_signal_to_the_whole_group_saves_once(machine: Machine) -> No
     assert terminal.status() == 143
     assert terminal.is_as_before()
     assert_saved(machine)
-    steps = [checkpoint["step"] for checkpoint in machine.state.checkpoints]
+    steps = [saved.step for saved in machine.state.checkpoints]
     assert steps == sorted(set(steps))
     assert machine.processes() == []
 

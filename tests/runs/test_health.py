@@ -6,20 +6,21 @@ from pathlib import Path
 
 import pytest
 
+from tests.events import event
 from tui_finetune.config.schema import RunConfig
-from tui_finetune.runs.events import make_event
 from tui_finetune.runs.health import diagnose
-from tui_finetune.runs.outcome import ending, short_path
+from tui_finetune.runs.outcome import outcome
 from tui_finetune.runs.state import RunState
+from tui_finetune.system.paths import short_path
 from tui_finetune.system.tail import MAX_BYTES, tail_lines
 
 
 def run(losses: list[float], evaluations: dict[int, float]) -> RunState:
     state = RunState()
     for step, loss in enumerate(losses, 1):
-        state.apply(make_event("metrics", step=step, loss=loss))
+        state.apply(event("metrics", step=step, loss=loss))
         if step in evaluations:
-            state.apply(make_event("metrics", step=step, eval_loss=evaluations[step]))
+            state.apply(event("metrics", step=step, eval_loss=evaluations[step]))
     return state
 
 
@@ -56,7 +57,7 @@ def test_with_few_points_nothing_is_claimed_of_the_trend(losses: list[float]) ->
 
 def test_an_evaluation_that_was_only_asked_for_is_not_judged() -> None:
     state = run([], {})
-    state.apply(make_event("metrics", step=8, eval_loss=2.0, asked_for=True))
+    state.apply(event("metrics", step=8, eval_loss=2.0, asked_for=True))
     assert diagnose(state) == []
 
 
@@ -66,7 +67,7 @@ def test_a_run_without_evaluation_says_so() -> None:
 
 def test_an_interrupted_run_without_a_checkpoint_offers_no_resume(tmp_path: Path) -> None:
     state = run(FALLING, {})
-    end = ending(state, "interrupted", tmp_path)
+    end = outcome(state, "interrupted", tmp_path)
     assert not end.can_resume
     assert not end.good
     assert "no checkpoint had been saved" in end.headline
@@ -74,9 +75,9 @@ def test_an_interrupted_run_without_a_checkpoint_offers_no_resume(tmp_path: Path
 
 def test_a_stopped_run_whose_best_model_was_kept_names_its_step(tmp_path: Path) -> None:
     state = run(FALLING, {})
-    state.apply(make_event("progress", phase="training", done=60, total=100, unit="steps"))
+    state.apply(event("progress", phase="training", done=60, total=100, unit="steps"))
     state.apply(
-        make_event(
+        event(
             "status",
             status="stopped",
             final_dir=str(tmp_path / "final"),
@@ -85,7 +86,7 @@ def test_a_stopped_run_whose_best_model_was_kept_names_its_step(tmp_path: Path) 
             checkpoint_step=60,
         )
     )
-    end = ending(state, "stopped", tmp_path)
+    end = outcome(state, "stopped", tmp_path)
     assert end.can_resume
     assert end.can_chat
     assert [label for label, _ in end.saved] == ["model of step 40", "checkpoint 60"]
@@ -94,8 +95,8 @@ def test_a_stopped_run_whose_best_model_was_kept_names_its_step(tmp_path: Path) 
 
 def test_a_run_stopped_before_its_first_step_offers_nothing_to_go_on_from(tmp_path: Path) -> None:
     state = RunState()
-    state.apply(make_event("status", status="stopped", reason="stopped before the first step"))
-    end = ending(state, "stopped", tmp_path)
+    state.apply(event("status", status="stopped", reason="stopped before the first step"))
+    end = outcome(state, "stopped", tmp_path)
     assert not end.can_resume
     assert not end.can_chat
     assert end.saved == []

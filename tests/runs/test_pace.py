@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.app.fake_run import half_way
-from tui_finetune.runs.events import to_line
+from tests.events import event, line
 from tui_finetune.runs.log import Follower, read_events
 from tui_finetune.runs.pace import Pace
 from tui_finetune.runs.state import RunState
@@ -15,7 +15,7 @@ from tui_finetune.runs.watch import Watch
 
 
 def step(pace: Pace, moment: float, done: int) -> None:
-    pace.apply({"time": moment, "type": "progress", "phase": "training", "done": done, "total": 100})
+    pace.apply(event("progress", time=moment, phase="training", done=done, total=100))
 
 
 def test_time_left_is_the_usual_time_of_a_step_times_the_steps_left() -> None:
@@ -41,19 +41,19 @@ def test_evaluations_and_pauses_are_no_part_of_a_step() -> None:
     for n in range(1, 8):
         moment += 0.5
         step(pace, moment, n)
-        pace.apply({"time": moment, "type": "phase", "phase": "evaluating"})
+        pace.apply(event("phase", time=moment, phase="evaluating"))
         moment += 30
-        pace.apply({"time": moment, "type": "phase", "phase": "training"})
+        pace.apply(event("phase", time=moment, phase="training"))
         step(pace, moment, n)
     assert pace.seconds_per_step == pytest.approx(0.5)
 
 
 def test_the_night_between_a_stop_and_a_resume_is_not_counted() -> None:
     state = RunState()
-    state.apply({"time": 0.0, "type": "status", "status": "starting"})
-    state.apply({"time": 60.0, "type": "status", "status": "stopped"})
-    state.apply({"time": 400.0, "type": "status", "status": "starting", "resumed_from": 0})
-    state.apply({"time": 410.0, "type": "status", "status": "running"})
+    state.apply(event("status", time=0.0, status="starting"))
+    state.apply(event("status", time=60.0, status="stopped"))
+    state.apply(event("status", time=400.0, status="starting", resumed_from=0))
+    state.apply(event("status", time=410.0, status="running"))
     assert state.pace.active_seconds == pytest.approx(70)
 
 
@@ -71,14 +71,13 @@ def test_a_long_log_skimmed_says_the_same_as_read_in_full(tmp_path: Path) -> Non
     assert whole.apply_all(read_events(fake.run.events_path)) > kept
     for name in (
         "status",
-        "steps",
-        "losses",
-        "eval_losses",
-        "latest",
+        "curves",
+        "epoch",
+        "best_eval_loss",
         "checkpoints",
         "samples",
         "notices",
-        "details",
+        "result",
         "step",
         "total_steps",
     ):
@@ -93,13 +92,13 @@ def test_a_long_log_of_a_resumed_run_skimmed_has_every_loss(tmp_path: Path) -> N
     with log.open("wb") as file:
         for begin, end in ((0, 900), (500, 1600)):
             resumed = {"resumed_from": begin} if begin else {}
-            file.write(to_line({"time": clock, "type": "status", "status": "starting", **resumed}))
+            file.write(line({"time": clock, "type": "status", "status": "starting", **resumed}))
             for step in range(begin + 1, end + 1):
                 clock = round(clock + 45 * (step % 7) / 7, 3)
                 loss = None if step == 700 else 5 / step
-                file.write(to_line({"time": clock, "type": "progress", "phase": "training", "done": step}))
+                file.write(line({"time": clock, "type": "progress", "phase": "training", "done": step}))
                 file.write(
-                    to_line(
+                    line(
                         {
                             "time": clock,
                             "type": "metrics",
@@ -111,14 +110,14 @@ def test_a_long_log_of_a_resumed_run_skimmed_has_every_loss(tmp_path: Path) -> N
                     )
                 )
                 if step % 100 == 0:
-                    file.write(to_line({"time": clock, "type": "metrics", "step": step, "epoch": 1, "eval_loss": loss}))
+                    file.write(line({"time": clock, "type": "metrics", "step": step, "epoch": 1, "eval_loss": loss}))
     events = Follower(log).poll(skim=True)
     skimmed, whole = RunState(), RunState()
     skimmed.apply_all(events)
     whole.apply_all(read_events(log))
     assert len(events) < 2000
-    assert (skimmed.steps, skimmed.losses) == (whole.steps, whole.losses)
-    assert (skimmed.eval_steps, skimmed.best_step) == (whole.eval_steps, whole.best_step)
+    assert skimmed.curves == whole.curves
+    assert skimmed.best_step == whole.best_step
     assert skimmed.pace.active_seconds == pytest.approx(whole.pace.active_seconds)
 
 
@@ -127,13 +126,13 @@ def test_skimmed_or_not_a_run_in_a_long_evaluation_is_where_it_is(tmp_path: Path
     log = tmp_path / "events.jsonl"
     clock = 1_750_000_000.0
     with log.open("wb") as file:
-        file.write(to_line({"time": clock, "type": "status", "status": "starting"}))
+        file.write(line({"time": clock, "type": "status", "status": "starting"}))
         for step in range(1, 1001):
             clock += 1
-            file.write(to_line({"time": clock, "type": "progress", "phase": "training", "done": step, "total": 2000}))
+            file.write(line({"time": clock, "type": "progress", "phase": "training", "done": step, "total": 2000}))
             if step % 10 == 0:
                 file.write(
-                    to_line(
+                    line(
                         {
                             "time": clock,
                             "type": "metrics",
@@ -145,15 +144,15 @@ def test_skimmed_or_not_a_run_in_a_long_evaluation_is_where_it_is(tmp_path: Path
                         }
                     )
                 )
-        file.write(to_line({"time": clock, "type": "phase", "phase": "evaluating"}))
+        file.write(line({"time": clock, "type": "phase", "phase": "evaluating"}))
         for done in range(after):
             clock = round(clock + 0.1, 1)
-            file.write(to_line({"time": clock, "type": "progress", "phase": "evaluating", "done": done, "total": 700}))
-            file.write(to_line({"time": clock, "type": "resources", "cpu_percent": 90.0}))
+            file.write(line({"time": clock, "type": "progress", "phase": "evaluating", "done": done, "total": 700}))
+            file.write(line({"time": clock, "type": "resources", "cpu_percent": 90.0}))
     skimmed, whole = RunState(), RunState()
     skimmed.apply_all(Follower(log).poll(skim=True))
     whole.apply_all(read_events(log))
-    for name in ("steps", "losses", "latest", "step", "total_steps", "progress", "phase", "updated"):
+    for name in ("curves", "epoch", "step", "total_steps", "progress", "phase", "updated"):
         assert getattr(skimmed, name) == getattr(whole, name), name
     assert skimmed.pace.active_seconds == pytest.approx(whole.pace.active_seconds)
 
@@ -167,14 +166,14 @@ def test_skimming_stumbles_over_no_line(tmp_path: Path) -> None:
     log.write_bytes(b"\n".join([*lines, *[other] * 200]) + b"\n")
     state = RunState()
     state.apply_all(Follower(log).poll(skim=True))
-    assert (state.steps, state.losses) == ([1], [1.5])
+    assert list(state.losses) == [(1, 1.5)]
     assert len(state.samples) == 200
 
 
 def test_lines_that_are_not_whole_are_left_out_of_a_log(tmp_path: Path) -> None:
     log = tmp_path / "events.jsonl"
     log.write_bytes(b'{"time":1,"type":"notice"}\n{"time":2,"ty\n[1]\n{"time":3,"type":"sample"}\n{"time":4')
-    assert [event["time"] for event in Follower(log).poll()] == [1, 3]
+    assert [told.time for told in Follower(log).poll()] == [1, 3]
 
 
 def test_a_log_longer_than_what_is_read_at_a_time_is_taken_in_at_once(

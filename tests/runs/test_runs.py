@@ -11,13 +11,16 @@ import threading
 
 import pytest
 
+from tests.events import event, raw_events
 from tui_finetune.config.schema import RunConfig
 from tui_finetune.errors import UserError
 from tui_finetune.runs import control, registry
 from tui_finetune.runs.directory import RunDirectory, new_run_path
+from tui_finetune.runs.events import MetricsEvent, from_fields
 from tui_finetune.runs.lock import RunLock, holder, is_held
-from tui_finetune.runs.log import EventLog, Follower, read_events
+from tui_finetune.runs.log import EventLog, Follower
 from tui_finetune.runs.state import RunState
+from tui_finetune.runs.summary import summarize
 from tui_finetune.runs.watch import Watch
 
 
@@ -35,12 +38,12 @@ def run(tmp_path, monkeypatch) -> RunDirectory:
 
 def test_a_follower_sees_each_event_once_and_in_order(run):
     log, follower = EventLog(run.events_path), Follower(run.events_path)
-    log.write("status", status="starting")
-    log.write("metrics", step=1, loss=2.5)
-    assert [event["type"] for event in follower.poll()] == ["status", "metrics"]
+    log.write(event("status", status="starting"))
+    log.write(event("metrics", step=1, loss=2.5))
+    assert [told.type for told in follower.poll()] == ["status", "metrics"]
     assert follower.poll() == []
-    log.write("notice", message="hello")
-    assert [event["message"] for event in follower.poll()] == ["hello"]
+    log.write(event("notice", message="hello"))
+    assert [told.notice.message for told in follower.poll()] == ["hello"]
 
 
 def test_a_follower_waits_for_a_line_to_be_whole(run):
@@ -51,13 +54,13 @@ def test_a_follower_waits_for_a_line_to_be_whole(run):
         file.flush()
         assert follower.poll() == []
         file.write(b'rics","step":3}\n')
-    assert follower.poll()[0]["step"] == 3
+    assert follower.poll()[0].step == 3
 
 
 def test_a_line_torn_by_a_crash_loses_only_itself(run):
     run.events_path.write_bytes(b'{"time":1,"type":"metrics","step":1}\n{"time":2,"type":"metr')
-    EventLog(run.events_path).write("metrics", step=2)
-    assert [event["step"] for event in read_events(run.events_path)] == [1, 2]
+    EventLog(run.events_path).write(event("metrics", step=2))
+    assert [told["step"] for told in raw_events(run.events_path)] == [1, 2]
 
 
 def test_lines_from_many_threads_are_whole(run):
@@ -65,31 +68,34 @@ def test_lines_from_many_threads_are_whole(run):
 
     def work(number: int) -> None:
         for step in range(200):
-            log.write("notice", message="x" * 300, number=number, step=step)
+            log.write(event("sample", text="x" * 300, prompt=str(number), step=step))
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    events = read_events(run.events_path)
+    events = raw_events(run.events_path)
     assert len(events) == 800
     for number in range(4):
-        assert [event["step"] for event in events if event["number"] == number] == list(range(200))
+        assert [told["step"] for told in events if told["prompt"] == str(number)] == list(range(200))
 
 
 def test_progress_is_at_most_ten_a_second_and_the_last_gets_through(run):
     log = EventLog(run.events_path)
     for done in range(1001):
         log.progress("preparing_data", done, 1000, "rows")
-    events = read_events(run.events_path)
+    events = raw_events(run.events_path)
     assert len(events) < 20
     assert events[-1]["done"] == 1000
 
 
 def test_numbers_that_json_has_no_name_for_become_null(run):
-    EventLog(run.events_path).write("metrics", step=1, loss=float("nan"), grad_norm=float("inf"), text="\ud800")
-    line = run.events_path.read_bytes()
+    log = EventLog(run.events_path)
+    log.write(MetricsEvent(1, None, {"loss": float("nan"), "grad_norm": float("inf")}))
+    log.write(event("sample", text="\ud800"))
+    line, other = run.events_path.read_bytes().splitlines()
+    assert json.loads(other)["text"] == "\ud800"
     assert json.loads(line, parse_constant=pytest.fail)["loss"] is None
 
 
@@ -101,11 +107,11 @@ def test_a_failing_disk_does_not_stop_the_log(run, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "write", full)
-    log.write("metrics", step=1)
+    log.write(event("metrics", step=1))
     monkeypatch.setattr(os, "write", real)
-    log.write("metrics", step=2)
+    log.write(event("metrics", step=2))
     assert log.lost == 1
-    assert [event["step"] for event in read_events(run.events_path)] == [2]
+    assert [told["step"] for told in raw_events(run.events_path)] == [2]
 
 
 # Requests
@@ -137,6 +143,7 @@ def test_files_that_are_no_requests_are_passed_over(run):
 _HOLD = """
 import sys, time
 from pathlib import Path
+from tui_finetune.runs.events import MetricsEvent, from_fields
 from tui_finetune.runs.lock import RunLock
 lock = RunLock(Path(sys.argv[1])); lock.acquire(); print("held", flush=True); time.sleep(60)
 """
@@ -196,7 +203,8 @@ def test_new_runs_are_numbered_and_named_plainly(tmp_path):
 
 def _state(*events) -> RunState:
     state = RunState()
-    state.apply_all([{"time": float(number), **event} for number, event in enumerate(events)])
+    made = [from_fields({"time": float(number), **given}) for number, given in enumerate(events)]
+    state.apply_all(event for event in made if event is not None)
     return state
 
 
@@ -209,10 +217,10 @@ def test_metrics_make_the_curves_and_the_best():
         {"type": "metrics", "step": 4, "epoch": 0.4, "eval_loss": 2.2},
         {"type": "metrics", "step": 5, "epoch": 0.5, "eval_loss": 2.4},
     )
-    assert (state.steps, state.losses) == ([2, 4], [3.0, 2.0])
-    assert (state.eval_steps, state.eval_losses) == ([4, 5], [2.2, 2.4])
+    assert list(state.losses) == [(2, 3.0), (4, 2.0)]
+    assert list(state.eval_losses) == [(4, 2.2), (5, 2.4)]
     assert (state.best_eval_loss, state.best_step) == (2.2, 4)
-    assert (state.step, state.total_steps, state.latest["learning_rate"]) == (5, 10, 1e-3)
+    assert (state.step, state.total_steps, state.curve("learning_rate").newest) == (5, 10, 1e-3)
 
 
 def test_a_resume_takes_back_what_is_computed_again():
@@ -224,7 +232,7 @@ def test_a_resume_takes_back_what_is_computed_again():
         {"type": "status", "status": "starting", "resumed_from": 3},
         {"type": "metrics", "step": 4, "loss": 2.0},
     )
-    assert (state.steps, state.losses) == ([2, 4], [3.0, 2.0])
+    assert list(state.losses) == [(2, 3.0), (4, 2.0)]
     assert (state.best_eval_loss, state.best_step) == (2.8, 2)
     assert state.starts == 1
 
@@ -237,7 +245,7 @@ def test_events_of_later_versions_and_odd_fields_do_no_harm():
         {"type": "metrics", "step": None, "loss": None},
         {"type": "status"},
     )
-    assert state.losses == []
+    assert len(state.losses) == 0
 
 
 # The registry
@@ -259,24 +267,24 @@ def test_a_run_is_found_from_anywhere_by_name_or_path(run, tmp_path, monkeypatch
 def test_a_run_whose_process_died_is_interrupted(run):
     run.write_config(RunConfig(dataset_name="tales"))
     log = EventLog(run.events_path)
-    log.write("status", status="running")
-    log.write("metrics", step=3, loss=2.0)
-    log.write("metrics", step=3, eval_loss=1.9)
-    summary = registry.summarize(run)
+    log.write(event("status", status="running"))
+    log.write(event("metrics", step=3, loss=2.0))
+    log.write(event("metrics", step=3, eval_loss=1.9))
+    summary = summarize(run)
     assert (summary.status, summary.step, summary.best_eval_loss, summary.dataset) == ("interrupted", 3, 1.9, "tales")
     watch = Watch(run)
     watch.poll()
     assert watch.status == "interrupted"
     with RunLock(run.lock_path):
-        assert registry.summarize(run).status == "running"
-    log.write("status", status="finished")
-    assert registry.summarize(run).status == "finished"
+        assert summarize(run).status == "running"
+    log.write(event("status", status="finished"))
+    assert summarize(run).status == "finished"
 
 
 def test_nothing_in_a_run_directory_can_break_the_list(run):
     run.config_path.write_bytes(b"\xff\xfe: [")
     run.events_path.write_bytes(b'\x00\xff\n{"type":5}\n[]\n{"type":"metrics","step":"x","loss":{}}\n')
-    assert registry.summarize(run).model == "?"
+    assert summarize(run).model == "?"
 
 
 def test_without_a_state_directory_runs_are_found_by_path(run, monkeypatch, tmp_path):

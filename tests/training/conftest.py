@@ -12,12 +12,11 @@ from typing import Any
 
 import pytest
 
+from tests.events import Raw, raw_events
 from tests.tiny import make_model, sentences, write_jsonl
 from tui_finetune.config.resolve import resolve
 from tui_finetune.runs.directory import RunDirectory
-from tui_finetune.runs.events import Event
-from tui_finetune.runs.log import read_events
-from tui_finetune.runs.registry import load_state
+from tui_finetune.runs.summary import load_state
 
 
 @dataclass
@@ -28,18 +27,18 @@ class Trained:
     outcome: Any
 
     @property
-    def events(self) -> list[Event]:
-        return read_events(self.run.events_path)
+    def events(self) -> list[Raw]:
+        return raw_events(self.run.events_path)
 
     @property
     def state(self) -> Any:
         return load_state(self.run)
 
     def losses(self) -> list[tuple[int, float]]:
-        return list(zip(self.state.steps, self.state.losses, strict=True))
+        return list(self.state.losses)
 
     def eval_losses(self) -> list[tuple[int, float]]:
-        return list(zip(self.state.eval_steps, self.state.eval_losses, strict=True))
+        return list(self.state.eval_losses)
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ from tests.training.compare import assert_same
 from tests.training.conftest import Trained
 from tui_finetune.errors import UserError
 from tui_finetune.runs.directory import RunDirectory
-from tui_finetune.runs.registry import load_state
+from tui_finetune.runs.summary import load_state
 
 Train = Callable[..., Trained]
 
@@ -101,8 +101,8 @@ def test_a_run_that_ended_early_goes_on_with_more_patience(train: Train) -> None
     }
     whole = train("whole", **settings, early_stopping_patience=4)
     early = train("run", **settings, early_stopping_patience=1)
-    assert early.outcome.details["early_stopped"]
-    assert whole.outcome.details["step"] > early.outcome.details["step"]
+    assert early.outcome.early_stopped
+    assert whole.outcome.step > early.outcome.step
     with pytest.raises(UserError, match="ended early") as caught:
         train("run", resume=True)
     assert "--early_stopping_patience 3" in caught.value.remedy
@@ -121,9 +121,9 @@ def test_new_intervals_are_taken_up(train: Train) -> None:
     }
     state = train("run", resume=True, changes=changes).state
     assert state.status == "finished"
-    assert state.steps == [3, 6]
-    assert state.eval_steps == [4, 8]
-    assert {4, 5, 8} <= {c["step"] for c in state.checkpoints}
+    assert list(state.losses.steps) == [3, 6]
+    assert list(state.eval_losses.steps) == [4, 8]
+    assert {4, 5, 8} <= {saved.step for saved in state.checkpoints}
 
 
 def test_a_batch_divided_by_more_accumulation_is_the_same_step(train: Train, models: Path) -> None:

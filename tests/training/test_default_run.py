@@ -7,7 +7,7 @@ from pathlib import Path
 from tui_finetune.config.resolve import resolve
 from tui_finetune.models.catalog import model_settings
 from tui_finetune.runs.directory import RunDirectory, new_run_path
-from tui_finetune.runs.registry import load_state
+from tui_finetune.runs.summary import load_state
 from tui_finetune.starter.recipe.judge import judge
 from tui_finetune.training.session import TrainingSession
 
@@ -33,7 +33,7 @@ def test_the_default_run_changes_what_the_starter_writes(place: Path) -> None:
     assert outcome.status == "finished"
     state = load_state(run)
     assert len(state.eval_losses) == 3
-    assert state.eval_losses == sorted(state.eval_losses, reverse=True)
+    assert list(state.eval_losses.values) == sorted(state.eval_losses.values, reverse=True)
     assert len(state.losses) >= 30
     assert _share_of_sea("starter") < 0.05
     assert _share_of_sea(str(run.final_dir)) > 0.5

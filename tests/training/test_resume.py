@@ -32,7 +32,7 @@ def test_every_stop_is_exact(architecture, train, models):
     for step in (1, 3, 4, epoch - 1, epoch, epoch + 1, steps - 1):
         stopped = train(f"at-{step}", model_name_or_path=model, at={step: _stop}, **SETTINGS)
         assert stopped.outcome.status == "stopped"
-        assert stopped.outcome.details["checkpoint_step"] == step
+        assert stopped.outcome.checkpoint_step == step
         resumed = train(f"at-{step}", resume=True)
         assert resumed.outcome.status == "finished"
         assert_same(resumed, whole)
@@ -50,17 +50,17 @@ def test_every_stop_is_exact_with_early_stopping_and_the_best_model(train):
         "early_stopping_patience": 2,
     }
     whole = train("whole", **settings)
-    details = whole.outcome.details
-    assert details["early_stopped"]
-    assert details["final_step"] == details["best_step"] < details["step"]
-    stops = range(1, details["step"])
+    end = whole.outcome
+    assert end.early_stopped
+    assert end.final_step == end.best_step < end.step
+    stops = range(1, end.step)
     assert len(stops) >= 5
     for step in stops:
         assert train(f"at-{step}", at={step: _stop}, **settings).outcome.status == "stopped"
         resumed = train(f"at-{step}", resume=True)
         assert_same(resumed, whole)
         same = ("early_stopped", "step", "final_step", "best_step", "eval_loss")
-        assert {key: resumed.outcome.details[key] for key in same} == {key: details[key] for key in same}
+        assert [getattr(resumed.outcome, name) for name in same] == [getattr(end, name) for name in same]
 
 
 def test_every_stop_is_exact_with_padded_rows(train):
@@ -96,7 +96,7 @@ def test_what_is_asked_for_on_the_side_changes_nothing(train):
     asked = train("asked", at={2: ask, 5: ask}, **SETTINGS)
     types = [event["type"] for event in asked.events]
     assert types.count("sample") == 2
-    assert {c["step"] for c in asked.state.checkpoints} >= {2, 5}
+    assert {saved.step for saved in asked.state.checkpoints} >= {2, 5}
     extra = [event for event in asked.events if event.get("asked_for")]
     assert [event["step"] for event in extra] == [2, 5]
     assert asked.losses() == whole.losses()
@@ -146,7 +146,7 @@ def test_fault_21_a_run_that_was_moved_goes_on_and_finds_its_best(train, place):
     (place / "before").rename(place / "after")
     resumed = train("after", resume=True)
     assert resumed.outcome.status == "finished"
-    assert resumed.outcome.details["final_dir"] == str(RunDirectory(place / "after").path / "final")
+    assert resumed.outcome.final_dir == str(RunDirectory(place / "after").path / "final")
     assert_same(resumed, whole)
 
 

@@ -12,10 +12,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from tests.events import raw_events
 from tests.tiny import sentences, write_jsonl
 from tui_finetune.errors import UserError
 from tui_finetune.runs import checkpoints, registry
-from tui_finetune.runs.events import from_line
+from tui_finetune.runs.summary import summarize
 
 TYPES = {"status", "phase", "progress", "metrics", "checkpoint", "sample", "resources", "notice"}
 PHASES = ["checking", "loading_model", "loading_data", "preparing_data", "loading_model", "checking", "training"]
@@ -38,16 +39,15 @@ def test_a_run_leaves_everything_that_was_promised(train, place):
 
     assert run.read_config().max_length == 64
     assert [r.path for r in registry.known_runs()] == [run.path]
-    summary = registry.summarize(run)
+    summary = summarize(run)
     assert (summary.status, summary.step) == ("finished", trained.state.total_steps)
     assert summary.best_eval_loss == trained.state.best_eval_loss
 
 
 def test_events_are_those_promised(train):
     trained = train()
-    lines = trained.run.events_path.read_bytes().splitlines()
-    events = [from_line(line) for line in lines]
-    assert None not in events
+    events = raw_events(trained.run.events_path)
+    assert len(events) == len(trained.run.events_path.read_bytes().splitlines())
     assert {event["type"] for event in events} <= TYPES
     assert all(isinstance(event["time"], float) for event in events)
     begun = [event["phase"] for event in events if event["type"] == "phase"]
@@ -76,10 +76,10 @@ def test_the_best_checkpoint_becomes_the_final_model(train, place):
     # Few rows and a high learning rate: it overfits, and the evaluation loss turns up.
     write_jsonl(place / "data.jsonl", sentences(24))
     trained = train(num_train_epochs=12, learning_rate=2e-2, early_stopping_patience=2, lr_scheduler_type="constant")
-    state, details = trained.state, trained.outcome.details
-    assert details["early_stopped"]
-    assert details["step"] < state.total_steps
-    assert details["final_step"] == state.best_step < details["step"]
+    state, end = trained.state, trained.outcome
+    assert end.early_stopped
+    assert end.step < state.total_steps
+    assert end.final_step == state.best_step < end.step
     best = trained.run.checkpoints_dir / f"checkpoint-{state.best_step}"
     weights = [load_file(path / "model.safetensors") for path in (best, trained.run.final_dir)]
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[1])
@@ -88,7 +88,7 @@ def test_the_best_checkpoint_becomes_the_final_model(train, place):
 def test_old_checkpoints_go_the_best_and_the_two_newest_stay(train):
     trained = train(num_train_epochs=5, learning_rate=1e-4, early_stopping_patience=0)
     left = [checkpoints.step_of(path) for path in checkpoints.committed(trained.run.checkpoints_dir)]
-    saved = sorted(event["step"] for event in trained.state.checkpoints)
+    saved = sorted(saved.step for saved in trained.state.checkpoints)
     assert len(saved) == 5
     assert left == sorted({trained.state.best_step, *saved[-2:]})
 
@@ -125,7 +125,7 @@ def test_pausing_keeps_everything_and_stopping_ends_a_pause(train, soon):
     trained = train(at={3: pause})
     statuses = [event["status"] for event in trained.events if event["type"] == "status"]
     assert statuses == ["starting", "running", "paused", "stopping", "stopped"]
-    assert trained.outcome.details["checkpoint_step"] == 3
+    assert trained.outcome.checkpoint_step == 3
 
 
 def test_a_stop_before_the_first_step_leaves_nothing_to_save(train, place, models):
@@ -181,7 +181,7 @@ def test_what_cannot_be_done_fails_before_a_step_in_plain_words(train, settings,
 def test_a_final_folder_elsewhere_is_never_overwritten(train, place):
     first = train("first", max_steps=2, final_model_dir=str(place / "mine"))
     assert (place / "mine" / "model.safetensors").is_file()
-    assert first.outcome.details["final_dir"] == str(place / "mine")
+    assert first.outcome.final_dir == str(place / "mine")
     before = {path.name: path.read_bytes() for path in (place / "mine").iterdir()}
     second = train("second", max_steps=2, final_model_dir=str(place / "mine"))
     assert second.outcome.status == "failed"

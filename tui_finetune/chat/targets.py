@@ -9,7 +9,8 @@ from tui_finetune.config.schema import STARTER
 from tui_finetune.errors import UserError
 from tui_finetune.models.catalog import resolve_model
 from tui_finetune.runs.directory import RunDirectory
-from tui_finetune.runs.registry import find_run, known_runs, load_state
+from tui_finetune.runs.registry import find_run, known_runs
+from tui_finetune.runs.summary import load_state
 
 MANIFEST = "manifest.json"
 _CHECKPOINT = re.compile(r"checkpoint-(\d+)\Z")
@@ -82,4 +83,5 @@ def learned_plain_text(path: str) -> bool:
     run = RunDirectory(folder.parent.parent if folder.parent.name == "checkpoints" else folder.parent)
     if not run.events_path.is_file():
         return False
-    return load_state(run, brief=True).details.get("data_format") == "text"
+    result = load_state(run, brief=True).result
+    return result is not None and result.data_format == "text"

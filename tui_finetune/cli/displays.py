@@ -9,7 +9,16 @@ from typing import Any, Protocol
 
 from tui_finetune.cli.output import write_line, write_text
 from tui_finetune.formatting import amount, duration, size
-from tui_finetune.runs.events import Event, to_line
+from tui_finetune.runs.events import (
+    CheckpointEvent,
+    Event,
+    MetricsEvent,
+    NoticeEvent,
+    PhaseEvent,
+    SampleEvent,
+    StatusEvent,
+    to_line,
+)
 from tui_finetune.runs.state import RunState
 from tui_finetune.runs.watch import Watch
 from tui_finetune.system.terminal import printable
@@ -51,68 +60,68 @@ class Eta:
 
 def event_lines(event: Event, state: RunState, left: float | None) -> list[str]:
     """An event as lines of text; most progress has none."""
-    kind = event["type"]
-    if kind == "phase" and event.get("label"):
-        return [f"{event['label']} …"] if event.get("phase") not in {"evaluating", "saving"} else []
-    if kind == "metrics":
-        return [_metrics_line(event, state, left)]
-    if kind == "checkpoint":
-        best = ", the best so far" if event.get("best") else ""
-        return [f"saved {event.get('path')} ({size(event.get('bytes') or 0)}{best})"]
-    if kind == "sample":
-        return [f"sample at step {event.get('step')}: {printable(str(event.get('text')), lines=False)}"]
-    if kind == "notice":
-        word = {"error": "error", "warning": "warning"}.get(str(event.get("level")), "note")
-        lines = [f"{word}: {event.get('message')}"]
-        return [*lines, f"hint: {event['remedy']}"] if event.get("remedy") else lines
-    if kind == "status" and event.get("status") in {"paused", "stopping"}:
-        return [str(event["status"])]
+    if isinstance(event, PhaseEvent):
+        return [f"{event.label} …"] if event.label and event.phase not in {"evaluating", "saving"} else []
+    if isinstance(event, MetricsEvent):
+        return _metrics_lines(event, state, left)
+    if isinstance(event, CheckpointEvent):
+        best = ", the best so far" if event.best else ""
+        return [f"saved {event.path} ({size(event.bytes or 0)}{best})"]
+    if isinstance(event, SampleEvent):
+        return [f"sample at step {event.step}: {printable(event.text, lines=False)}"]
+    if isinstance(event, NoticeEvent):
+        word = event.notice.level if event.notice.level in {"error", "warning"} else "note"
+        lines = [f"{word}: {event.notice.message}"]
+        return [*lines, f"hint: {event.notice.remedy}"] if event.notice.remedy else lines
+    if isinstance(event, StatusEvent) and event.status in {"paused", "stopping"}:
+        return [event.status]
     return []
 
 
-def _metrics_line(event: Event, state: RunState, left: float | None) -> str:
-    step, total = event.get("step"), state.total_steps
-    parts = [f"step {step:>{len(str(total or step))}}/{total}" if total else f"step {step}"]
-    if (epoch := event.get("epoch")) is not None:
-        parts.append(f"epoch {epoch:.2f}")
-    if (loss := event.get("eval_loss")) is not None:
-        best = "  best" if event.get("step") == state.best_step else ""
-        return "  ".join([*parts, f"eval loss {loss:.4f}{best}"])
-    if (loss := event.get("loss")) is not None:
-        parts.append(f"loss {loss:.4f}")
-    if (rate := event.get("learning_rate")) is not None:
+def _metrics_lines(event: MetricsEvent, state: RunState, left: float | None) -> list[str]:
+    """The line of a loss; other numbers have none."""
+    total, values = state.total_steps, event.values
+    parts = [f"step {event.step:>{len(str(total))}}/{total}" if total else f"step {event.step}"]
+    if event.epoch is not None:
+        parts.append(f"epoch {event.epoch:.2f}")
+    if (loss := values.get("eval_loss")) is not None:
+        best = "  best" if event.step == state.best_step else ""
+        return ["  ".join([*parts, f"eval loss {loss:.4f}{best}"])]
+    if (loss := values.get("loss")) is None:
+        return []
+    parts.append(f"loss {loss:.4f}")
+    if (rate := values.get("learning_rate")) is not None:
         parts.append(f"lr {rate:.2e}")
-    if (speed := event.get("tokens_per_second")) is not None:
+    if (speed := values.get("tokens_per_second")) is not None:
         parts.append(f"{amount(speed)} tok/s")
     if left is not None:
         parts.append(f"{duration(left)} left")
-    return "  ".join(parts)
+    return ["  ".join(parts)]
 
 
 def ending_lines(watch: Watch) -> list[str]:
     """What was reached, what was saved where, and how to go on."""
-    state, details, name = watch.state, watch.state.details, watch.run.name
-    if state.status == "failed":
+    state, result, name = watch.state, watch.state.result, watch.run.name
+    if result is None or result.status == "failed":
         return []
-    if not details.get("final_dir"):
-        return [f"{state.status}: {state.reason or 'nothing was trained'}"]
-    step, total = details.get("step"), details.get("total_steps")
-    head = f"{state.status} at step {step} of {total} after {duration(details.get('train_runtime') or 0)}"
-    if details.get("early_stopped"):
+    if not result.final_dir:
+        return [f"{result.status}: {result.reason or 'nothing was trained'}"]
+    head = f"{result.status} at step {result.step} of {result.total_steps} after {duration(result.seconds or 0)}"
+    if result.early_stopped:
         head += " (early stopping: the evaluation loss got no better)"
     lines = [head]
-    if (loss := details.get("train_loss")) is not None:
-        lines.append(f"  training loss    {loss:.4f}")
-    if (loss := details.get("eval_loss")) is not None:
-        lines.append(f"  evaluation loss  {loss:.4f}, best at step {details.get('best_step')}")
+    if result.train_loss is not None:
+        lines.append(f"  training loss    {result.train_loss:.4f}")
+    if result.eval_loss is not None:
+        lines.append(f"  evaluation loss  {result.eval_loss:.4f}, best at step {result.best_step}")
     lines += [
-        f"  final model      {details['final_dir']} (step {details.get('final_step')})",
-        f"  plot             {details.get('plot')}",
+        f"  final model      {result.final_dir} (step {result.final_step})",
+        f"  plot             {result.plot}",
     ]
-    if details.get("checkpoint"):
-        lines.append(f"  checkpoint       {watch.run.path / details['checkpoint']}")
-    if state.status == "stopped" and details.get("checkpoint"):
-        lines.append(f"go on with: finetune-tui resume {name}")
+    if result.checkpoint:
+        lines.append(f"  checkpoint       {watch.run.path / result.checkpoint}")
+    if state.status == "stopped" and result.checkpoint:
+        lines.append(f"resume it with: finetune-tui resume {name}")
     lines.append(f"talk to it: finetune-tui chat {name}")
     return lines
 
@@ -179,7 +188,7 @@ class LiveDisplay:
     def show(self, events: list[Event], state: RunState) -> None:
         left = self._eta.left(state)
         for event in events:
-            if event["type"] != "phase":
+            if not isinstance(event, PhaseEvent):
                 for line in event_lines(event, state, left):
                     self._print(line)
         progress = state.progress.get(state.phase)

@@ -82,7 +82,7 @@ def _gpu_is_there() -> bool:
 
 
 def _storage(environ: Mapping[str, str]) -> Iterator[Finding]:
-    from tui_finetune.runs.registry import state_dir
+    from tui_finetune.system.paths import state_dir
 
     hub = Path(
         environ.get("HF_HUB_CACHE") or Path(environ.get("HF_HOME") or "~/.cache/huggingface").expanduser() / "hub"

@@ -15,6 +15,7 @@ from tui_finetune.cli.output import write_line
 from tui_finetune.errors import UserError
 from tui_finetune.runs import registry
 from tui_finetune.runs.directory import RunDirectory, new_run_path
+from tui_finetune.runs.summary import summarize
 
 if TYPE_CHECKING:
     from tui_finetune.config.resolve import Resolved
@@ -111,7 +112,7 @@ def stop(arguments: Namespace) -> int:
 def runs(arguments: Namespace) -> int:
     from tui_finetune.cli.tables import runs_table
 
-    summaries = [registry.summarize(run) for run in registry.known_runs()]
+    summaries = [summarize(run) for run in registry.known_runs()]
     if arguments.json:
         write_line(json.dumps([summary.to_json() for summary in summaries], indent=1))
     elif not summaries:

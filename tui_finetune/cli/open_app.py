@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from tui_finetune.errors import UserError
 from tui_finetune.runs.directory import RunDirectory
-from tui_finetune.runs.registry import state_dir
 from tui_finetune.system.allocator import keep_freed_memory
 from tui_finetune.system.background import Front, let_go_of_terminal, run_detachable
 from tui_finetune.system.files import PRIVATE_DIRECTORY
+from tui_finetune.system.paths import state_dir
 from tui_finetune.system.terminal import is_terminal, over_ssh
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ async def _until_over(app: FinetuneApp, front: Front, duplicates: list[int]) -> 
     status = app.return_code or 0 if status is None else status
     if app.crash:
         from tui_finetune.cli.output import write_error
-        from tui_finetune.runs.outcome import short_path
+        from tui_finetune.system.paths import short_path
 
         log = short_path(_log_path() or Path(os.devnull))
         write_error(UserError(f"the app has failed: {app.crash}", f"this is a bug; {log} has the details"))

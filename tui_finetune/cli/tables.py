@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tui_finetune.formatting import ago
-from tui_finetune.runs.registry import RunSummary
+from tui_finetune.runs.summary import RunSummary
 from tui_finetune.system.terminal import cell_width, printable
 
 

@@ -23,7 +23,8 @@ from tui_finetune.system.files import PRIVATE_FILE
 from tui_finetune.system.output import output_to
 
 if TYPE_CHECKING:
-    from tui_finetune.training.session import Outcome, TrainingSession
+    from tui_finetune.runs.result import RunResult
+    from tui_finetune.training.session import TrainingSession
 
 TICK_SECONDS = 0.1
 
@@ -78,7 +79,7 @@ def train(session: TrainingSession, display: Display, duplicates: list[int]) -> 
     keep_freed_memory()
     stopper = Stopper(run, duplicates)
     watch = Watch(run)
-    outcomes: list[Outcome] = []
+    outcomes: list[RunResult] = []
     failures: list[BaseException] = []
 
     def work() -> None:
@@ -123,7 +124,7 @@ def _tell_signals(stopper: Stopper, display: Display, told: int) -> int:
     return count
 
 
-def _end(outcome: Outcome, watch: Watch, stopper: Stopper, display: Display, session: TrainingSession) -> int:
+def _end(outcome: RunResult, watch: Watch, stopper: Stopper, display: Display, session: TrainingSession) -> int:
     if outcome.error is not None:
         write_error(outcome.error)
         if not outcome.began and not session.go_on:
@@ -133,7 +134,7 @@ def _end(outcome: Outcome, watch: Watch, stopper: Stopper, display: Display, ses
     if not isinstance(display, JsonDisplay):
         # Told by the session itself: its log may have been taken away.
         watch.state.status = outcome.status
-        watch.state.details |= outcome.details
+        watch.state.result = outcome
         for line in ending_lines(watch):
             write_line(line)
     return 128 + stopper.signals[0] if stopper.signals else 0

@@ -64,18 +64,18 @@ def _number(value: float | None) -> str:
 def _losses(state: RunState) -> list[str]:
     """Evaluation losses, each beside the training loss logged last before it."""
     rows: list[tuple[str, ...]] = []
-    count = len(state.eval_steps)
+    count = len(state.eval_losses)
     every = max(1, -(-count // MAX_EVALUATIONS))
-    for number, (step, loss) in enumerate(zip(state.eval_steps, state.eval_losses, strict=True)):
+    for number, (step, loss) in enumerate(state.eval_losses):
         best = step == state.best_step
         if number % every and not best and number != count - 1:
             continue
-        before = [value for at, value in zip(state.steps, state.losses, strict=True) if at <= step]
+        before = [value for at, value in state.losses if at <= step]
         rows.append((str(step), _number(before[-1] if before else None), _number(loss) + (" (best)" if best else "")))
     if rows:
         return _table(("step", "training loss", "evaluation loss"), rows)
-    if state.losses:
-        return [f"The last training loss was {state.losses[-1]:.4f}; it was not evaluated."]
+    if (last := state.losses.newest) is not None:
+        return [f"The last training loss was {last:.4f}; it was not evaluated."]
     return ["No loss was logged."]
 
 

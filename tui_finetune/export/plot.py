@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Sequence
 from pathlib import Path
 
+from tui_finetune.runs.series import Series
 from tui_finetune.runs.state import RunState
 from tui_finetune.system.files import write_atomically
 
@@ -20,8 +20,8 @@ WIDE = 15.0
 """The highest loss over the lowest, beyond which the axis is logarithmic: else a high beginning presses the rest flat."""
 
 
-def _finite(steps: Sequence[int], losses: Sequence[float]) -> tuple[list[int], list[float]]:
-    pairs = [(s, v) for s, v in zip(steps, losses, strict=True) if isinstance(v, (int, float)) and math.isfinite(v)]
+def _finite(losses: Series) -> tuple[list[int], list[float]]:
+    pairs = [(step, value) for step, value in losses if math.isfinite(value)]
     return [step for step, _ in pairs], [value for _, value in pairs]
 
 
@@ -43,8 +43,8 @@ def draw_losses(state: RunState, path: Path, title: str) -> None:
     figure = Figure(figsize=(8, 4.5), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    steps, losses = _finite(state.steps, state.losses)
-    eval_steps, eval_losses = _finite(state.eval_steps, state.eval_losses)
+    steps, losses = _finite(state.losses)
+    eval_steps, eval_losses = _finite(state.eval_losses)
     if steps:
         axes.plot(
             steps,

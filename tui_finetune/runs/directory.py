@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tui_finetune.errors import UserError
 from tui_finetune.runs import control
@@ -81,9 +81,9 @@ class RunDirectory:
 
         write_atomically(self.config_path, to_yaml(config))
 
-    def request(self, action: control.Action, **fields: Any) -> None:
-        """Leave a request for the trainer of this run."""
-        control.send(self.control_dir, action, **fields)
+    def request(self, action: control.Action, **fields: object) -> str:
+        """Leave a request for the trainer of this run; returns its id, by which the answer names it."""
+        return control.send(self.control_dir, action, **fields)
 
     def create(self) -> None:
         """Make the directory; raises UserError where there is a run in it already, or it can't be made."""

@@ -1,7 +1,8 @@
-"""The events of a run: what stands in a line of events.jsonl.
+"""The events of a run: what stands in a line of events.jsonl, one class each.
 
-An event is a mapping with `time` (Unix seconds) and `type`; the other fields depend on the type and follow the names of
-Trainer's logs. The types and their fields are listed in the README.
+A line is a JSON object with `time` (Unix seconds) and `type`; the other fields depend on the type and follow the names of
+Trainer's logs. Reading is lenient: a field that is missing, or is not what it should be, counts as absent, so that logs
+of older and newer versions can be read.
 """
 
 from __future__ import annotations
@@ -9,18 +10,21 @@ from __future__ import annotations
 import json
 import math
 import time
-from typing import Any, Literal
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal, TypedDict
 
-Event = dict[str, Any]
+from tui_finetune.errors import Level, Notice
+from tui_finetune.runs.result import End, RunResult
+from tui_finetune.runs.values import Fields, as_number, flag, number, text, whole
 
-EventType = Literal["status", "phase", "progress", "metrics", "checkpoint", "sample", "resources", "notice"]
 Status = Literal["starting", "running", "paused", "stopping", "finished", "stopped", "failed"]
 Phase = Literal[
     "loading_data", "preparing_data", "loading_model", "checking", "training", "evaluating", "saving", "finishing"
 ]
-Level = Literal["info", "warning", "error"]
 
-ENDED: frozenset[str] = frozenset({"finished", "stopped", "failed"})
+_ENDS: dict[str, End] = {"finished": "finished", "stopped": "stopped", "failed": "failed"}
+ENDED = frozenset(_ENDS)
 """The statuses after which nothing more comes, unless the run is resumed."""
 
 PHASE_LABELS: dict[str, str] = {
@@ -35,43 +39,336 @@ PHASE_LABELS: dict[str, str] = {
 }
 
 
-def make_event(type: EventType, **fields: Any) -> Event:
-    """An event that happens now."""
-    return {"time": round(time.time(), 3), "type": type, **fields}
+class Common(TypedDict):
+    """What events of all kinds are made with."""
+
+    time: float | None
+    answers: tuple[str, ...]
 
 
-def _finite(value: Any) -> Any:
+def _now() -> float:
+    return round(time.time(), 3)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """What all events have.
+
+    Attributes:
+        time: Unix seconds; None where a line doesn't say.
+        answers: the ids of the requests that were obeyed, or refused, by what is told.
+    """
+
+    type: ClassVar[str] = ""
+    time: float | None = field(default_factory=_now)
+    answers: tuple[str, ...] = ()
+
+    def fields(self) -> dict[str, object]:
+        """What its line has besides time, type and answers."""
+        return {}
+
+
+@dataclass(frozen=True)
+class StatusEvent(Event):
+    """The run is in another state.
+
+    Attributes:
+        status: the new one.
+        reason: why.
+        total_steps: of the whole run; with 'running'.
+        resumed_from: the step of the checkpoint that a start goes on from, 0 where it begins again; None for a new run.
+        model, dataset: their names; with 'starting'.
+        result: how it ended, with a status that ends it.
+    """
+
+    type: ClassVar[str] = "status"
+    status: str
+    reason: str = ""
+    total_steps: int | None = None
+    resumed_from: int | None = None
+    model: str = ""
+    dataset: str = ""
+    result: RunResult | None = None
+
+    def fields(self) -> dict[str, object]:
+        known: dict[str, object] = {"status": self.status, "reason": self.reason}
+        for key in ("total_steps", "resumed_from", "model", "dataset"):
+            if (value := getattr(self, key)) not in (None, ""):
+                known[key] = value
+        return known | (self.result.to_fields() if self.result else {})
+
+    @classmethod
+    def ending(cls, result: RunResult) -> StatusEvent:
+        """The last status of a run."""
+        return cls(result.status, result.reason, result=result)
+
+    @classmethod
+    def read(cls, fields: Fields, common: Common) -> StatusEvent | None:
+        status = fields.get("status")
+        if not isinstance(status, str):
+            return None
+        end = _ENDS.get(status)
+        result = RunResult.from_fields(end, fields) if end else None
+        return cls(
+            status,
+            text(fields, "reason"),
+            whole(fields, "total_steps"),
+            whole(fields, "resumed_from"),
+            text(fields, "model"),
+            text(fields, "dataset"),
+            result,
+            **common,
+        )
+
+
+@dataclass(frozen=True)
+class PhaseEvent(Event):
+    """Something else is being done. ``label`` says what, where the phase's own words are not enough."""
+
+    type: ClassVar[str] = "phase"
+    phase: str
+    label: str = ""
+
+    def fields(self) -> dict[str, object]:
+        return {"phase": self.phase, "label": self.label}
+
+    @classmethod
+    def read(cls, fields: Fields, common: Common) -> PhaseEvent | None:
+        return cls(text(fields, "phase"), text(fields, "label"), **common)
+
+
+@dataclass(frozen=True)
+class ProgressEvent(Event):
+    """How far a phase is; ``total`` is None where it isn't known."""
+
+    type: ClassVar[str] = "progress"
+    phase: str
+    done: int
+    total: int | None
+    unit: str
+
+    def fields(self) -> dict[str, object]:
+        return {"phase": self.phase, "done": self.done, "total": self.total, "unit": self.unit}
+
+    @classmethod
+    def read(cls, fields: Fields, common: Common) -> ProgressEvent | None:
+        done = whole(fields, "done")
+        return cls(text(fields, "phase"), done or 0, whole(fields, "total"), text(fields, "unit"), **common)
+
+
+_BESIDE_VALUES = frozenset({"time", "type", "answers", "step", "epoch", "asked_for"})
+
+
+@dataclass(frozen=True)
+class MetricsEvent(Event):
+    """Whatever was logged as a number at a step, by the name that Trainer gives it.
+
+    Attributes:
+        step, epoch: where.
+        values: the numbers.
+        asked_for: an evaluation on the side: nothing is decided by it.
+    """
+
+    type: ClassVar[str] = "metrics"
+    step: int
+    epoch: float | None
+    values: Mapping[str, float]
+    asked_for: bool = False
+
+    def fields(self) -> dict[str, object]:
+        asked = {"asked_for": True} if self.asked_for else {}
+        epoch = {} if self.epoch is None else {"epoch": self.epoch}
+        return {"step": self.step, **epoch, **self.values, **asked}
+
+    @classmethod
+    def read(cls, fields: Fields, common: Common) -> MetricsEvent | None:
+        if (step := whole(fields, "step")) is None:
+            return None
+        values = {
+            key: value
+            for key, given in fields.items()
+            if key not in _BESIDE_VALUES and (value := as_number(given)) is not None
+        }
+        return cls(step, number(fields, "epoch"), values, flag(fields, "asked_for"), **common)
+
+
+@dataclass(frozen=True)
+class CheckpointEvent(Event):
+    """A checkpoint is committed.
+
+    Attributes:
+        step: its step.
+        path: its directory, relative to the run's.
+        seconds, bytes: what saving took, and its size.
+        best: whether its evaluation loss is the lowest so far.
+    """
+
+    type: ClassVar[str] = "checkpoint"
+    step: int
+    path: str
+    seconds: float | None = None
+    bytes: int | None = None
+    best: bool = False
+
+    def fields(self) -> dict[str, object]:
+        return {
+            "step": self.step,
+            "path": self.path,
+            "bytes": self.bytes,
+            "best": self.best,
+            "seconds": self.seconds,
+        }
+
+    @classmethod
+    def read(cls, fields: Fields, common: Common) -> CheckpointEvent | None:
+        if (step := whole(fields, "step")) is None:
+            return None
+        path, seconds, size = text(fields, "path"), number(fields, "seconds"), whole(fields, "bytes")
+        return cls(step, path, seconds, size, flag(fields, "best"), **common)
+
+
+@dataclass(frozen=True)
+class SampleEvent(Event):
+    """What the model wrote after a prompt."""
+
+    type: ClassVar[str] = "sample"
+    step: int
+    prompt: str
+    text: str
+
+    def fields(self) -> dict[str, object]:
+        return {"step": self.step, "prompt": self.prompt, "text": self.text}
+
+    @classmethod
+    def read(cls, fields: Fields, common: Common) -> SampleEvent | None:
+        return cls(whole(fields, "step") or 0, text(fields, "prompt"), text(fields, "text"), **common)
+
+
+@dataclass(frozen=True)
+class ResourcesEvent(Event):
+    """A reading of the device and the machine.
+
+    Attributes:
+        readings: bytes, percent and degrees Celsius by name: `cpu_percent`, `ram_used`, `ram_total`, `process_ram`,
+            `gpu_memory_used`, `gpu_memory_total`, `gpu_utilization`, `gpu_temperature`.
+        device: the GPU's name, '' on a CPU.
+    """
+
+    type: ClassVar[str] = "resources"
+    readings: Mapping[str, float]
+    device: str = ""
+
+    def fields(self) -> dict[str, object]:
+        return {**self.readings, **({"gpu_name": self.device} if self.device else {})}
+
+    @classmethod
+    def read(cls, fields: Fields, common: Common) -> ResourcesEvent | None:
+        readings = {
+            _SPELLED.get(key, key): value
+            for key, given in fields.items()
+            if key not in _BESIDE_VALUES and (value := as_number(given)) is not None
+        }
+        return cls(readings, text(fields, "gpu_name"), **common)
+
+
+_SPELLED = {"gpu_utilisation": "gpu_utilization"}
+"""Names of before."""
+
+_LEVELS: dict[object, Level] = {"good": "good", "info": "info", "warning": "warning", "error": "error"}
+
+
+@dataclass(frozen=True)
+class NoticeEvent(Event):
+    """Something that a person should know."""
+
+    type: ClassVar[str] = "notice"
+    notice: Notice
+
+    def fields(self) -> dict[str, object]:
+        notice = self.notice
+        setting = {"setting": notice.setting} if notice.setting else {}
+        return {"level": notice.level, "message": notice.message, "remedy": notice.remedy, **setting}
+
+    @classmethod
+    def read(cls, fields: Fields, common: Common) -> NoticeEvent | None:
+        level = fields.get("level")
+        found = _LEVELS.get(level, "info") if isinstance(level, str) else "info"
+        notice = Notice(found, text(fields, "message"), text(fields, "remedy"), text(fields, "setting") or None)
+        return cls(notice, **common)
+
+
+@dataclass(frozen=True)
+class CurvesEvent(Event):
+    """Many logged points at once, of a log that was skimmed; never written.
+
+    Attributes:
+        steps: the steps.
+        values: for each metric as many numbers as there are steps.
+    """
+
+    type: ClassVar[str] = "curves"
+    steps: list[int] = field(default_factory=list)
+    values: dict[str, list[float]] = field(default_factory=dict)
+
+
+_KINDS = {
+    kind.type: kind
+    for kind in (
+        StatusEvent,
+        PhaseEvent,
+        ProgressEvent,
+        MetricsEvent,
+        CheckpointEvent,
+        SampleEvent,
+        ResourcesEvent,
+        NoticeEvent,
+    )
+}
+
+
+def from_fields(fields: object) -> Event | None:
+    """The event in a parsed line; None where it is none, or of a kind that this version doesn't know."""
+    if not isinstance(fields, dict) or not isinstance(kind := fields.get("type"), str) or kind not in _KINDS:
+        return None
+    given = fields.get("answers")
+    answers = tuple(item for item in given if isinstance(item, str)) if isinstance(given, list) else ()
+    return _KINDS[kind].read(fields, {"time": number(fields, "time"), "answers": answers})
+
+
+def _finite(value: object) -> object:
     if isinstance(value, float) and not math.isfinite(value):
         return None
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         return {key: _finite(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_finite(item) for item in value]
     return value
 
 
+def to_fields(event: Event) -> dict[str, object]:
+    """An event as it stands in its line."""
+    answers = {"answers": list(event.answers)} if event.answers else {}
+    return {"time": event.time, "type": event.type, **event.fields(), **answers}
+
+
 def to_line(event: Event) -> bytes:
     """One line of JSON. Numbers that JSON has no name for (nan, inf) become null; lone surrogates are escaped."""
-    return json.dumps(_finite(event), ensure_ascii=True, separators=(",", ":"), default=str).encode() + b"\n"
+    return json.dumps(_finite(to_fields(event)), ensure_ascii=True, separators=(",", ":"), default=str).encode() + b"\n"
 
 
 def from_line(line: bytes) -> Event | None:
     """The event in a line, or None where it is not whole."""
     try:
-        event = json.loads(line)
+        return from_fields(json.loads(line))
     except (ValueError, RecursionError):
         return None
-    return event if _is_event(event) else None
-
-
-def _is_event(content: Any) -> bool:
-    return isinstance(content, dict) and isinstance(content.get("type"), str)
 
 
 def from_lines(lines: list[bytes]) -> list[Event]:
     """The events in many lines; those that are not whole are left out."""
     try:
         # All at once takes half the time, and nearly always works.
-        return [event for event in json.loads(b"[" + b",".join(lines) + b"]") if _is_event(event)]
+        found: Iterable[Event | None] = map(from_fields, json.loads(b"[" + b",".join(lines) + b"]"))
+        return [event for event in found if event is not None]
     except (ValueError, RecursionError):
         return [event for line in lines if (event := from_line(line)) is not None]

@@ -1,41 +1,38 @@
-"""What can be said about a run from its losses: is it learning, does it overfit, is the best of it saved."""
+"""How a run is doing: the one answer that the screen, the list of runs, the exit lines and the card are made from."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from tui_finetune.errors import Notice
 from tui_finetune.runs.state import RunState
 
 if TYPE_CHECKING:
     from tui_finetune.config.schema import RunConfig
 
 WINDOW = 10
-"""Logged losses whose mean is compared with as many before."""
+"""Logged losses whose mean is compared with as many before, or all that there are while there are fewer."""
 
 LEVEL = 0.005
 """Share of the loss below which a change is chance."""
 
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that is well or not, and what to do about it."""
-
-    level: Literal["good", "info", "warning", "error"]
-    message: str
-    remedy: str = ""
+Trend = Literal["falling", "level", "rising"]
 
 
-def _change(values: Sequence[float], window: int) -> float | None:
-    """The relative change of the mean over the newest values against as many before; None with too few."""
-    if len(values) < 2 * window:
+def trend(losses: Sequence[float]) -> Trend | None:
+    """Where a loss is going; None before there are two points."""
+    count = min(WINDOW, len(losses) // 2)
+    if count == 0:
         return None
-    now, before = sum(values[-window:]) / window, sum(values[-2 * window : -window]) / window
-    return (now - before) / abs(before) if before else None
+    now = sum(losses[-count:]) / count
+    before = sum(losses[-2 * count : -count]) / count
+    if not before or abs(now - before) <= LEVEL * abs(before):
+        return "level"
+    return "falling" if now < before else "rising"
 
 
-def diagnose(state: RunState, config: RunConfig | None = None) -> list[Finding]:
+def diagnose(state: RunState, config: RunConfig | None = None) -> list[Notice]:
     """All that can be said now, the most important first.
 
     Args:
@@ -55,17 +52,18 @@ def _rises_since(losses: Sequence[float]) -> int:
     return count
 
 
-def _overfitting(state: RunState) -> list[Finding]:
-    rises = _rises_since(state.eval_losses)
+def _overfitting(state: RunState) -> list[Notice]:
+    evaluations = state.eval_losses
+    rises = _rises_since(evaluations.values)
     if rises < 2 or state.best_step is None:
         return []
-    at = state.eval_steps[-1 - rises]
-    earlier = [loss for step, loss in zip(state.steps, state.losses, strict=True) if step <= at][-WINDOW:]
-    newest = state.losses[-WINDOW:]
+    at = evaluations.steps[-1 - rises]
+    earlier = [loss for step, loss in state.losses if step <= at][-WINDOW:]
+    newest = state.losses.values[-WINDOW:]
     if not earlier or sum(newest) / len(newest) >= sum(earlier) / len(earlier):
         return []
     return [
-        Finding(
+        Notice(
             "warning",
             f"Overfitting: the evaluation loss has risen {rises} times in a row while the training loss fell.",
             f"the best was at step {state.best_step:,}; stop, or use fewer epochs or more data",
@@ -73,50 +71,41 @@ def _overfitting(state: RunState) -> list[Finding]:
     ]
 
 
-def _training(state: RunState) -> list[Finding]:
-    change = _change(state.losses, WINDOW)
-    if change is None:
+def _training(state: RunState) -> list[Notice]:
+    losses = state.losses.values
+    way = trend(losses)
+    if way is None or len(losses) < 2 * WINDOW:
         return []
-    first = sum(state.losses[:WINDOW]) / WINDOW
-    now = sum(state.losses[-WINDOW:]) / WINDOW
-    if now > first * (1 + 0.1):
-        return [
-            Finding(
-                "warning",
-                f"The training loss is higher than at the start ({first:.3f} → {now:.3f}).",
-                "a lower learning_rate usually cures that",
-            )
-        ]
+    first, now = sum(losses[:WINDOW]) / WINDOW, sum(losses[-WINDOW:]) / WINDOW
     so_far = f"{first:.3f} → {now:.3f}"
-    if change < -LEVEL:
-        return [Finding("good", f"The training loss is falling ({so_far}).")]
-    if change > LEVEL:
-        return [Finding("info", f"The training loss has risen a little lately ({so_far} since the start).")]
-    return [Finding("info", f"The training loss is level ({so_far} since the start).")]
+    if now > first * 1.1:
+        message = f"The training loss is higher than at the start ({so_far})."
+        return [Notice("warning", message, "a lower learning_rate usually cures that", "learning_rate")]
+    if way == "falling":
+        return [Notice("good", f"The training loss is falling ({so_far}).")]
+    if way == "rising":
+        return [Notice("info", f"The training loss has risen a little lately ({so_far} since the start).")]
+    return [Notice("info", f"The training loss is level ({so_far} since the start).")]
 
 
-def _evaluation(state: RunState, config: RunConfig | None) -> list[Finding]:
-    if not state.eval_losses:
+def _evaluation(state: RunState, config: RunConfig | None) -> list[Notice]:
+    losses = state.eval_losses
+    if not losses:
         if config is not None and (config.validation_split == 0 or config.eval_strategy == "no"):
-            return [
-                Finding(
-                    "info",
-                    "There is no evaluation: nothing tells whether the model overfits.",
-                    "set validation_split and eval_strategy",
-                )
-            ]
+            message = "There is no evaluation: nothing tells whether the model overfits."
+            return [Notice("info", message, "set validation_split and eval_strategy")]
         return []
-    count = len(state.eval_losses)
     if state.best_step is None or state.best_eval_loss is None:
         return []  # Only evaluations that were asked for by hand.
-    if state.eval_losses[-1] == state.best_eval_loss:
-        if count == 1:
-            return [Finding("info", f"One evaluation so far: {state.eval_losses[0]:.3f}.")]
-        return [Finding("good", f"The newest of {count} evaluations is the best ({state.best_eval_loss:.3f}).")]
-    since = sum(1 for step in state.eval_steps if step > state.best_step)
+    if losses.newest == state.best_eval_loss:
+        if len(losses) == 1:
+            return [Notice("info", f"One evaluation so far: {state.best_eval_loss:.3f}.")]
+        message = f"The newest of {len(losses)} evaluations is the best ({state.best_eval_loss:.3f})."
+        return [Notice("good", message)]
+    since = sum(1 for step in losses.steps if step > state.best_step)
     times = "evaluation" if since == 1 else "evaluations"
     return [
-        Finding(
+        Notice(
             "info",
             f"No better evaluation since step {state.best_step:,} ({since} {times}).",
             "early_stopping_patience ends a run that gets no better",
@@ -124,12 +113,11 @@ def _evaluation(state: RunState, config: RunConfig | None) -> list[Finding]:
     ]
 
 
-def _saved(state: RunState) -> list[Finding]:
+def _saved(state: RunState) -> list[Notice]:
     if not state.checkpoints:
         return []
-    newest = state.checkpoints[-1].get("step")
-    best = [c.get("step") for c in state.checkpoints if c.get("best")]
-    words = f"The newest checkpoint is of step {newest:,}" if isinstance(newest, int) else "A checkpoint is saved"
-    if best and isinstance(best[-1], int):
+    words = f"The newest checkpoint is of step {state.checkpoints[-1].step:,}"
+    best = [saved.step for saved in state.checkpoints if saved.best]
+    if best:
         words += f", the best one of step {best[-1]:,}"
-    return [Finding("good", words + ".")]
+    return [Notice("good", words + ".")]

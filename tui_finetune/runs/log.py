@@ -6,9 +6,9 @@ import os
 import threading
 import time
 from pathlib import Path
-from typing import Any
 
-from tui_finetune.runs.events import Event, EventType, from_lines, make_event, to_line
+from tui_finetune.errors import Notice
+from tui_finetune.runs.events import Event, NoticeEvent, ProgressEvent, from_lines, to_line
 from tui_finetune.runs.skim import skimmed
 from tui_finetune.system.files import PRIVATE_FILE
 
@@ -32,12 +32,14 @@ class EventLog:
         self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, PRIVATE_FILE)
         self._torn = _ends_torn(path)
 
-    def write(self, type: EventType, **fields: Any) -> Event:
-        """Append an event that happens now, and return it."""
-        event = make_event(type, **fields)
+    def write(self, event: Event) -> None:
+        """Append an event."""
         with self._lock:
             self._append(to_line(event))
-        return event
+
+    def notice(self, notice: Notice, *, answers: tuple[str, ...] = ()) -> None:
+        """Tell something that a person should know."""
+        self.write(NoticeEvent(notice, answers=answers))
 
     def progress(self, phase: str, done: int, total: int | None, unit: str) -> None:
         """Append a progress event, unless one of this phase was written a moment ago."""
@@ -46,7 +48,7 @@ class EventLog:
             if phase == self._progress_phase and done != total and now - self._progress_at < PROGRESS_INTERVAL:
                 return
             self._progress_at, self._progress_phase = now, phase
-            self._append(to_line(make_event("progress", phase=phase, done=done, total=total, unit=unit)))
+            self._append(to_line(ProgressEvent(phase, done, total, unit)))
 
     def _append(self, line: bytes) -> None:
         data = b"\n" + line if self._torn else line

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from statistics import median
 
-from tui_finetune.runs.events import Event
+from tui_finetune.runs.events import CheckpointEvent, Event, PhaseEvent, ProgressEvent, StatusEvent
 
 LONGEST_GAP = 600.0
 """Seconds between two events beyond which the clock was set, or nobody was training."""
@@ -32,24 +32,21 @@ class Pace:
 
     def apply(self, event: Event) -> None:
         """Take in one event."""
-        moment = event.get("time")
-        if not isinstance(moment, (int, float)):
+        if (moment := event.time) is None:
             return
-        kind = event["type"]
-        if kind == "status" and event.get("status") == "starting":
+        if isinstance(event, StatusEvent) and event.status == "starting":
             self._last = self._mark = None
             self._step_seconds.clear()
         if self._last is not None and 0 < moment - self._last <= LONGEST_GAP:
             self.active_seconds += moment - self._last
         self._last = moment
-        if kind == "progress" and event.get("phase") == "training":
-            self._step_done(float(moment), event.get("done"))
-        elif kind in {"phase", "status", "checkpoint"}:
+        if isinstance(event, ProgressEvent):
+            if event.phase == "training":
+                self._step_done(moment, event.done)
+        elif isinstance(event, (PhaseEvent, StatusEvent, CheckpointEvent)):
             self._mark = None
 
-    def _step_done(self, moment: float, done: object) -> None:
-        if not isinstance(done, int):
-            return
+    def _step_done(self, moment: float, done: int) -> None:
         if self._mark is not None:
             began, step = self._mark
             if done > step and moment > began:

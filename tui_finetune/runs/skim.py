@@ -1,4 +1,4 @@
-"""Reading a long log quickly: losses in bulk, and of what newer events make pointless only the newest.
+"""Reading a long log quickly: metrics in bulk, and of what newer events make pointless only the newest.
 
 Whoever attaches to a run waits for its whole log, which may have a hundred thousand losses and more progress than that.
 Made into events one by one they take a second, found by regular expressions in the bytes of the log a tenth of it.
@@ -6,10 +6,11 @@ Made into events one by one they take a second, found by regular expressions in 
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 
-from tui_finetune.runs.events import Event, from_lines
+from tui_finetune.runs.events import CurvesEvent, Event, from_lines
 
 KEPT_WHOLE = 200
 """Newest lines that are all kept."""
@@ -17,23 +18,21 @@ KEPT_WHOLE = 200
 CLOSE_SECONDS = 300
 """The time that passed is told to so many seconds: shorter gaps are not looked into."""
 
-# As `make_event` writes them. A line of another shape is kept, whatever it is.
-_LOSS = re.compile(
-    rb'"type":"metrics","step":(\d{1,12}),"epoch":[\d.]{1,20},"loss":(\d{1,12}(?:\.\d{1,20})?),[^\n]*\}\n'
-)
-_KEPT = re.compile(
-    rb'"type":"(?!progress","phase":"\w+"|resources"|metrics","step":\d{1,12},"epoch":[\d.]{1,20},"loss":\d)'
-)
+# As `to_line` writes them. A line of another shape is kept, whatever it is.
+_HEAD = rb'"type":"metrics","step":\d{1,12},"epoch":[\d.]{1,20},"loss":\d'
+_LOGGED = re.compile(_HEAD + rb"[^\n]*")
+_KEPT = re.compile(rb'"type":"(?!progress","phase":"\w+"|resources"|' + _HEAD.removeprefix(b'"type":"') + rb")")
 _NEWEST = (b'"type":"metrics"', b'"type":"progress"', b'"type":"resources"')
 _TIME = re.compile(rb'\{"time":(\d{1,12}(?:\.\d{1,6})?),')
+_NUMBER = rb"(-?\d{1,15}(?:\.\d{1,20})?(?:e[+-]?\d{1,2})?)"
 
 
 def skimmed(data: bytes) -> list[Event]:
-    """The events in whole lines of a log, older losses gathered and most older progress left out.
+    """The events in whole lines of a log, older metrics gathered and most older progress left out.
 
-    Losses come as events of the type `curve` with lists `steps` and `losses`, both maybe empty. Of what is left out between
-    two other events the newest is kept. Losses may change places with progress, which doesn't matter, but not with
-    anything else.
+    Metrics of training steps come as `CurvesEvent`, maybe with no point at all, which only tells a time. Of what is left out
+    between two other events the newest is kept. Metrics may change places with progress, which doesn't matter, but not
+    with anything else.
     """
     cut = len(data)
     for _ in range(KEPT_WHOLE + 1):
@@ -58,21 +57,60 @@ def _parsed(data: bytes) -> list[Event]:
 
 
 def _stretch(data: bytes, begin: int, end: int) -> list[Event]:
-    """What lines come to that are losses, progress and readings of the device."""
+    """What lines come to that are metrics of steps, progress and readings of the device."""
     if begin >= end:
         return []
+    last = _line_of_last(data, _NEWEST[0], begin, end)
     newest = sorted({place for kind in _NEWEST if (place := _line_of_last(data, kind, begin, end)) >= 0})
-    events = [event for place in newest for event in _parsed(data[place : data.find(b"\n", place) + 1])]
-    known = _LOSS.findall(data, begin, end)
-    # The newest is among the events.
-    steps, losses = [int(step) for step, _ in known[:-1]], [float(loss) for _, loss in known[:-1]]
-    times: list[Event] = [
-        {"type": "curve", "time": time, "steps": [], "losses": []} for time in _times(data, begin, end)
-    ]
-    if events and times:
-        for event in events[:-1]:
-            del event["time"]  # the time that passed is told by those that stand above
-    return [*times, {"type": "curve", "steps": steps, "losses": losses}, *events]
+    events: list[Event] = []
+    # The newest metrics are among the events; the time that passed is told before them.
+    curves = _curves(data, begin, last) if last >= 0 else []
+    times = [CurvesEvent(time=time) for time in _times(data, begin, end)]
+    for place in newest:
+        events += _parsed(data[place : data.find(b"\n", place) + 1])
+    if times:
+        events = [_timeless(event) for event in events[:-1]] + events[-1:]
+    return [*times, *curves, *events]
+
+
+def _timeless(event: Event) -> Event:
+    object.__setattr__(event, "time", None)  # just made here, and seen by nobody yet
+    return event
+
+
+def _curves(data: bytes, begin: int, end: int) -> list[Event]:
+    """All metrics of steps between two places, as curves; lines of unusual shape as events of their own."""
+    logged = sum(1 for _ in _LOGGED.finditer(data, begin, end))
+    if not logged:
+        return []
+    line = _line_of_last(data, _NEWEST[0], begin, end)
+    names = _names(data[line : data.find(b"\n", line)])
+    if names is None:
+        return _parsed_metrics(data, begin, end)
+    fields = b",".join(b'"%s":%s' % (re.escape(name.encode()), _NUMBER) for name in names)
+    alike = re.compile(rb'"type":"metrics","step":(\d{1,12}),"epoch":[\d.]{1,20},' + fields + rb"\}\n")
+    found = alike.findall(data, begin, end)
+    if len(found) != logged:
+        # A number that was none, or a name that came or went on the way: read each as it is.
+        return _parsed_metrics(data, begin, end)
+    steps, *columns = zip(*found, strict=True)
+    values = {name: list(map(float, column)) for name, column in zip(names, columns, strict=True)}
+    return [CurvesEvent(list(map(int, steps)), values, time=None)]
+
+
+def _names(line: bytes) -> list[str] | None:
+    """The names of the numbers in a line of metrics, in order; None where there is anything but numbers in it."""
+    try:
+        fields = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    names = [name for name in fields if name not in {"time", "type", "step", "epoch"}]
+    return names if all(isinstance(fields[name], (int, float)) for name in names) else None
+
+
+def _parsed_metrics(data: bytes, begin: int, end: int) -> list[Event]:
+    lines = [b"{" + match.group() for match in _LOGGED.finditer(data, begin, end)]
+    return [_timeless(event) for event in from_lines(lines)]
 
 
 def _line_of_last(data: bytes, mark: bytes, begin: int, end: int) -> int:

@@ -4,12 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from functools import singledispatchmethod
 
-from tui_finetune.runs.events import ENDED, Event
+from tui_finetune.runs.events import (
+    ENDED,
+    CheckpointEvent,
+    CurvesEvent,
+    Event,
+    MetricsEvent,
+    NoticeEvent,
+    PhaseEvent,
+    ProgressEvent,
+    ResourcesEvent,
+    SampleEvent,
+    StatusEvent,
+)
 from tui_finetune.runs.pace import Pace
+from tui_finetune.runs.result import RunResult
+from tui_finetune.runs.series import Series
 
-_NUMBERS = (int, float)
+LOSS, EVAL_LOSS = "loss", "eval_loss"
+"""The curves that every run is read by, under Trainer's names."""
 
 MAX_RESOURCES = 600
 """Readings of the device that are kept, newest last."""
@@ -30,44 +45,47 @@ class RunState:
 
     Attributes:
         status, reason: the newest status event's.
+        result: how it ended, once it has.
         phase, phase_label: what is being done.
         preparation: phases and labels before the first step of this start, oldest first.
         progress: how far each phase is, by the phase's name. 'training' counts steps.
-        steps, losses: training loss over steps, in two lists of one length.
-        eval_steps, eval_losses: evaluation loss over steps, likewise.
-        latest: the newest value of every metric, and of `step` and `epoch`.
+        curves: every number that was logged, over steps, by its name.
+        logged_step, epoch: of the newest metrics.
         asked_for: the steps of evaluations that were asked for on the side.
         best_eval_loss, best_step: the lowest evaluation loss and its step.
         checkpoints: checkpoint events, oldest first; of a step saved again, the newest.
         samples, notices: those events, oldest first.
         resources: the newest readings of the device.
+        answered: ids of the requests that were answered.
         started, ended, updated: Unix seconds of the first event, of the ending status if there is one, of the newest.
+        starts: how often it was started or resumed.
+        resumed_from: the step that the newest start went on from; None where it was the first.
         pace: how fast it goes, by the events' own clock.
     """
 
     status: str = "starting"
     reason: str = ""
+    result: RunResult | None = None
     phase: str = ""
     phase_label: str = ""
     preparation: list[tuple[str, str]] = field(default_factory=list)
     progress: dict[str, Progress] = field(default_factory=dict)
-    steps: list[int] = field(default_factory=list)
-    losses: list[float] = field(default_factory=list)
-    eval_steps: list[int] = field(default_factory=list)
-    eval_losses: list[float] = field(default_factory=list)
-    latest: dict[str, Any] = field(default_factory=dict)
+    curves: dict[str, Series] = field(default_factory=dict)
+    logged_step: int = 0
+    epoch: float | None = None
     asked_for: set[int] = field(default_factory=set)
     best_eval_loss: float | None = None
     best_step: int | None = None
-    checkpoints: list[Event] = field(default_factory=list)
-    samples: list[Event] = field(default_factory=list)
-    notices: list[Event] = field(default_factory=list)
-    resources: list[Event] = field(default_factory=list)
+    checkpoints: list[CheckpointEvent] = field(default_factory=list)
+    samples: list[SampleEvent] = field(default_factory=list)
+    notices: list[NoticeEvent] = field(default_factory=list)
+    resources: list[ResourcesEvent] = field(default_factory=list)
+    answered: set[str] = field(default_factory=set)
     started: float | None = None
     ended: float | None = None
     updated: float | None = None
     starts: int = 0
-    details: dict[str, Any] = field(default_factory=dict)
+    resumed_from: int | None = None
     pace: Pace = field(default_factory=Pace)
 
     @property
@@ -77,12 +95,31 @@ class RunState:
     @property
     def step(self) -> int:
         training = self.progress.get("training")
-        return max(training.done if training else 0, int(self.latest.get("step") or 0))
+        return max(training.done if training else 0, self.logged_step)
 
     @property
     def total_steps(self) -> int | None:
         training = self.progress.get("training")
         return training.total if training else None
+
+    def curve(self, name: str) -> Series:
+        """A curve, empty where nothing of that name was logged."""
+        return self.curves.get(name) or Series()
+
+    @property
+    def losses(self) -> Series:
+        """The training loss."""
+        return self.curve(LOSS)
+
+    @property
+    def eval_losses(self) -> Series:
+        """The evaluation loss."""
+        return self.curve(EVAL_LOSS)
+
+    @property
+    def has_points(self) -> bool:
+        """Whether there is a loss to draw."""
+        return bool(self.losses or self.eval_losses)
 
     def apply_all(self, events: Iterable[Event]) -> int:
         """Take in events, and return how many there were."""
@@ -93,98 +130,94 @@ class RunState:
         return count
 
     def apply(self, event: Event) -> None:
-        """Take in one event. Fields that are missing or of types that are not known change nothing."""
-        if isinstance(moment := event.get("time"), (int, float)):
-            self.updated = moment
+        """Take in one event."""
+        if event.time is not None:
+            self.updated = event.time
             if self.started is None:
-                self.started = moment
+                self.started = event.time
+        if event.answers:
+            self.answered.update(event.answers)
         self.pace.apply(event)
-        if event["type"] == "metrics":
-            self._on_metrics(event)
-        elif (handler := getattr(self, f"_on_{event['type']}", None)) is not None:
-            handler(event)
+        self._take(event)
 
-    def _on_status(self, event: Event) -> None:
-        self.status = str(event.get("status", self.status))
-        self.reason = str(event.get("reason") or "")
-        self.ended = event.get("time") if self.is_over else None
+    @singledispatchmethod
+    def _take(self, event: Event) -> None:
+        """An event that nothing here is about."""
+
+    @_take.register
+    def _(self, event: StatusEvent) -> None:
+        self.status, self.reason, self.result = event.status, event.reason, event.result
+        self.ended = event.time if self.is_over else None
         if self.status == "starting":
             self.starts += 1
-            self.progress, self.details = {}, {}
+            self.progress = {}
             self.preparation = []
             self.phase = self.phase_label = ""
-            if isinstance(step := event.get("resumed_from"), int):
-                self._forget_after(step)
-        self.details.update({k: v for k, v in event.items() if k not in {"time", "type", "status", "reason"}})
+            self.resumed_from = event.resumed_from
+            if event.resumed_from is not None:
+                self._forget_after(event.resumed_from)
 
     def _forget_after(self, step: int) -> None:
         """A resumed run goes on from a checkpoint: what was logged beyond it is computed again."""
-        keep = sum(1 for s in self.steps if s <= step)
-        del self.steps[keep:], self.losses[keep:]
-        keep = sum(1 for s in self.eval_steps if s <= step)
-        del self.eval_steps[keep:], self.eval_losses[keep:]
-        self.latest = {"step": step}
-        if self.losses:
-            self.latest["loss"] = self.losses[-1]
+        for series in self.curves.values():
+            series.forget_after(step)
+        self.logged_step = step
+        self.epoch = None
         self.best_eval_loss = self.best_step = None
-        for evaluated, loss in zip(self.eval_steps, self.eval_losses, strict=True):
-            self.latest["eval_loss"] = loss
-            if evaluated not in self.asked_for and (self.best_eval_loss is None or loss < self.best_eval_loss):
-                self.best_eval_loss, self.best_step = loss, evaluated
+        for evaluated, loss in self.eval_losses:
+            if evaluated not in self.asked_for:
+                self._note_best(evaluated, loss)
 
-    def _on_phase(self, event: Event) -> None:
-        self.phase = str(event.get("phase", ""))
-        self.phase_label = str(event.get("label") or "")
+    def _note_best(self, step: int, loss: float) -> None:
+        if self.best_eval_loss is None or loss < self.best_eval_loss:
+            self.best_eval_loss, self.best_step = loss, step
+
+    @_take.register
+    def _(self, event: PhaseEvent) -> None:
+        self.phase, self.phase_label = event.phase, event.label
         if "training" not in self.progress and self.phase != "training":
             self.preparation.append((self.phase, self.phase_label))
         if self.phase != "training":
             self.progress.pop(self.phase, None)
 
-    def _on_progress(self, event: Event) -> None:
-        done, total = event.get("done"), event.get("total")
-        self.progress[str(event.get("phase"))] = Progress(
-            done if isinstance(done, int) else 0,
-            total if isinstance(total, int) else None,
-            str(event.get("unit") or ""),
-        )
+    @_take.register
+    def _(self, event: ProgressEvent) -> None:
+        self.progress[event.phase] = Progress(event.done, event.total, event.unit)
 
-    def _on_metrics(self, event: Event) -> None:
-        step = event.get("step")
-        if not isinstance(step, int):
-            return
-        # A log may have a hundred thousand of these, and whoever attaches waits for them.
-        latest = self.latest
-        for key, value in event.items():
-            if value.__class__ in _NUMBERS and key != "time":
-                latest[key] = value
-        if (loss := event.get("loss")).__class__ in _NUMBERS:
-            self.steps.append(step)
-            self.losses.append(loss)
-        if (loss := event.get("eval_loss")).__class__ in _NUMBERS:
-            self.eval_steps.append(step)
-            self.eval_losses.append(loss)
-            # An evaluation that was asked for on the side saves no checkpoint, so it can't be the best.
-            if event.get("asked_for"):
-                self.asked_for.add(step)
-            elif self.best_eval_loss is None or loss < self.best_eval_loss:
-                self.best_eval_loss, self.best_step = loss, step
+    @_take.register
+    def _(self, event: MetricsEvent) -> None:
+        self.logged_step = event.step
+        self.epoch = event.epoch if event.epoch is not None else self.epoch
+        for name, value in event.values.items():
+            self._series(name).add(event.step, value)
+        if (loss := event.values.get(EVAL_LOSS)) is not None:
+            # What was asked for on the side saves no checkpoint, so it can't be the best.
+            if event.asked_for:
+                self.asked_for.add(event.step)
+            else:
+                self._note_best(event.step, loss)
 
-    def _on_curve(self, event: Event) -> None:
-        """Many losses, of a log that was skimmed."""
-        steps, losses = event.get("steps"), event.get("losses")
-        if isinstance(steps, list) and isinstance(losses, list) and len(steps) == len(losses):
-            self.steps.extend(steps)
-            self.losses.extend(losses)
+    def _series(self, name: str) -> Series:
+        return self.curves.setdefault(name, Series())
 
-    def _on_checkpoint(self, event: Event) -> None:
-        self.checkpoints = [c for c in self.checkpoints if c.get("step") != event.get("step")] + [event]
+    @_take.register
+    def _(self, event: CurvesEvent) -> None:
+        for name, values in event.values.items():
+            self._series(name).extend(event.steps, values)
 
-    def _on_sample(self, event: Event) -> None:
+    @_take.register
+    def _(self, event: CheckpointEvent) -> None:
+        self.checkpoints = [saved for saved in self.checkpoints if saved.step != event.step] + [event]
+
+    @_take.register
+    def _(self, event: SampleEvent) -> None:
         self.samples.append(event)
 
-    def _on_notice(self, event: Event) -> None:
+    @_take.register
+    def _(self, event: NoticeEvent) -> None:
         self.notices.append(event)
 
-    def _on_resources(self, event: Event) -> None:
+    @_take.register
+    def _(self, event: ResourcesEvent) -> None:
         self.resources.append(event)
         del self.resources[:-MAX_RESOURCES]

@@ -1,72 +1,74 @@
-"""The bridge between Trainer and the run directory: writes events, obeys requests."""
+"""The bridge between Trainer and the run directory: writes events, has requests obeyed."""
 
 from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from tui_finetune.runs import control as requests
 from tui_finetune.runs.directory import RunDirectory
+from tui_finetune.runs.events import PhaseEvent, StatusEvent
 from tui_finetune.runs.log import EventLog
-from tui_finetune.training.rng import untouched_random_state
+from tui_finetune.training.requests import Requests, Throughput, metrics_event
 from tui_finetune.training.trainer import RunTrainer
 
-PAUSE_POLL_SECONDS = 0.1
-SAMPLE_TOKENS = 60
-METRICS = ("loss", "eval_loss", "learning_rate", "grad_norm")
+if TYPE_CHECKING:
+    from torch.utils.data import DataLoader
 
 
 class RunCallback(TrainerCallback):
-    """Tells the event log what happens, and at each step takes the requests that were left in the control directory.
+    """Tells the event log what happens, and after each step has the requests obeyed that were left for the run.
 
     Args:
         run: the run.
-        event_log: its log.
+        log: its event log.
+        trainer: its Trainer, to which it is to be added.
         resumed_from: the checkpoint that the training goes on from, if any.
         default_prompt: what a sample begins with where the request doesn't say.
-
-    Attributes:
-        stopping: whether a stop was asked for.
-        trainer: to be set once the Trainer is made; Trainer gives its callbacks no way to it.
     """
 
-    def __init__(self, run: RunDirectory, event_log: EventLog, resumed_from: Path | None, default_prompt: str) -> None:
-        self.run = run
-        self.log = event_log
-        self.resumed_from = resumed_from
-        self.default_prompt = default_prompt
-        self.stopping = False
-        self.trainer: RunTrainer | None = None
+    def __init__(
+        self, run: RunDirectory, log: EventLog, trainer: RunTrainer, resumed_from: Path | None, default_prompt: str
+    ) -> None:
+        self._log = log
+        self._trainer = trainer
+        self._resumed_from = resumed_from
+        self._requests = Requests(run, log, trainer, default_prompt)
+        self._throughput = Throughput(0)
         self._evaluated = 0
-        self._tokens_at = (time.monotonic(), 0)
+        self._evaluating_since = 0.0
 
     @property
-    def _trainer(self) -> RunTrainer:
-        assert self.trainer is not None
-        return self.trainer
+    def stopping(self) -> bool:
+        """Whether a stop was asked for."""
+        return self._requests.stopping
 
     # Training
 
     def on_train_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: object
     ) -> None:
-        if self.resumed_from is not None:
-            self._trainer.restore_log_state(self.resumed_from)
+        if self._resumed_from is not None:
+            self._trainer.restore_log_state(self._resumed_from)
             self._trainer.take_up_settings()
-        self._tokens_at = (time.monotonic(), self._trainer.num_tokens)
-        self.log.write("status", status="running", total_steps=state.max_steps)
-        self.log.write("phase", phase="training", label="")
-        self.log.progress("training", state.global_step, state.max_steps, "steps")
+        self._throughput = Throughput(self._trainer.num_tokens)
+        self._log.write(StatusEvent("running", total_steps=state.max_steps))
+        self._log.write(PhaseEvent("training"))
+        self._log.progress("training", state.global_step, state.max_steps, "steps")
 
-    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: object
+    ) -> None:
         trainer = self._trainer
         if trainer.args.device.type == "cpu":
             trainer.check_finite()
-        self.log.progress("training", state.global_step, state.max_steps, "steps")
-        self._obey(state, control)
+        self._log.progress("training", state.global_step, state.max_steps, "steps")
+        began = time.monotonic()
+        self._requests.obey(state, control)
+        self._evaluated = 0
+        self._throughput.skip(time.monotonic() - began)
         if self.stopping:
             control.should_training_stop = True
             # At the very end of an epoch its evaluation belongs to the step; the save follows it in on_epoch_end.
@@ -74,7 +76,7 @@ class RunCallback(TrainerCallback):
                 control.should_save = True
 
     def on_epoch_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: object
     ) -> None:
         if not self.stopping:
             return
@@ -90,33 +92,22 @@ class RunCallback(TrainerCallback):
         args: TrainingArguments,
         state: TrainerState,
         control: TrainerControl,
-        logs: dict[str, Any] | None = None,
-        **kwargs: Any,
+        logs: dict[str, float] | None = None,
+        **kwargs: object,
     ) -> None:
         logs = logs or {}
-        if "loss" in logs:
-            trainer = self._trainer
-            trainer.check_finite()
-            now, tokens = time.monotonic(), trainer.tokens_seen()
-            before, tokens_before = self._tokens_at
-            self._tokens_at = (now, tokens)
-            self._metrics(
-                state,
-                logs,
-                tokens_per_second=round((tokens - tokens_before) / max(now - before, 1e-6), 1),
-                num_tokens=tokens,
-            )
-        elif "eval_loss" in logs:
-            self._metrics(state, logs, eval_runtime=logs.get("eval_runtime"))
-
-    def _metrics(self, state: TrainerState, logs: dict[str, Any], **more: Any) -> None:
-        known = {name: logs[name] for name in METRICS if name in logs}
-        self.log.write("metrics", step=state.global_step, epoch=round(state.epoch or 0.0, 4), **known, **more)
+        if "loss" not in logs:
+            self._log.write(metrics_event(state, logs))
+            return
+        self._trainer.check_finite()
+        tokens = self._trainer.tokens_seen()
+        speed = self._throughput.look(tokens)
+        self._log.write(metrics_event(state, logs, tokens_per_second=speed, num_tokens=tokens))
 
     def on_train_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: object
     ) -> None:
-        self.log.progress("training", state.global_step, state.max_steps, "steps")
+        self._log.progress("training", state.global_step, state.max_steps, "steps")
 
     # Evaluation
 
@@ -125,17 +116,18 @@ class RunCallback(TrainerCallback):
         args: TrainingArguments,
         state: TrainerState,
         control: TrainerControl,
-        eval_dataloader: Any = None,
-        **kwargs: Any,
+        eval_dataloader: DataLoader[object] | None = None,
+        **kwargs: object,
     ) -> None:
         total = len(eval_dataloader) if eval_dataloader is not None else None
         if self._evaluated == 0:
-            self.log.write("phase", phase="evaluating", label="Evaluating")
+            self._evaluating_since = time.monotonic()
+            self._log.write(PhaseEvent("evaluating", "Evaluating"))
         self._evaluated += 1
-        self.log.progress("evaluating", self._evaluated, total, "batches")
-        if not self.stopping and requests.waiting(self.run.control_dir, "stop"):
-            self.log.write("status", status="stopping", reason="the evaluation is finished first")
-            self.stopping = True
+        self._log.progress("evaluating", self._evaluated, total, "batches")
+        if not self.stopping and self._requests.stop_is_waiting():
+            self._log.write(StatusEvent("stopping", "the evaluation is finished first"))
+            self._requests.stopping = True
 
     def on_evaluate(
         self,
@@ -143,8 +135,10 @@ class RunCallback(TrainerCallback):
         state: TrainerState,
         control: TrainerControl,
         metrics: dict[str, float] | None = None,
-        **kwargs: Any,
+        **kwargs: object,
     ) -> None:
+        if self._evaluated:
+            self._throughput.skip(time.monotonic() - self._evaluating_since)
         self._evaluated = 0
         loss = (metrics or {}).get("eval_loss")
         # The best so far is always saved, whatever the interval of saving. Trainer notes that it is the best, then saves.
@@ -153,62 +147,7 @@ class RunCallback(TrainerCallback):
         if self.stopping:
             control.should_training_stop = True
             control.should_save = True
-        self.log.write("phase", phase="training", label="")
-
-    # Requests
-
-    def _obey(self, state: TrainerState, control: TrainerControl) -> None:
-        paused = False
-        while True:
-            for request in requests.take(self.run.control_dir):
-                if request.action == "stop":
-                    self.stopping = True
-                    self.log.write("status", status="stopping", reason=str(request.fields.get("reason") or ""))
-                elif request.action == "pause" and not paused:
-                    paused = True
-                    self.log.write("status", status="paused", reason="the device's memory is kept")
-                elif request.action == "continue" and paused:
-                    paused = False
-                    self.log.write("status", status="running")
-                elif request.action == "save":
-                    control.should_save = True
-                elif request.action == "evaluate":
-                    self._evaluate_now(state)
-                elif request.action == "sample":
-                    self._sample_now(state, str(request.fields.get("prompt") or self.default_prompt))
-            if not paused or self.stopping:
-                return
-            self._tokens_at = (time.monotonic(), self._trainer.num_tokens)
-            time.sleep(PAUSE_POLL_SECONDS)
-
-    def _evaluate_now(self, state: TrainerState) -> None:
-        """Evaluate on the side: no other callback hears of it, so patience and best checkpoint stay as they are."""
-        trainer = self._trainer
-        if trainer.eval_dataset is None:
-            self.log.write(
-                "notice", level="warning", message="There are no rows to evaluate on.", remedy="set validation_split"
-            )
-            return
-        with untouched_random_state():
-            output = trainer.evaluation_loop(
-                trainer.get_eval_dataloader(), "evaluation", prediction_loss_only=True, metric_key_prefix="eval"
-            )
-        self._evaluated = 0
-        self._metrics(state, output.metrics, asked_for=True)
-        trainer.model.train()
-        self.log.write("phase", phase="training", label="")
-
-    def _sample_now(self, state: TrainerState, prompt: str) -> None:
-        from tui_finetune.chat.engine import generate_text
-        from tui_finetune.chat.sampling import Sampling
-
-        trainer = self._trainer
-        with untouched_random_state():
-            text = generate_text(
-                trainer.model, trainer.processing_class, prompt, Sampling(max_new_tokens=SAMPLE_TOKENS)
-            )
-        trainer.model.train()
-        self.log.write("sample", step=state.global_step, prompt=prompt, text=text)
+        self._log.write(PhaseEvent("training"))
 
 
 def _ends_epoch(state: TrainerState) -> bool:

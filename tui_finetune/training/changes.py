@@ -10,8 +10,8 @@ from tui_finetune.config.resolve import canonical, make_config
 from tui_finetune.config.schema import RunConfig, settings
 from tui_finetune.errors import UserError
 from tui_finetune.runs.directory import RunDirectory
-from tui_finetune.runs.registry import load_state
 from tui_finetune.runs.state import RunState
+from tui_finetune.runs.summary import load_state
 
 CHANGEABLE = frozenset(
     {
@@ -86,7 +86,7 @@ def _check_something_is_left(run: RunDirectory, before: RunConfig, config: RunCo
         )
     if state.status != "finished":
         return
-    if state.details.get("early_stopped") and config == before:
+    if state.result is not None and state.result.early_stopped and config == before:
         raise UserError(
             f"{run.name} is finished: it ended early at step {state.step:,}, as evaluation got no better",
             f"to go on, give it more patience: `finetune-tui resume {run.name} --early_stopping_patience "
@@ -105,7 +105,7 @@ def _total_steps(state: RunState, before: RunConfig, config: RunConfig) -> int |
     """The steps that a configuration amounts to, as Trainer counts them; None where the run doesn't tell."""
     if config.max_steps > 0:
         return config.max_steps
-    known = state.total_steps or state.details.get("total_steps")
+    known = state.total_steps or (state.result.total_steps if state.result else None)
     if known is None or before.max_steps > 0:
         return None
     steps_per_epoch = round(known / before.num_train_epochs, 6)

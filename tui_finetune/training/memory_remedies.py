@@ -3,24 +3,9 @@
 from __future__ import annotations
 
 import traceback
-from dataclasses import dataclass
-from typing import Any
 
 from tui_finetune.config.schema import RunConfig
-from tui_finetune.runs.directory import RunDirectory
-
-
-@dataclass(frozen=True)
-class Remedy:
-    """One of them. ``changes`` are settings that the run can be gone on with; empty where it takes a new run."""
-
-    words: str
-    changes: dict[str, Any]
-
-    def command(self, run: RunDirectory) -> str:
-        """The command that applies it."""
-        flags = (f"--{key} {str(value).lower()}" for key, value in self.changes.items())
-        return " ".join(["finetune-tui resume", run.name, *flags])
+from tui_finetune.runs.result import Remedy
 
 
 def _is_out_of_memory(error: BaseException) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 
 import psutil
 
+from tui_finetune.runs.events import ResourcesEvent
 from tui_finetune.runs.log import EventLog
 
 INTERVAL_SECONDS = 3.0
@@ -26,31 +27,29 @@ def _nvml_handle() -> Any:
         return None
 
 
-def read_resources(process: psutil.Process, nvml: Any = None) -> dict[str, Any]:
-    """One reading. Bytes and percent; `cpu_percent` is of the whole machine, since the last reading."""
+def read_resources(process: psutil.Process, nvml: Any = None) -> ResourcesEvent:
+    """One reading; `cpu_percent` is of the whole machine, since the last reading."""
     import torch
 
     memory = psutil.virtual_memory()
-    reading: dict[str, Any] = {
+    readings: dict[str, float] = {
         "cpu_percent": psutil.cpu_percent(),
         "ram_used": memory.total - memory.available,
         "ram_total": memory.total,
         "process_ram": process.memory_info().rss,
     }
+    device = ""
     if torch.cuda.is_available() and torch.cuda.is_initialized():
         free, total = torch.cuda.mem_get_info()
-        reading |= {
-            "gpu_name": torch.cuda.get_device_name(),
-            "gpu_memory_used": total - free,
-            "gpu_memory_total": total,
-        }
+        device = torch.cuda.get_device_name()
+        readings |= {"gpu_memory_used": total - free, "gpu_memory_total": total}
     if nvml is not None:
         import pynvml
 
         with contextlib.suppress(pynvml.NVMLError):
-            reading["gpu_utilization"] = pynvml.nvmlDeviceGetUtilizationRates(nvml).gpu
-            reading["gpu_temperature"] = pynvml.nvmlDeviceGetTemperature(nvml, pynvml.NVML_TEMPERATURE_GPU)
-    return reading
+            readings["gpu_utilization"] = pynvml.nvmlDeviceGetUtilizationRates(nvml).gpu
+            readings["gpu_temperature"] = pynvml.nvmlDeviceGetTemperature(nvml, pynvml.NVML_TEMPERATURE_GPU)
+    return ResourcesEvent(readings, device)
 
 
 @contextlib.contextmanager
@@ -62,7 +61,7 @@ def watch_resources(log: EventLog) -> Iterator[None]:
         process, nvml = psutil.Process(), _nvml_handle()
         psutil.cpu_percent()
         while not done.wait(INTERVAL_SECONDS):
-            log.write("resources", **read_resources(process, nvml))
+            log.write(read_resources(process, nvml))
 
     thread = threading.Thread(target=work, name="resources", daemon=True)
     thread.start()

@@ -7,11 +7,11 @@ import time
 from pathlib import Path
 
 from tui_finetune.config.schema import RunConfig
-from tui_finetune.errors import UserError
+from tui_finetune.errors import Notice, UserError
 from tui_finetune.runs import checkpoints
 from tui_finetune.runs.directory import RunDirectory
 from tui_finetune.runs.log import EventLog
-from tui_finetune.runs.registry import load_state
+from tui_finetune.runs.summary import load_state
 from tui_finetune.training.changes import check_settings, determining
 
 
@@ -33,20 +33,13 @@ def checkpoint_to_go_on_from(run: RunDirectory, config: RunConfig, log: EventLog
             "restore the run's directory from a copy, or start a new run",
         )
     for path, reason in unsound:
-        log.write(
-            "notice",
-            level="warning",
-            message=f"{path.name} is damaged ({reason}) and is not used.",
-            remedy="going on from the one before",
-        )
+        message = f"{path.name} is damaged ({reason}) and is not used."
+        log.notice(Notice("warning", message, "resuming from the one before"))
     for path in half:
         if checkpoint is None or checkpoints.step_of(path) > checkpoints.step_of(checkpoint):
-            log.write(
-                "notice",
-                level="warning",
-                message=f"{path.name} was not saved to its end ({checkpoints.MANIFEST} is missing) and is removed.",
-                remedy="going on from the one before" if checkpoint else "the training begins again",
-            )
+            message = f"{path.name} was not saved to its end ({checkpoints.MANIFEST} is missing) and is removed."
+            remedy = "resuming from the one before" if checkpoint else "the training begins again"
+            log.notice(Notice("warning", message, remedy))
     if checkpoint is not None:
         check_settings(checkpoints.read_manifest(checkpoint).get("settings", {}), determining(config))
     return checkpoint

@@ -9,47 +9,32 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from tui_finetune.config.presets import PRESETS
 from tui_finetune.config.resolve import Resolved
 from tui_finetune.config.schema import RunConfig
-from tui_finetune.errors import Cancelled, UserError
+from tui_finetune.errors import Cancelled, Notice, UserError
 from tui_finetune.runs import checkpoints, registry
 from tui_finetune.runs.control import drop, left, take, waiting
 from tui_finetune.runs.directory import RunDirectory
-from tui_finetune.runs.events import PHASE_LABELS, Phase
+from tui_finetune.runs.events import PHASE_LABELS, Phase, PhaseEvent, StatusEvent
 from tui_finetune.runs.lock import RunLock
 from tui_finetune.runs.log import EventLog
+from tui_finetune.runs.result import Remedy, RunResult
+from tui_finetune.runs.summary import load_state
 from tui_finetune.system.library_log import library_log, quiet_libraries
 from tui_finetune.training.changes import changed_config, determining
 from tui_finetune.training.failures import explain
-from tui_finetune.training.memory_remedies import Remedy, memory_remedies
+from tui_finetune.training.memory_remedies import memory_remedies
 from tui_finetune.training.paths import rooted
 from tui_finetune.training.resume import checkpoint_to_go_on_from, clear_the_way
 
 CANCEL_POLL_SECONDS = 0.2
 MAX_PROMPT_TOKENS = 256
 """The longest question that a sample begins with by itself."""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a run ended.
-
-    Attributes:
-        status: the run's last status.
-        error: what was wrong, where it failed.
-        began: whether a first step was taken; before it a failure leaves nothing worth keeping.
-        details: the fields of the last status event, as `final_dir`, `checkpoint`, `eval_loss`.
-    """
-
-    status: Literal["finished", "stopped", "failed"]
-    error: UserError | None
-    began: bool
-    details: dict[str, Any]
 
 
 class TrainingSession:
@@ -87,12 +72,12 @@ class TrainingSession:
         session.changes = dict(changes or {})
         return session
 
-    def run(self) -> Outcome:
+    def run(self) -> RunResult:
         """Train to the end, or until a stop is asked for.
 
         Raises:
-            UserError: only if the run is being trained already or can't be written to; every other failure becomes an
-                Outcome.
+            UserError: only if the run is being trained already or can't be written to; every other failure becomes a
+                result.
         """
         for path in (self.directory.path, self.directory.checkpoints_dir):
             if path.is_dir() and not os.access(path, os.W_OK | os.X_OK):
@@ -101,54 +86,51 @@ class TrainingSession:
             self.log = EventLog(self.directory.events_path)
             try:
                 with library_log(self.directory.log_path):
-                    return self._run()
+                    return self._end(self._run())
             finally:
                 self.log.close()
 
-    def _run(self) -> Outcome:
+    def _run(self) -> RunResult:
         remedies: list[Remedy] = []
+        result = RunResult("failed")
         try:
             # Requests to an earlier start mean nothing to this one; what is asked from now on does.
             drop(self.directory.control_dir, self._left_before)
             checkpoint = checkpoint_to_go_on_from(self.directory, self.config, self.log) if self.go_on else None
             self._tell_start(checkpoint)
-            details = self._train(checkpoint)
+            return self._train(checkpoint)
         except Cancelled:
-            return self._end("stopped", None, {"reason": "stopped before the first step; there is nothing to save"})
+            return RunResult("stopped", "stopped before the first step; there is nothing to save")
         except UserError as error:
-            return self._end("failed", error, {})
+            return result.failed(error)
         except Exception as error:
             logging.getLogger(__name__).error("%s", traceback.format_exc())
             remedies = memory_remedies(error, self.config)
-            details = {"remedies": [asdict(remedy) for remedy in remedies]} if remedies else {}
-            return self._end("failed", explain(error, self.directory, remedies), details)
+            return result.failed(explain(error, self.directory, remedies), tuple(remedies))
         finally:
             if remedies:
                 # Trainer and its callbacks know each other: without this the memory would not be free for the next try.
                 gc.collect()
-        return self._end("stopped" if details.pop("stopped") else "finished", None, details)
 
-    def _end(
-        self, status: Literal["finished", "stopped", "failed"], error: UserError | None, details: dict[str, Any]
-    ) -> Outcome:
-        if error is not None:
-            details = {**details, "reason": error.message, "remedy": error.remedy}
+    def _end(self, result: RunResult) -> RunResult:
+        result = replace(result, began=self._began)
         if self.log.lost:
-            self.log.write(
-                "notice",
-                level="warning",
-                message=f"{self.log.lost:,} events of this run could not be written, so its curves have gaps.",
-                remedy="look after the disk that the run's directory is on",
+            self.log.notice(
+                Notice(
+                    "warning",
+                    f"{self.log.lost:,} events of this run could not be written, so its curves have gaps.",
+                    "look after the disk that the run's directory is on",
+                )
             )
-        self.log.write("status", status=status, began=self._began, **details)
-        return Outcome(status, error, self._began, details)
+        self.log.write(StatusEvent.ending(result))
+        return result
 
     # The phases
 
     @contextmanager
     def _phase(self, phase: Phase, label: str = "") -> Iterator[Callable[[int, int | None, str], None]]:
         """Tell that a phase begins; gives the callback for its progress, which raises Cancelled on a stop."""
-        self.log.write("phase", phase=phase, label=label or PHASE_LABELS[phase])
+        self.log.write(PhaseEvent(phase, label or PHASE_LABELS[phase]))
         self._raise_if_stopped(force=True)
 
         def report(done: int, total: int | None, unit: str) -> None:
@@ -162,31 +144,30 @@ class TrainingSession:
         if force or now - self._cancel_checked >= CANCEL_POLL_SECONDS:
             self._cancel_checked = now
             if waiting(self.directory.control_dir, "stop"):
-                take(self.directory.control_dir)
-                self.log.write("status", status="stopping")
+                answers = tuple(request.id for request in take(self.directory.control_dir))
+                self.log.write(StatusEvent("stopping", answers=answers))
                 raise Cancelled
 
     def _tell_start(self, checkpoint: Path | None) -> None:
-        started: dict[str, Any] = {"model": self.config.model_name_or_path, "dataset": self.config.dataset_name}
-        if self.go_on:
-            started["resumed_from"] = checkpoints.step_of(checkpoint) if checkpoint else 0
-        else:
+        resumed_from = (checkpoints.step_of(checkpoint) if checkpoint else 0) if self.go_on else None
+        if not self.go_on:
             self._note_config(self.config)
-        self.log.write("status", status="starting", **started)
+        model, dataset = self.config.model_name_or_path, self.config.dataset_name
+        self.log.write(StatusEvent("starting", resumed_from=resumed_from, model=model, dataset=dataset))
         registry.note(self.directory)
         if self.changes:
             words = ", ".join(f"{key} {value}" for key, value in self.changes.items())
-            self.log.write("notice", level="info", message=f"Going on with {words}.", remedy="")
+            self.log.notice(Notice("info", f"Resuming with {words}."))
         for message, remedy in PRESETS[self.resolved.preset].weaknesses:
-            self.log.write("notice", level="info", message=message, remedy=remedy)
+            self.log.notice(Notice("info", message, remedy))
         clear_the_way(self.directory, checkpoint)
 
     def _note_config(self, config: RunConfig) -> None:
         """Write config.yaml. Without output_dir, so that training from it again makes a run of its own."""
         self.directory.write_config(config.model_copy(update={"output_dir": None}))
 
-    def _train(self, checkpoint: Path | None) -> dict[str, Any]:
-        """All of it: data, model, training, final model. Returns the details of the last status event."""
+    def _train(self, checkpoint: Path | None) -> RunResult:
+        """All of it: data, model, training, final model."""
         config = self.config
         with self._phase("checking", "Getting ready"):
             # The heavy imports: five seconds or so. The plan may be importing them too.
@@ -256,13 +237,13 @@ class TrainingSession:
         _keep_template(model, tokenizer, data)
         precision, notice = resolve_precision(config.precision, device_facts())
         for message, remedy in [*notices, *([notice] if notice else [])]:
-            self.log.write("notice", level="warning", message=message, remedy=remedy)
+            self.log.notice(Notice("warning", message, remedy))
         with attention():
             return self._fit(model, tokenizer, data, precision, checkpoint, final_dir)
 
     def _fit(
         self, model: Any, tokenizer: Any, data: Any, precision: str, checkpoint: Path | None, final_dir: Path
-    ) -> dict[str, Any]:
+    ) -> RunResult:
         from transformers import EarlyStoppingCallback
 
         from tui_finetune.training.arguments import training_arguments
@@ -286,10 +267,6 @@ class TrainingSession:
             self._note_config(config)
         evaluates = data.evaluation is not None and len(data.evaluation) > 0
         arguments = training_arguments(config, self.directory.checkpoints_dir, precision=precision, evaluates=evaluates)
-        callback = RunCallback(self.directory, self.log, checkpoint, _first_words(tokenizer, data))
-        callbacks: list[Any] = [callback]
-        if arguments.metric_for_best_model and config.early_stopping_patience > 0:
-            callbacks.append(EarlyStoppingCallback(config.early_stopping_patience))
         trainer = RunTrainer(
             model=model,
             args=arguments,
@@ -297,7 +274,6 @@ class TrainingSession:
             eval_dataset=data.evaluation if evaluates else None,
             data_collator=data.collator,
             processing_class=tokenizer,
-            callbacks=callbacks,
             event_log=self.log,
             facts=facts,
             keep_newest=config.save_total_limit,
@@ -307,30 +283,34 @@ class TrainingSession:
         from transformers.trainer_callback import PrinterCallback
 
         trainer.remove_callback(PrinterCallback)
-        callback.trainer = trainer
+        callback = RunCallback(self.directory, self.log, trainer, checkpoint, _first_words(tokenizer, data))
+        trainer.add_callback(callback)
+        if arguments.metric_for_best_model and config.early_stopping_patience > 0:
+            trainer.add_callback(EarlyStoppingCallback(config.early_stopping_patience))
         self._began = True
         began = time.monotonic()
         with watch_resources(self.log):
             result = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-        details: dict[str, Any] = {
-            "stopped": callback.stopping,
-            "step": trainer.state.global_step,
-            "total_steps": trainer.state.max_steps,
-            "train_runtime": round(time.monotonic() - began, 2),
-            "data_format": data.format.name if data.format else "",
-        }
-        if trainer.state.global_step > (checkpoints.step_of(checkpoint) if checkpoint else 0):
-            details["train_loss"] = result.training_loss
-        details["early_stopped"] = not callback.stopping and trainer.state.global_step < trainer.state.max_steps
-        return self._finish(trainer, tokenizer, final_dir, details)
+        state = trainer.state
+        took_steps = state.global_step > (checkpoints.step_of(checkpoint) if checkpoint else 0)
+        ended = RunResult(
+            "stopped" if callback.stopping else "finished",
+            step=state.global_step,
+            total_steps=state.max_steps,
+            seconds=round(time.monotonic() - began, 2),
+            train_loss=result.training_loss if took_steps else None,
+            early_stopped=not callback.stopping and state.global_step < state.max_steps,
+            data_format=data.format.name if data.format else "",
+        )
+        return self._finish(trainer, tokenizer, final_dir, ended)
 
-    def _finish(self, trainer: Any, tokenizer: Any, final_dir: Path, details: dict[str, Any]) -> dict[str, Any]:
+    def _finish(self, trainer: Any, tokenizer: Any, final_dir: Path, result: RunResult) -> RunResult:
         """Write the final folder: the best checkpoint's weights where one was evaluated, else the newest."""
         from tui_finetune.export.folder import CARD, PLOT, export, load_weights
         from tui_finetune.models.catalog import model_facts
         from tui_finetune.models.loading import model_folder
 
-        self.log.write("phase", phase="finishing", label="Writing the final model")
+        self.log.write(PhaseEvent("finishing", "Writing the final model"))
         state = trainer.state
         folder = self.directory.checkpoints_dir
         saved = {checkpoints.step_of(path): path for path in checkpoints.committed(folder)}
@@ -341,10 +321,10 @@ class TrainingSession:
             final_step = best
         if saved:
             newest = max(saved)
-            details |= {"checkpoint": f"checkpoints/{saved[newest].name}", "checkpoint_step": newest}
-        details |= {"final_dir": str(final_dir), "final_step": final_step}
+            result = replace(result, checkpoint=f"checkpoints/{saved[newest].name}", checkpoint_step=newest)
+        result = replace(result, final_dir=str(final_dir), final_step=final_step)
         if state.best_metric is not None:
-            details |= {"eval_loss": state.best_metric, "best_step": best}
+            result = replace(result, eval_loss=state.best_metric, best_step=best)
         config = self.config
         known = model_facts(config.model_name_or_path)
         try:
@@ -355,17 +335,16 @@ class TrainingSession:
                 base_model=model_folder(config.model_name_or_path, weights=False),
                 run_name=self.directory.name,
                 config=config,
-                state=registry.load_state(self.directory),
-                facts=details,
+                state=load_state(self.directory),
+                facts=result.to_fields(),
                 license=known.license if known else None,
             )
-            details |= {"plot": str(final_dir / PLOT), "card": str(final_dir / CARD)}
         except OSError as error:
             raise UserError(
                 f"the final model could not be written: {error.strerror or error}",
                 f"the checkpoints are safe; free some space, then `finetune-tui resume {self.directory.name}`",
             ) from error
-        return details
+        return replace(result, plot=str(final_dir / PLOT), card=str(final_dir / CARD))
 
 
 def _keep_template(model: Any, tokenizer: Any, data: Any) -> None:

@@ -13,7 +13,9 @@ import torch
 from torch.optim.lr_scheduler import LambdaLR
 from transformers import EarlyStoppingCallback, Trainer
 
+from tui_finetune.errors import Notice
 from tui_finetune.runs import checkpoints
+from tui_finetune.runs.events import CheckpointEvent, PhaseEvent
 from tui_finetune.runs.log import EventLog
 from tui_finetune.training.sampler import GroupedByLength
 
@@ -63,6 +65,7 @@ class RunTrainer(Trainer):
         self.num_tokens = 0
         self._tokens: torch.Tensor | None = None
         self._bad: torch.Tensor | None = None
+        self._answers: tuple[str, ...] = ()
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Any:
         if self.lengths is None:
@@ -107,10 +110,13 @@ class RunTrainer(Trainer):
         """Save and commit. A save that fails is told and leaves nothing; the training goes on."""
         step = self.state.global_step
         folder = self.checkpoints_dir / f"{checkpoints.PREFIX}{step}"
+        answers, self._answers = self._answers, ()
         if (folder / checkpoints.MANIFEST).exists():
+            if answers:
+                self.event_log.notice(Notice("info", f"Step {step} is saved already."), answers=answers)
             return
         self.check_finite()
-        self.event_log.write("phase", phase="saving", label=f"Saving step {step}")
+        self.event_log.write(PhaseEvent("saving", f"Saving step {step}"))
         began = time.monotonic()
         try:
             self._check_space()
@@ -124,27 +130,22 @@ class RunTrainer(Trainer):
             shutil.rmtree(folder, ignore_errors=True)
             if not is_storage_error(error):
                 raise
-            self.event_log.write(
-                "notice",
-                level="error",
-                message=f"Step {step} could not be saved: {error}",
-                remedy="free some space; the training goes on and the next save is tried",
-            )
+            remedy = "free some space; the training goes on and the next save is tried"
+            self.event_log.notice(Notice("error", f"Step {step} could not be saved: {error}", remedy), answers=answers)
         else:
             self.last_checkpoint_bytes = size
             best = self.state.best_global_step
             # What can't be deleted now is deleted after the next save.
             with contextlib.suppress(OSError):
                 checkpoints.prune(self.checkpoints_dir, self.keep_newest, best)
-            self.event_log.write(
-                "checkpoint",
-                step=step,
-                path=f"checkpoints/{folder.name}",
-                bytes=size,
-                best=best == step,
-                seconds=round(time.monotonic() - began, 3),
-            )
-        self.event_log.write("phase", phase="training", label="")
+            seconds = round(time.monotonic() - began, 3)
+            path = f"checkpoints/{folder.name}"
+            self.event_log.write(CheckpointEvent(step, path, seconds, size, best == step, answers=answers))
+        self.event_log.write(PhaseEvent("training"))
+
+    def answer_with_next_save(self, ids: tuple[str, ...]) -> None:
+        """The next checkpoint is what these requests asked for."""
+        self._answers += ids
 
     def _check_space(self) -> None:
         free = shutil.disk_usage(self.checkpoints_dir).free

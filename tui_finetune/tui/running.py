@@ -19,8 +19,9 @@ from textual.worker import Worker, WorkerState
 from tui_finetune.errors import UserError
 from tui_finetune.runs.control import Action
 from tui_finetune.runs.directory import RunDirectory
-from tui_finetune.runs.outcome import first_remedy
-from tui_finetune.runs.registry import load_state
+from tui_finetune.runs.events import CheckpointEvent, NoticeEvent, PhaseEvent, SampleEvent, StatusEvent
+from tui_finetune.runs.status import mark, word
+from tui_finetune.runs.summary import load_state
 from tui_finetune.runs.watch import Watch
 from tui_finetune.system.output import output_to
 from tui_finetune.tui.screens.base import TabScreen
@@ -30,12 +31,13 @@ if TYPE_CHECKING:
     from tui_finetune.runs.state import RunState
 
 DRAW_SECONDS = 1.0
-_TELLING = frozenset({"status", "phase", "checkpoint", "sample", "notice"})
+_TELLING = (StatusEvent, PhaseEvent, CheckpointEvent, SampleEvent, NoticeEvent)
 
-STATUS_WORDS = {
-    "starting": "starting", "running": "training", "paused": "paused", "stopping": "stopping", "finished": "finished",
-    "stopped": "stopped", "failed": "failed", "interrupted": "interrupted",
-}  # fmt: skip
+
+def _advised(run: RunDirectory) -> Mapping[str, object]:
+    """The settings that a run itself advises to resume with, where memory was too small."""
+    result = load_state(run, brief=True).result
+    return result.first_changes if result else {}
 
 
 class RunningApp(App[int]):
@@ -91,7 +93,7 @@ class RunningApp(App[int]):
             self.notify("A run is going. Stop it with ctrl+c first.", severity="warning", markup=False)
             return
         try:
-            self._train(run, None, changes or first_remedy(load_state(run, brief=True)))
+            self._train(run, None, changes or _advised(run))
         except UserError as error:
             self.notify(f"{error.message}\n{error.remedy}", title="Can't do that", severity="error", markup=False)
 
@@ -162,13 +164,13 @@ class RunningApp(App[int]):
             return False
         return self._trains(self.watched.run) or (not self.watched.state.is_over and self.watched.is_live)
 
-    def request(self, action: Action, **fields: Any) -> bool:
-        """Ask something of the run that is watched; False, with a word to the user, where none is going."""
+    def request(self, action: Action, **fields: object) -> str | None:
+        """Ask something of the run that is watched, and return the request's id; None, with a word to the user, where none
+        is going."""
         if self.watched is None or not self.run_is_going:
             self.notify("No run is going. ctrl+r starts one.", severity="warning", markup=False)
-            return False
-        self.watched.run.request(action, **fields)
-        return True
+            return None
+        return self.watched.run.request(action, **fields)
 
     def _poll_run(self) -> None:
         self._leave_if_over()
@@ -178,7 +180,7 @@ class RunningApp(App[int]):
         news = self.watched.poll()
         self._unseen = self._unseen or bool(news)
         # On a CPU every drawing is taken from the training: while it goes, numbers that only move are drawn once a second.
-        telling = self.watched.state.phase != "training" or any(event["type"] in _TELLING for event in news)
+        telling = self.watched.state.phase != "training" or any(isinstance(event, _TELLING) for event in news)
         due = telling or time.monotonic() - self._drawn_at >= DRAW_SECONDS
         changed = self.watched.status != before or (self._unseen and due)
         if changed and (screen := self.tab_screen) is not None and screen.is_mounted:
@@ -193,8 +195,7 @@ class RunningApp(App[int]):
         if status == "running" and state.total_steps:
             share = f"{100 * state.step // state.total_steps} %"
             return f"● {self.watched.run.name}  {share}", f"● {share}"
-        mark = {"finished": "✓", "stopped": "■", "failed": "✗", "paused": "‖", "interrupted": "✗"}.get(status, "●")
-        return f"{mark} {STATUS_WORDS[status]}", mark
+        return f"{mark(status)} {word(status)}", mark(status)
 
     # Runs found on opening
 
@@ -204,7 +205,8 @@ class RunningApp(App[int]):
             return
 
         def work() -> None:
-            from tui_finetune.runs.registry import known_runs, load_state
+            from tui_finetune.runs.registry import known_runs
+            from tui_finetune.runs.summary import load_state
 
             known = known_runs()
             going = next((run for run in known if run.is_live), None)

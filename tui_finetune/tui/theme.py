@@ -83,6 +83,13 @@ LIGHT = Theme(
 )
 
 
+STATUS_STYLES = {
+    "starting": "$accent", "running": "$accent", "paused": "$warning", "stopping": "$warning", "finished": "$success",
+    "stopped": "$success", "failed": "$error", "interrupted": "$error",
+}  # fmt: skip
+"""The color of each status of a run."""
+
+
 class ControlCharacterFilter(LineFilter):
     """Replaces every character that a terminal might obey, in all that is drawn, wherever the text came from."""
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tui_finetune.runs.registry import state_dir
 from tui_finetune.system.files import PRIVATE_DIRECTORY, write_atomically
+from tui_finetune.system.paths import state_dir
 
 MAX_REMEMBERED = 20
 

@@ -8,9 +8,9 @@ from textual.content import Content
 
 from tui_finetune.config.schema import RunConfig, settings
 from tui_finetune.formatting import duration
-from tui_finetune.runs.outcome import short_path
-from tui_finetune.runs.registry import RunSummary
 from tui_finetune.runs.state import RunState
+from tui_finetune.runs.summary import RunSummary
+from tui_finetune.system.paths import short_path
 from tui_finetune.tui.widgets.progress import MUTED
 
 _ELSEWHERE = {"model_name_or_path", "dataset_name", "output_dir", "final_model_dir"}
@@ -44,11 +44,11 @@ def details_content(summary: RunSummary, state: RunState, config: RunConfig | No
         _line("model", summary.shown_model),
         _line("data", summary.shown_dataset),
     ]
-    if state.losses:
-        first, last = state.losses[0], state.losses[-1]
+    if losses := state.losses.values:
+        first, last = losses[0], losses[-1]
         lines.append(_line("loss", f"{first:.3f} → {last:.3f}"))
     if state.best_eval_loss is not None:
-        first = state.eval_losses[0]
+        first = state.eval_losses.values[0]
         where = f" at step {state.best_step:,}"
         lines.append(_line("eval", Content.assemble(f"{first:.3f} → {state.best_eval_loss:.3f}", (where, MUTED))))
     if state.pace.active_seconds:

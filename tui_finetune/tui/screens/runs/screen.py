@@ -16,8 +16,9 @@ from textual.widgets import DataTable, Input, Static
 from tui_finetune.config.schema import RunConfig
 from tui_finetune.errors import UserError
 from tui_finetune.runs.directory import RunDirectory
-from tui_finetune.runs.registry import RunSummary, known_runs, load_state, summarize
+from tui_finetune.runs.registry import known_runs
 from tui_finetune.runs.state import RunState
+from tui_finetune.runs.summary import RunSummary, load_state, summarize
 from tui_finetune.tui.screens.base import TabScreen
 from tui_finetune.tui.screens.runs.details import details_content
 from tui_finetune.tui.screens.runs.table import RunsTable
@@ -199,7 +200,7 @@ class RunsScreen(TabScreen):
         beside = self.has_class("-wide")
         self.query_one("#facts-text", Static).update(details_content(summary, state, config, tall=beside))
         chart = self.query_one(LossChart)
-        chart.set_class(not (state.losses or state.eval_losses), "-empty")
+        chart.set_class(not state.has_points, "-empty")
         chart.show_run(state)
 
     # What keys do
@@ -297,7 +298,7 @@ class RunsScreen(TabScreen):
 
     def _ask_to_delete(self, run: RunDirectory, weight: int) -> None:
         from tui_finetune.formatting import size
-        from tui_finetune.runs.outcome import short_path
+        from tui_finetune.system.paths import short_path
         from tui_finetune.tui.dialogs.confirm import Choice, Confirm
 
         def answered(answer: str | None) -> None:

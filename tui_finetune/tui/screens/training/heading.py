@@ -7,24 +7,14 @@ from typing import TYPE_CHECKING
 from textual.content import Content
 
 from tui_finetune.runs.events import PHASE_LABELS
-from tui_finetune.runs.outcome import Ending
+from tui_finetune.runs.outcome import Outcome
 from tui_finetune.runs.state import RunState
+from tui_finetune.runs.status import mark, word
+from tui_finetune.tui.theme import STATUS_STYLES
 from tui_finetune.tui.widgets.progress import MUTED, bar, percent
 
 if TYPE_CHECKING:
     from tui_finetune.config.schema import RunConfig
-
-MARKS = {
-    "starting": ("●", "$accent"), "running": ("●", "$accent"), "paused": ("‖", "$warning"), "stopping": ("◌", "$warning"),
-    "finished": ("✓", "$success"), "stopped": ("■", "$success"), "failed": ("✗", "$error"),
-    "interrupted": ("✗", "$error"),
-}  # fmt: skip
-"""A character and a color for each status."""
-
-WORDS = {
-    "starting": "Starting", "running": "Training", "paused": "Paused", "stopping": "Stopping", "finished": "Finished",
-    "stopped": "Stopped", "failed": "Failed", "interrupted": "Interrupted",
-}  # fmt: skip
 
 
 def phase_words(state: RunState) -> str:
@@ -34,8 +24,8 @@ def phase_words(state: RunState) -> str:
 
 def heading(state: RunState, status: str, name: str, asked: str = "") -> Content:
     """One line: status, the run's name, and what was asked of it and is not done yet."""
-    mark, style = MARKS.get(status, ("●", "$accent"))
-    words = WORDS.get(status, status)
+    style = STATUS_STYLES.get(status, "$accent")
+    words = word(status).capitalize()
     if status == "running" and state.phase not in {"", "training"}:
         words = phase_words(state)
     elif status == "stopping":
@@ -45,10 +35,10 @@ def heading(state: RunState, status: str, name: str, asked: str = "") -> Content
     elif status == "paused" and state.step:
         words = f"Paused at step {state.step:,}"
     tail = f"   {asked} …" if asked else ""
-    return Content.assemble((f"{mark} {words}", f"bold {style}"), f"   {name}", (tail, MUTED))
+    return Content.assemble((f"{mark(status)} {words}", f"bold {style}"), f"   {name}", (tail, MUTED))
 
 
-def ending_heading(ending: Ending, name: str) -> Content:
+def ending_heading(ending: Outcome, name: str) -> Content:
     """The same line once the run is over."""
     style = "$success" if ending.good else "$error"
     return Content.assemble((f"{ending.mark} {ending.headline}", f"bold {style}"), f"   {name}")
@@ -133,14 +123,14 @@ def nothing_yet(config: RunConfig | None) -> Content:
     return Content("\n\n").join(lines)
 
 
-def ending_content(ending: Ending) -> Content:
+def ending_content(ending: Outcome) -> Content:
     """What was saved where, and what to do next."""
     lines: list[Content] = []
     width = max((len(label) for label, _ in ending.saved), default=0)
     for label, path in ending.saved:
         lines.append(Content.assemble((f"{label:<{width}}  ", MUTED), path))
     keys = [("5", "chat with it")] if ending.can_chat else []
-    keys += [("r", "go on")] if ending.can_resume else []
+    keys += [("r", "resume")] if ending.can_resume else []
     keys += [("ctrl+r", "train anew"), ("6", "all runs")]
     parts: list[Content] = []
     for key, words in keys:

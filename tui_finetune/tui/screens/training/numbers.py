@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -10,6 +9,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from tui_finetune.formatting import duration, size
+from tui_finetune.runs.health import Trend, trend
 from tui_finetune.runs.state import RunState
 from tui_finetune.tui.widgets.progress import MUTED, gauge
 
@@ -19,11 +19,10 @@ if TYPE_CHECKING:
 Tone = Literal["", "better", "worse"]
 _STYLES: dict[Tone, str] = {"": MUTED, "better": "$success", "worse": "$error"}
 
-TREND_POINTS = 5
-"""Logged losses whose mean is compared with as many before."""
-
-LEVEL = 0.005
-"""Share of the loss below which a change is none."""
+_TRENDS: dict[Trend | None, tuple[str, Tone]] = {
+    None: ("", ""), "falling": ("▼ falling", "better"), "level": ("─ level", ""), "rising": ("▲ rising", "worse"),
+}  # fmt: skip
+"""Where a loss is going, in a word with a mark, and its tone."""
 
 
 @dataclass(frozen=True)
@@ -41,26 +40,13 @@ class Row:
     group: int = 0
 
 
-def trend(losses: Sequence[float]) -> tuple[str, Tone]:
-    """Where a loss is going, in a word with a mark, and its tone; nothing before there are enough points."""
-    count = min(TREND_POINTS, len(losses) // 2)
-    if count == 0:
-        return "", ""
-    now = sum(losses[-count:]) / count
-    before = sum(losses[-2 * count : -count]) / count
-    if not before or abs(now - before) <= LEVEL * abs(before):
-        return "─ level", ""
-    return ("▼ falling", "better") if now < before else ("▲ rising", "worse")
-
-
 def epochs(state: RunState, config: RunConfig | None) -> tuple[float, float] | None:
     """Epochs done and to do, or None where they can't be told yet."""
     step, total = state.step, state.total_steps
     if not total:
         return None
-    logged, at = state.latest.get("epoch"), state.latest.get("step")
-    if isinstance(logged, (int, float)) and isinstance(at, int) and at > 0 and logged > 0:
-        per_step = logged / at
+    if state.epoch and state.logged_step:
+        per_step = state.epoch / state.logged_step
     elif config is not None and config.max_steps < 0:
         per_step = config.num_train_epochs / total
     else:
@@ -86,24 +72,24 @@ def number_rows(state: RunState, config: RunConfig | None, *, waited: float = 0.
         waited: seconds since its last event, by the watcher's own clock.
     """
     rows: list[Row] = []
-    latest, over = state.latest, state.is_over
+    over = state.is_over
     if (total := state.total_steps) is not None:
         rows.append(Row("step", f"{state.step:,}", f"of {total:,}"))
     if (done := epochs(state, config)) is not None:
         rows.append(Row("epoch", f"{done[0]:.2f}", f"of {_plain(done[1])}"))
-    if state.losses:
-        rows.append(Row("loss", f"{state.losses[-1]:.3f}", *trend(state.losses), group=1))
-    if state.eval_losses:
-        newest, best = state.eval_losses[-1], state.best_eval_loss
+    if (loss := state.losses.newest) is not None:
+        rows.append(Row("loss", f"{loss:.3f}", *_TRENDS[trend(state.losses.values)], group=1))
+    if (newest := state.eval_losses.newest) is not None:
+        best = state.best_eval_loss
         note: tuple[str, Tone] = ("", "")
         if best is not None:
             note = ("▼ best", "better") if newest <= best else ("▲ not best", "worse")
         rows.append(Row("eval loss", f"{newest:.3f}", *note, group=1))
     if state.best_eval_loss is not None:
         rows.append(Row("best", f"{state.best_eval_loss:.3f}", f"at step {state.best_step:,}", group=1))
-    if isinstance(rate := latest.get("learning_rate"), (int, float)):
+    if (rate := state.curve("learning_rate").newest) is not None:
         rows.append(Row("lr", f"{rate:.2g}", group=2))
-    if isinstance(speed := latest.get("tokens_per_second"), (int, float)):
+    if (speed := state.curve("tokens_per_second").newest) is not None:
         rows.append(Row("speed", _speed(speed), "tok/s", group=2))
     left = state.pace.seconds_left(state.step, total)
     if left is not None and left > 0 and not over:
@@ -116,11 +102,7 @@ def number_rows(state: RunState, config: RunConfig | None, *, waited: float = 0.
 def _resource_rows(state: RunState) -> list[Row]:
     if not state.resources:
         return []
-    reading = state.resources[-1]
-
-    def number(name: str) -> float | None:
-        value = reading.get(name)
-        return float(value) if isinstance(value, (int, float)) else None
+    number = state.resources[-1].readings.get
 
     def memory(label: str, used: float | None, whole: float | None) -> list[Row]:
         if used is None or not whole:

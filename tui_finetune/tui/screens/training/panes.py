@@ -10,10 +10,11 @@ from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import ContentSwitcher, Static, Tab, Tabs
 
+from tui_finetune.errors import Notice
 from tui_finetune.formatting import duration, size
 from tui_finetune.runs.directory import RunDirectory
-from tui_finetune.runs.events import Event
-from tui_finetune.runs.health import Finding, diagnose
+from tui_finetune.runs.events import CheckpointEvent, SampleEvent
+from tui_finetune.runs.health import diagnose
 from tui_finetune.runs.state import RunState
 from tui_finetune.system.tail import tail_lines
 from tui_finetune.tui.widgets.progress import MUTED
@@ -29,15 +30,14 @@ _MARKS = {
 }  # fmt: skip
 
 
-def samples_content(samples: list[Event]) -> Content:
+def samples_content(samples: list[SampleEvent]) -> Content:
     """The samples, newest first: what the model was given, and how it went on."""
     blocks = []
     for sample in reversed(samples[-SHOWN:]):
-        prompt, text = str(sample.get("prompt", "")), str(sample.get("text", ""))
         # Whether the text repeats its prompt depends on who wrote it; a reader wants it once.
-        rest = text.removeprefix(prompt)
+        rest = sample.text.removeprefix(sample.prompt)
         blocks.append(
-            Content.assemble((f"step {sample.get('step', '?')}  ", MUTED), (prompt, "bold $primary"), rest.rstrip())
+            Content.assemble((f"step {sample.step}  ", MUTED), (sample.prompt, "bold $primary"), rest.rstrip())
         )
     return (
         Content("\n\n").join(blocks)
@@ -46,59 +46,51 @@ def samples_content(samples: list[Event]) -> Content:
     )
 
 
-def _finding_content(finding: Finding) -> Content:
-    mark, style = _MARKS[finding.level]
-    remedy = Content.styled(f"  → {finding.remedy}", MUTED) if finding.remedy else Content("")
-    return Content.assemble((f"{mark} ", style), finding.message, remedy)
+def _notice_content(notice: Notice) -> Content:
+    mark, style = _MARKS[notice.level]
+    remedy = Content.styled(f"  → {notice.remedy}", MUTED) if notice.remedy else Content("")
+    return Content.assemble((f"{mark} ", style), notice.message, remedy)
 
 
 def health_content(state: RunState, config: RunConfig | None) -> Content:
     """Findings and what the run itself has noticed, worst first."""
-    findings = diagnose(state, config) + notices_as_findings(state)
+    findings = diagnose(state, config) + notices_of(state)
     if not findings:
         return Content.styled("Nothing to say yet; after some logged losses this tells how it goes.", MUTED)
     order = list(reversed(_MARKS))
     findings.sort(key=lambda finding: order.index(finding.level) if finding.level in order[:2] else 2)
-    return Content("\n").join(_finding_content(finding) for finding in findings)
+    return Content("\n").join(_notice_content(finding) for finding in findings)
 
 
-def notices_as_findings(state: RunState) -> list[Finding]:
-    """The run's notices, each once."""
-    found: dict[str, Finding] = {}
-    for event in state.notices[-SHOWN:]:
-        level = event.get("level")
-        message, remedy = str(event.get("message", "")), str(event.get("remedy") or "")
-        found[message] = Finding(level if level in {"info", "warning", "error"} else "info", message, remedy)
-    return list(found.values())
+def notices_of(state: RunState) -> list[Notice]:
+    """The run's newest notices, each once."""
+    return list({event.notice.message: event.notice for event in state.notices[-SHOWN:]}.values())
 
 
-def checkpoints_content(checkpoints: list[Event], run: Path) -> Content:
+def checkpoints_content(checkpoints: list[CheckpointEvent], run: Path) -> Content:
     """The checkpoints, newest first, and which of them are still there."""
     lines = []
-    for event in reversed(checkpoints[-SHOWN:]):
-        path = run / str(event.get("path", ""))
-        there = path.is_dir()
-        taken, weight = event.get("seconds"), event.get("bytes")
+    for saved in reversed(checkpoints[-SHOWN:]):
+        there = (run / saved.path).is_dir()
         facts = "   ".join(
             [
-                f"{size(weight):>8}" if isinstance(weight, int) else "",
-                f"saved in {duration(taken)}" if isinstance(taken, (int, float)) else "",
+                f"{size(saved.bytes):>8}" if saved.bytes is not None else "",
+                f"saved in {duration(saved.seconds)}" if saved.seconds is not None else "",
                 "" if there else "deleted since",
             ]
         ).rstrip()
-        best = ("  ★ best then" if event.get("best") else "", "$success")
-        style = "" if there else MUTED
-        lines.append(Content.assemble((f"step {event.get('step', '?'):>6}", style), (facts, MUTED), best))
+        best = ("  ★ best then" if saved.best else "", "$success")
+        lines.append(Content.assemble((f"step {saved.step:>6}", "" if there else MUTED), (facts, MUTED), best))
     return (
         Content("\n").join(lines)
         if lines
-        else Content.styled("No checkpoint yet. s saves one after the step that is going on.", MUTED)
+        else Content.styled("No checkpoint yet. s saves one after the current step.", MUTED)
     )
 
 
 def log_content(state: RunState, lines: list[str]) -> Content:
     """The run's notices, then the end of what libraries printed."""
-    told = [_finding_content(finding) for finding in notices_as_findings(state)]
+    told = [_notice_content(notice) for notice in notices_of(state)]
     told += [Content(line) for line in lines]
     return Content("\n").join(told) if told else Content.styled("Nothing has been printed.", MUTED)
 
@@ -180,7 +172,7 @@ class RunPanes(Vertical):
         if name == "health":
             return len(state.losses), len(state.eval_losses), len(state.notices), len(state.checkpoints)
         if name == "checkpoints":
-            return len(state.checkpoints), state.checkpoints[-1].get("step") if state.checkpoints else None
+            return len(state.checkpoints), state.checkpoints[-1].step if state.checkpoints else None
         try:
             log = run.log_path.stat()
             return len(state.notices), log.st_size, log.st_mtime_ns

@@ -13,9 +13,9 @@ from textual.widgets import Static
 
 from tui_finetune.errors import UserError
 from tui_finetune.runs.control import Action
-from tui_finetune.runs.events import ENDED
-from tui_finetune.runs.outcome import Ending, ending
+from tui_finetune.runs.outcome import Outcome, outcome
 from tui_finetune.runs.state import RunState
+from tui_finetune.runs.status import OVER
 from tui_finetune.runs.watch import Watch
 from tui_finetune.tui.screens.base import TabScreen
 from tui_finetune.tui.screens.training.heading import (
@@ -44,25 +44,7 @@ def _clock() -> float:
     return time.monotonic()
 
 
-OVER = ENDED | {"interrupted"}
 TICK_SECONDS = 1.0
-
-
-def _answered(action: str, before: tuple[object, ...], state: RunState) -> bool:
-    """Whether what was asked has been done or begun, going by what the run has told since."""
-    return _telling(action, state) != before or state.status == "stopping"
-
-
-def _telling(action: str, state: RunState) -> tuple[object, ...]:
-    """What changes when a request is obeyed."""
-    refused = sum(1 for notice in state.notices if notice.get("level") != "info")
-    if action in {"pause", "continue"}:
-        return (state.status,)
-    if action == "evaluate":
-        return len(state.eval_losses), state.phase == "evaluating", refused
-    if action == "save":
-        return len(state.checkpoints), state.checkpoints[-1].get("time") if state.checkpoints else None, refused
-    return len(state.samples), refused
 
 
 class TrainingScreen(TabScreen):
@@ -114,7 +96,7 @@ class TrainingScreen(TabScreen):
         super().__init__()
         self._watching: Watch | None = None
         self._config: RunConfig | None = None
-        self._asked: tuple[Action, tuple[object, ...]] | None = None
+        self._asked: tuple[Action, str] | None = None
         self._news_at = 0.0
         self._drawn_at = 0.0
         self._updated: float | None = None
@@ -167,7 +149,7 @@ class TrainingScreen(TabScreen):
             self._updated, self._news_at = state.updated, _clock()
         if self._config is None and self.finetune_app.is_settled:
             self._read_config(watch)
-        if self._asked is not None and _answered(*self._asked, state):
+        if self._asked is not None and (self._asked[1] in state.answered or state.status == "stopping"):
             self._asked = None
         self._show_heading(watch)
         self._show_chart(state)
@@ -191,17 +173,13 @@ class TrainingScreen(TabScreen):
         self.query_one("#heading-text", Static).update(words, layout=end is not None)
         bar = self.query_one("#phase", ProgressLine)
         share, counts = phase_share(state)
-        bar.display = end is None and state.phase != "training" and share is not None and self._has_points(state)
+        bar.display = end is None and state.phase != "training" and share is not None and state.has_points
         if bar.display:
             bar.show(share, counts)
 
-    @staticmethod
-    def _has_points(state: RunState) -> bool:
-        return bool(state.losses or state.eval_losses)
-
     def _show_chart(self, state: RunState) -> None:
         chart, stage = self.query_one(LossChart), self.query_one("#preparation")
-        points = self._has_points(state)
+        points = state.has_points
         if points and not chart.has_class("-ready"):
             chart.add_class("-ready")
             self.call_after_refresh(chart.draw)
@@ -212,8 +190,8 @@ class TrainingScreen(TabScreen):
             words = preparation(state, self.app.size.width)
             self.query_one("#preparation-text", Static).update(words)
 
-    def _ending(self, watch: Watch) -> Ending | None:
-        return ending(watch.state, watch.status, watch.run.path) if watch.status in OVER else None
+    def _ending(self, watch: Watch) -> Outcome | None:
+        return outcome(watch.state, watch.status, watch.run.path) if watch.status in OVER else None
 
     def _show_progress(self, watch: Watch) -> None:
         state = watch.state
@@ -268,7 +246,7 @@ class TrainingScreen(TabScreen):
             end = self._ending(watch) if watch is not None else None
             return end is not None and end.can_resume
         if action == "chart":
-            return watch is not None and self._has_points(watch.state)
+            return watch is not None and watch.state.has_points
         if action == "drop_cursor":
             return self.is_mounted and self.query_one(LossChart).has_cursor
         return True
@@ -281,8 +259,8 @@ class TrainingScreen(TabScreen):
         if action == "evaluate" and self._config is not None and self._config.validation_split == 0:
             self.notify("There are no rows to evaluate on: validation_split is 0.", severity="warning", markup=False)
             return
-        if self.finetune_app.request(action):
-            self._asked = (action, _telling(action, watch.state))
+        if (request := self.finetune_app.request(action)) is not None:
+            self._asked = (action, request)
             self._show_heading(watch)
 
     def action_resume(self) -> None:

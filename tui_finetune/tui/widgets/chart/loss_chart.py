@@ -125,8 +125,8 @@ class LossChart(Vertical, can_focus=True):
         if state is not self._state:
             self._state = state
             self._begin_anew()
-        new_train = self.train.update(state.steps, state.losses)
-        new_eval = self.evaluation.update(state.eval_steps, state.eval_losses)
+        new_train = self.train.update(state.losses.steps, state.losses.values)
+        new_eval = self.evaluation.update(state.eval_losses.steps, state.eval_losses.values)
         last = max([*self.train.xs[-1:], *self.evaluation.xs[-1:], 0])
         end = extent(last, state.total_steps, over=state.is_over)
         if new_train or new_eval or end != self.view.end:

@@ -1,0 +1,163 @@
+"""Requests that were left for a run, obeyed between two steps."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+from transformers import TrainerControl, TrainerState
+
+from tui_finetune.errors import Notice
+from tui_finetune.runs import control as requests
+from tui_finetune.runs.control import Request
+from tui_finetune.runs.directory import RunDirectory
+from tui_finetune.runs.events import MetricsEvent, PhaseEvent, SampleEvent, StatusEvent
+from tui_finetune.runs.log import EventLog
+from tui_finetune.training.rng import untouched_random_state
+
+if TYPE_CHECKING:
+    from tui_finetune.training.trainer import RunTrainer
+
+PAUSE_POLL_SECONDS = 0.1
+SAMPLE_TOKENS = 60
+
+Ids = tuple[str, ...]
+
+
+class Requests:
+    """Takes the requests to a run and obeys them; what it tells names the requests that it answers.
+
+    Args:
+        run: the run.
+        log: its event log.
+        trainer: its Trainer.
+        default_prompt: what a sample begins with where the request doesn't say.
+
+    Attributes:
+        stopping: whether a stop was asked for.
+    """
+
+    def __init__(self, run: RunDirectory, log: EventLog, trainer: RunTrainer, default_prompt: str) -> None:
+        self.stopping = False
+        self._run = run
+        self._log = log
+        self._trainer = trainer
+        self._default_prompt = default_prompt
+        self._paused = False
+
+    def obey(self, state: TrainerState, control: TrainerControl) -> None:
+        """Do all that was asked for, and while the run is paused wait for more."""
+        while True:
+            for request, ids in _gathered(requests.take(self._run.control_dir)):
+                self._do(request, ids, state, control)
+            if not self._paused or self.stopping:
+                self._paused = False
+                return
+            time.sleep(PAUSE_POLL_SECONDS)
+
+    def stop_is_waiting(self) -> bool:
+        """Whether a stop has been asked for; it stays where it is, and is obeyed after the step."""
+        return self.stopping or requests.waiting(self._run.control_dir, "stop")
+
+    def _do(self, request: Request, ids: Ids, state: TrainerState, control: TrainerControl) -> None:
+        if request.action == "stop":
+            self.stopping = True
+            self._log.write(StatusEvent("stopping", request.text("reason"), answers=ids))
+        elif request.action == "pause":
+            self._paused = True
+            self._log.write(StatusEvent("paused", "the device's memory is kept", answers=ids))
+        elif request.action == "continue":
+            self._paused = False
+            self._log.write(StatusEvent("running", answers=ids))
+        elif request.action == "save":
+            self._trainer.answer_with_next_save(ids)
+            control.should_save = True
+        elif request.action == "evaluate":
+            self._evaluate(ids, state)
+        else:
+            self._sample(ids, state, request.text("prompt") or self._default_prompt)
+
+    def _evaluate(self, ids: Ids, state: TrainerState) -> None:
+        """Evaluate on the side: no other callback hears of it, so patience and best checkpoint stay as they are."""
+        trainer = self._trainer
+        if trainer.eval_dataset is None:
+            self._log.notice(
+                Notice("warning", "There are no rows to evaluate on.", "set validation_split"), answers=ids
+            )
+            return
+        with untouched_random_state():
+            output = trainer.evaluation_loop(
+                trainer.get_eval_dataloader(), "evaluation", prediction_loss_only=True, metric_key_prefix="eval"
+            )
+        trainer.model.train()
+        self._log.write(metrics_event(state, output.metrics or {}, asked_for=True, answers=ids))
+        self._log.write(PhaseEvent("training"))
+
+    def _sample(self, ids: Ids, state: TrainerState, prompt: str) -> None:
+        from tui_finetune.chat.engine import generate_text
+        from tui_finetune.chat.sampling import Sampling
+
+        trainer = self._trainer
+        with untouched_random_state():
+            text = generate_text(
+                trainer.model, trainer.processing_class, prompt, Sampling(max_new_tokens=SAMPLE_TOKENS)
+            )
+        trainer.model.train()
+        self._log.write(SampleEvent(state.global_step, prompt, text, answers=ids))
+
+
+def _gathered(taken: Iterable[Request]) -> list[tuple[Request, Ids]]:
+    """Requests, those that ask for the very same right after each other as one: a key that is held is one wish."""
+    gathered: list[tuple[Request, Ids]] = []
+    for request in taken:
+        if gathered and (gathered[-1][0].action, gathered[-1][0].fields) == (request.action, request.fields):
+            gathered[-1] = (gathered[-1][0], (*gathered[-1][1], request.id))
+        else:
+            gathered.append((request, (request.id,)))
+    return gathered
+
+
+def metrics_event(
+    state: TrainerState,
+    logs: dict[str, float],
+    *,
+    asked_for: bool = False,
+    answers: Ids = (),
+    **more: float,
+) -> MetricsEvent:
+    """What Trainer logged at a step, every number of it.
+
+    Args:
+        state: says at which step.
+        logs: the numbers by Trainer's names; `epoch` stands by itself.
+        asked_for: an evaluation on the side.
+        answers: the requests that it answers.
+        more: numbers of our own beside them.
+    """
+    values = {
+        name: value
+        for name, value in {**logs, **more}.items()
+        if name != "epoch" and isinstance(value, (int, float)) and not isinstance(value, bool)
+    }
+    epoch = round(state.epoch or 0.0, 4)
+    return MetricsEvent(state.global_step, epoch, values, asked_for, answers=answers)
+
+
+class Throughput:
+    """Tokens a second between two looks, by the monotonic clock, without the time that was spent on other things."""
+
+    def __init__(self, tokens: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._began, self._tokens = clock(), tokens
+
+    def skip(self, seconds: float) -> None:
+        """So many seconds were no training: a pause, an evaluation, a sample."""
+        self._began += seconds
+
+    def look(self, tokens: int) -> float:
+        """The rate since the last look; `tokens` is the count of all so far."""
+        now = self._clock()
+        rate = (tokens - self._tokens) / max(now - self._began, 1e-6)
+        self._began, self._tokens = now, tokens
+        return round(rate, 1)
