@@ -80,7 +80,7 @@ def test_fault_13_any_file_of_a_checkpoint_damaged_in_any_way(train: Train, stop
             damage(stopped.checkpoints_dir / "checkpoint-4" / file)
             checkpoint, told = goes_on_from(stopped)
             assert checkpoint == stopped.checkpoints_dir / "checkpoint-2", (file, way)
-            for words in ("checkpoint-4", file, "going on from the one before"):
+            for words in ("checkpoint-4", file, "resuming from the one before"):
                 assert words in told, (file, way, told)
 
 

@@ -92,7 +92,7 @@ def test_fault_12_made_read_only_in_mid_run_it_goes_on_and_warns(start: Callable
     assert done.status == 0, done.err
     state = load_state(run)
     assert [saved.step for saved in state.checkpoints] == [2, 8]
-    told = [str(notice["message"]) for notice in state.notices if "could not be saved" in str(notice["message"])]
+    told = [told.notice.message for told in state.notices if "could not be saved" in told.notice.message]
     assert [words.split(" could")[0] for words in told] == ["Step 4", "Step 6"]
     assert newest_sound(run.checkpoints_dir) == (run.checkpoints_dir / "checkpoint-8", [])
 

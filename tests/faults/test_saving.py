@@ -76,7 +76,7 @@ def train(programs: Programs, run: RunDirectory, model: Path) -> Callable[..., R
 
 
 def notices(run: RunDirectory) -> list[str]:
-    return [str(notice["message"]) for notice in load_state(run).notices]
+    return [told.notice.message for told in load_state(run).notices]
 
 
 # The process is killed
