@@ -268,12 +268,14 @@ async def test_p_on_a_paused_run_goes_on_and_the_heading_says_what_was_asked(goi
         await settle(pilot)
         await pilot.press("p")
         assert "pausing after this step" in text_of(app, "#heading-text")
-        going.status("paused")
+        (request,) = take(going.run.control_dir)
+        assert request.action == "pause"
+        going.status("paused", answers=[request.id])
         await settle(pilot)
         assert "‖ Paused at step 360" in text_of(app, "#heading-text")
         assert "pausing" not in text_of(app, "#heading-text")
         await pilot.press("p")
-        assert [request.action for request in take(going.run.control_dir)] == ["pause", "continue"]
+        assert [request.action for request in take(going.run.control_dir)] == ["continue"]
 
 
 async def test_evaluating_without_rows_says_why_not(home: Path) -> None:
@@ -404,7 +406,7 @@ async def test_fault_18_one_key_goes_on_with_what_is_advised(
     app = FinetuneApp(run=fake.run)
     async with app.run_test(size=(100, 30)) as pilot:
         await settle(pilot)
-        assert "r go on" in shown(app)
+        assert "r resume" in shown(app)
         await pilot.press("r")
         assert began == [(fake.run, changes)]
 
@@ -415,7 +417,7 @@ async def test_a_run_whose_process_is_gone_is_called_interrupted(home: Path, sho
     async with app.run_test(size=(100, 30)) as pilot:
         await settle(pilot)
         assert "✗ Interrupted at step 360 of 600" in shown(app)
-        assert "r go on" in shown(app)
+        assert "r resume" in shown(app)
 
 
 async def test_any_size_is_survived(going: FakeRun) -> None:
