@@ -62,7 +62,7 @@ def trained(run: RunDirectory, steps: int = 2) -> None:
 def assert_stopped_and_saved(run: RunDirectory) -> None:
     state = load_state(run)
     assert state.status == "stopped"
-    assert verify(committed(run.checkpoints_dir)[-1])["step"] == state.step
+    assert verify(committed(run.checkpoints_dir)[-1]).step == state.step
     assert (run.final_dir / "model.safetensors").is_file()
     assert not run.is_live
 

@@ -12,7 +12,7 @@ from tui_finetune.runs.checkpoints import committed, verify
 def assert_saved(machine: Machine) -> None:
     state = machine.state
     assert state.status == "stopped"
-    assert verify(committed(machine.run.checkpoints_dir)[-1])["step"] == state.step
+    assert verify(committed(machine.run.checkpoints_dir)[-1]).step == state.step
     assert (machine.run.final_dir / "model.safetensors").is_file()
 
 

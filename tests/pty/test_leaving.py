@@ -16,7 +16,7 @@ def assert_saved(machine: Machine) -> None:
     state = machine.state
     assert state.status == "stopped"
     newest = committed(machine.run.checkpoints_dir)[-1]
-    assert verify(newest)["step"] == state.step
+    assert verify(newest).step == state.step
     assert (machine.run.final_dir / "model.safetensors").is_file()
 
 

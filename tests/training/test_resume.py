@@ -155,6 +155,6 @@ def test_a_manifest_lists_every_file_and_no_pickle_of_arguments(train):
     for checkpoint in checkpoints.committed(run.checkpoints_dir):
         manifest = checkpoints.verify(checkpoint)
         present = {str(p.relative_to(checkpoint)) for p in checkpoint.rglob("*") if p.is_file()}
-        assert present == set(manifest["files"]) | {"manifest.json"}
+        assert present == set(manifest.files) | {"manifest.json"}
         assert not (checkpoint / "training_args.bin").exists()
         assert json.loads((checkpoint / "manifest.json").read_text())["step"] == checkpoints.step_of(checkpoint)

@@ -6,9 +6,11 @@ import hashlib
 import json
 import os
 import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
+from tui_finetune.runs.values import Fields
 from tui_finetune.system.files import sync_directory, sync_file, write_atomically
 
 MANIFEST = "manifest.json"
@@ -38,12 +40,35 @@ def _sha256(path: Path) -> str:
         return digest.hexdigest()
 
 
-def _check(manifest: dict[str, Any]) -> str:
+@dataclass(frozen=True)
+class FileRecord:
+    """What a manifest says of a file: its size in bytes, and the hash of its content."""
+
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a checkpoint is.
+
+    Attributes:
+        step: the step that it was saved after.
+        files: what is in it, by path relative to it.
+        facts: what else it tells: data, model and settings that it was trained with.
+    """
+
+    step: int
+    files: Mapping[str, FileRecord]
+    facts: Fields
+
+
+def _check(manifest: Fields) -> str:
     """What tells that a manifest itself is as it was written."""
     return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
 
 
-def commit(checkpoint: Path, **facts: Any) -> int:
+def commit(checkpoint: Path, facts: Fields) -> int:
     """Make a checkpoint's files safe on disk, then write its manifest, and return its size in bytes.
 
     Args:
@@ -53,54 +78,56 @@ def commit(checkpoint: Path, **facts: Any) -> int:
     Raises:
         OSError: the disk is full or failing; the checkpoint then doesn't exist.
     """
-    files: dict[str, dict[str, Any]] = {}
+    files: dict[str, FileRecord] = {}
     for path in sorted(p for p in checkpoint.rglob("*") if p.is_file() and p.name != MANIFEST):
         os.chmod(path, 0o600)
         sync_file(path)
-        files[str(path.relative_to(checkpoint))] = {"size": path.stat().st_size, "sha256": _sha256(path)}
+        files[str(path.relative_to(checkpoint))] = FileRecord(path.stat().st_size, _sha256(path))
     for directory in [d for d in checkpoint.rglob("*") if d.is_dir()] + [checkpoint]:
         sync_directory(directory)
-    manifest = {"step": step_of(checkpoint), "files": files, **facts}
-    write_atomically(checkpoint / MANIFEST, json.dumps({**manifest, "check": _check(manifest)}, indent=1))
+    written = {"step": step_of(checkpoint), "files": {name: asdict(file) for name, file in files.items()}, **facts}
+    write_atomically(checkpoint / MANIFEST, json.dumps({**written, "check": _check(written)}, indent=1))
     sync_directory(checkpoint.parent)
-    return sum(int(entry["size"]) for entry in files.values())
+    return sum(file.size for file in files.values())
 
 
-def read_manifest(checkpoint: Path) -> dict[str, Any]:
+def read_manifest(checkpoint: Path) -> Manifest:
     """The manifest; raises UnsoundCheckpoint where it can't be read."""
+    damaged = UnsoundCheckpoint(f"{MANIFEST} is damaged")
     try:
-        manifest = json.loads((checkpoint / MANIFEST).read_bytes())
-        if isinstance(manifest, dict) and isinstance(manifest.get("files"), dict):
-            check = manifest.pop("check", None)
-            if check in (None, _check(manifest)):
-                return manifest
-    except (OSError, ValueError):
-        pass
-    raise UnsoundCheckpoint(f"{MANIFEST} is damaged")
+        content = json.loads((checkpoint / MANIFEST).read_bytes())
+        check = content.pop("check", None)
+        if check not in (None, _check(content)):
+            raise damaged
+        facts = {key: value for key, value in content.items() if key not in {"step", "files"}}
+        files = {
+            str(name): FileRecord(int(record["size"]), str(record["sha256"]))
+            for name, record in content["files"].items()
+        }
+        return Manifest(int(content.get("step", step_of(checkpoint))), files, facts)
+    except (OSError, ValueError, AttributeError, KeyError, TypeError, RecursionError):
+        raise damaged from None
 
 
-def verify(checkpoint: Path) -> dict[str, Any]:
+def verify(checkpoint: Path) -> Manifest:
     """Check every file of a checkpoint against its manifest, which is returned.
 
     Raises:
         UnsoundCheckpoint: with the first file that is missing, has another size or another content.
     """
     manifest = read_manifest(checkpoint)
-    files = manifest["files"]
     for name in REQUIRED:
-        if name not in files and not (name == "model.safetensors" and _SHARDED in files):
+        if name not in manifest.files and not (name == "model.safetensors" and _SHARDED in manifest.files):
             raise UnsoundCheckpoint(f"{name} is not in it")
-    for name, entry in files.items():
+    for name, record in manifest.files.items():
         path = checkpoint / name
         try:
-            if path.stat().st_size != entry["size"]:
-                raise UnsoundCheckpoint(f"{name} has {path.stat().st_size} bytes of {entry['size']}")
-            if _sha256(path) != entry["sha256"]:
+            if path.stat().st_size != record.size:
+                raise UnsoundCheckpoint(f"{name} has {path.stat().st_size} bytes of {record.size}")
+            if _sha256(path) != record.sha256:
                 raise UnsoundCheckpoint(f"the content of {name} has changed")
         except OSError as error:
             raise UnsoundCheckpoint(f"{name}: {error.strerror}") from None
-        except (KeyError, TypeError):
-            raise UnsoundCheckpoint(f"{MANIFEST} is damaged") from None
     return manifest
 
 

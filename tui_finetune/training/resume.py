@@ -41,7 +41,8 @@ def checkpoint_to_go_on_from(run: RunDirectory, config: RunConfig, log: EventLog
             remedy = "resuming from the one before" if checkpoint else "the training begins again"
             log.notice(Notice("warning", message, remedy))
     if checkpoint is not None:
-        check_settings(checkpoints.read_manifest(checkpoint).get("settings", {}), determining(config))
+        settings = checkpoints.read_manifest(checkpoint).facts.get("settings")
+        check_settings(settings if isinstance(settings, dict) else {}, determining(config))
     return checkpoint
 
 

@@ -262,7 +262,7 @@ class TrainingSession:
             "settings": determining(config),
         }
         if checkpoint is not None:
-            check_fingerprint(facts, checkpoints.read_manifest(checkpoint))
+            check_fingerprint(facts, dict(checkpoints.read_manifest(checkpoint).facts))
         if self.go_on:
             self._note_config(config)
         evaluates = data.evaluation is not None and len(data.evaluation) > 0

@@ -124,7 +124,7 @@ class RunTrainer(Trainer):
             # A pickle of the arguments that nothing here reads; it may hold a token.
             (folder / "training_args.bin").unlink(missing_ok=True)
             (folder / LOG_STATE).write_text(json.dumps(self._log_state()))
-            size = checkpoints.commit(folder, **self.facts)
+            size = checkpoints.commit(folder, self.facts)
         except Exception as error:
             # A full disk is an OSError, a RuntimeError from torch or a SafetensorError, as it comes.
             shutil.rmtree(folder, ignore_errors=True)
