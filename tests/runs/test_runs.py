@@ -220,7 +220,7 @@ def test_metrics_make_the_curves_and_the_best():
     assert list(state.losses) == [(2, 3.0), (4, 2.0)]
     assert list(state.eval_losses) == [(4, 2.2), (5, 2.4)]
     assert (state.best_eval_loss, state.best_step) == (2.2, 4)
-    assert (state.step, state.total_steps, state.curve("learning_rate").newest) == (5, 10, 1e-3)
+    assert (state.step, state.total_steps, state.curves.newest("learning_rate")) == (5, 10, 1e-3)
 
 
 def test_a_resume_takes_back_what_is_computed_again():

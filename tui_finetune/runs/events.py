@@ -10,12 +10,13 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal, TypedDict
 
 from tui_finetune.errors import Level, Notice
 from tui_finetune.runs.result import End, RunResult
+from tui_finetune.runs.series import Later
 from tui_finetune.runs.values import Fields, as_number, flag, number, text, whole
 
 Status = Literal["starting", "running", "paused", "stopping", "finished", "stopped", "failed"]
@@ -302,13 +303,14 @@ class CurvesEvent(Event):
     """Many logged points at once, of a log that was skimmed; never written.
 
     Attributes:
-        steps: the steps.
-        values: for each metric as many numbers as there are steps.
+        steps, losses: the points of the training loss.
+        later: reads the other numbers of the same steps.
     """
 
     type: ClassVar[str] = "curves"
-    steps: list[int] = field(default_factory=list)
-    values: dict[str, list[float]] = field(default_factory=dict)
+    steps: Sequence[int] = ()
+    losses: Sequence[float] = ()
+    later: Later = tuple
 
 
 _KINDS = {

@@ -88,18 +88,25 @@ class Follower:
         passed over. At most ``limit`` bytes are read at a time. With ``skim`` a long log is read several times as fast, by
         `skimmed`, which leaves out what newer events make pointless.
         """
-        try:
-            with self.path.open("rb") as file:
-                file.seek(self._offset)
-                data = file.read(limit)
-        except OSError:
-            return []
+        data = _read(self.path, self._offset, limit)
         self._offset += len(data)
         data = self._rest + data if self._rest else data
         end = data.rfind(b"\n") + 1
         self._rest = data[end:]
-        whole = data[:end]
-        return skimmed(whole) if skim else from_lines([line for line in whole.split(b"\n") if line])
+        if not skim:
+            return from_lines([line for line in data[:end].split(b"\n") if line])
+        start = self._offset - len(data)
+        return skimmed(data[:end], lambda begin, end: _read(self.path, start + begin, end - begin))
+
+
+def _read(path: Path, offset: int, limit: int) -> bytes:
+    """At most so many bytes of a file from an offset on (-1: all); none where it can't be read."""
+    try:
+        with path.open("rb") as file:
+            file.seek(offset)
+            return file.read(limit)
+    except OSError:
+        return b""
 
 
 def read_events(path: Path) -> list[Event]:

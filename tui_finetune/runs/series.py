@@ -1,10 +1,10 @@
-"""A curve: numbers over steps, in as little memory as they take."""
+"""Curves: numbers over steps, in as little memory as they take."""
 
 from __future__ import annotations
 
 from array import array
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 
 class Series:
@@ -55,3 +55,81 @@ class Series:
 
     def __repr__(self) -> str:
         return f"Series({list(self)!r})"
+
+
+LOSS, EVAL_LOSS = "loss", "eval_loss"
+"""The curves that every run is read by, under Trainer's names: always there at once."""
+
+Later = Callable[[], Iterable[tuple[int, Mapping[str, float]]]]
+"""Reads what was passed over: steps, each with numbers by their names."""
+
+
+class Curves(Mapping[str, Series]):
+    """All curves of a run by the names that Trainer logs.
+
+    Whoever attaches to a long run waits for its losses only: the other numbers of a log that was skimmed are read when
+    somebody asks for one of them.
+    """
+
+    def __init__(self) -> None:
+        self._series: dict[str, Series] = {}
+        self._newest: dict[str, float] = {}
+        self._waiting: list[Later] = []
+
+    def add(self, step: int, values: Mapping[str, float]) -> None:
+        """Add what was logged at a step."""
+        self._newest.update(values)
+        for name in (LOSS, EVAL_LOSS):
+            if name in values:
+                self._of(name).add(step, values[name])
+        others = {name: value for name, value in values.items() if name not in {LOSS, EVAL_LOSS}}
+        if self._waiting:  # older ones come first
+            self._waiting.append(lambda: [(step, others)])
+        else:
+            for name, value in others.items():
+                self._of(name).add(step, value)
+
+    def extend(self, steps: Sequence[int], losses: Sequence[float], later: Later) -> None:
+        """Add many points of the training loss; `later` reads the other numbers of the same steps."""
+        self._of(LOSS).extend(steps, losses)
+        self._waiting.append(later)
+
+    def newest(self, name: str) -> float | None:
+        """The value that was logged last; never reads anything."""
+        return self._newest.get(name)
+
+    def forget_after(self, step: int) -> None:
+        """Take back all points beyond a step."""
+        self._settle()
+        for name, series in self._series.items():
+            series.forget_after(step)
+            if (value := series.newest) is not None:
+                self._newest[name] = value
+            else:
+                self._newest.pop(name, None)
+
+    def _of(self, name: str) -> Series:
+        return self._series.setdefault(name, Series())
+
+    def _settle(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for read in waiting:
+            for step, values in read():
+                for name, value in values.items():
+                    self._of(name).add(step, value)
+
+    def __getitem__(self, name: str) -> Series:
+        if name not in {LOSS, EVAL_LOSS}:
+            self._settle()
+        return self._series[name]
+
+    def __iter__(self) -> Iterator[str]:
+        self._settle()
+        return iter(self._series)
+
+    def __len__(self) -> int:
+        self._settle()
+        return len(self._series)
+
+    def __repr__(self) -> str:
+        return f"Curves({dict(self)!r})"

@@ -6,11 +6,12 @@ Made into events one by one they take a second, found by regular expressions in 
 
 from __future__ import annotations
 
-import json
+import functools
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 
-from tui_finetune.runs.events import CurvesEvent, Event, from_lines
+from tui_finetune.runs.events import CurvesEvent, Event, MetricsEvent, from_lines
+from tui_finetune.runs.series import LOSS
 
 KEPT_WHOLE = 200
 """Newest lines that are all kept."""
@@ -19,21 +20,29 @@ CLOSE_SECONDS = 300
 """The time that passed is told to so many seconds: shorter gaps are not looked into."""
 
 # As `to_line` writes them. A line of another shape is kept, whatever it is.
-_HEAD = rb'"type":"metrics","step":\d{1,12},"epoch":[\d.]{1,20},"loss":\d'
-_LOGGED = re.compile(_HEAD + rb"[^\n]*")
-_KEPT = re.compile(rb'"type":"(?!progress","phase":"\w+"|resources"|' + _HEAD.removeprefix(b'"type":"') + rb")")
+_HEAD = rb'metrics","step":\d{1,12},"epoch":[\d.]{1,20},"loss":\d'
+_LOSS = re.compile(
+    rb'"type":"metrics","step":(\d{1,12}),"epoch":[\d.]{1,20},"loss":(\d{1,12}(?:\.\d{1,20})?),[^\n]*\}\n'
+)
+_KEPT = re.compile(rb'"type":"(?!progress","phase":"\w+"|resources"|' + _HEAD + rb")")
 _NEWEST = (b'"type":"metrics"', b'"type":"progress"', b'"type":"resources"')
 _TIME = re.compile(rb'\{"time":(\d{1,12}(?:\.\d{1,6})?),')
-_NUMBER = rb"(-?\d{1,15}(?:\.\d{1,20})?(?:e[+-]?\d{1,2})?)"
+
+ReadAgain = Callable[[int, int], bytes]
 
 
-def skimmed(data: bytes) -> list[Event]:
+def skimmed(data: bytes, read_again: ReadAgain | None = None) -> list[Event]:
     """The events in whole lines of a log, older metrics gathered and most older progress left out.
 
     Metrics of training steps come as `CurvesEvent`, maybe with no point at all, which only tells a time. Of what is left out
     between two other events the newest is kept. Metrics may change places with progress, which doesn't matter, but not
     with anything else.
+
+    Args:
+        data: the lines.
+        read_again: gives the bytes of ``data`` between two places, once more; without it ``data`` is kept.
     """
+    again = read_again or (lambda begin, end: data[begin:end])
     cut = len(data)
     for _ in range(KEPT_WHOLE + 1):
         cut = data.rfind(b"\n", 0, cut)
@@ -46,17 +55,17 @@ def skimmed(data: bytes) -> list[Event]:
         line = data.rfind(b"\n", 0, match.start()) + 1
         if line < begin:
             continue  # a second one in the same line, which nothing here writes
-        events += _stretch(data, begin, line)
+        events += _stretch(data, begin, line, again)
         begin = data.find(b"\n", match.start()) + 1
         events += _parsed(data[line:begin])
-    return events + _stretch(data, begin, end) + _parsed(data[end:])
+    return events + _stretch(data, begin, end, again) + _parsed(data[end:])
 
 
 def _parsed(data: bytes) -> list[Event]:
     return from_lines([line for line in data.split(b"\n") if line])
 
 
-def _stretch(data: bytes, begin: int, end: int) -> list[Event]:
+def _stretch(data: bytes, begin: int, end: int, again: ReadAgain) -> list[Event]:
     """What lines come to that are metrics of steps, progress and readings of the device."""
     if begin >= end:
         return []
@@ -64,7 +73,7 @@ def _stretch(data: bytes, begin: int, end: int) -> list[Event]:
     newest = sorted({place for kind in _NEWEST if (place := _line_of_last(data, kind, begin, end)) >= 0})
     events: list[Event] = []
     # The newest metrics are among the events; the time that passed is told before them.
-    curves = _curves(data, begin, last) if last >= 0 else []
+    curves = _curves(data, begin, last, again) if last >= 0 else []
     times = [CurvesEvent(time=time) for time in _times(data, begin, end)]
     for place in newest:
         events += _parsed(data[place : data.find(b"\n", place) + 1])
@@ -78,39 +87,24 @@ def _timeless(event: Event) -> Event:
     return event
 
 
-def _curves(data: bytes, begin: int, end: int) -> list[Event]:
+def _curves(data: bytes, begin: int, end: int, again: ReadAgain) -> list[Event]:
     """All metrics of steps between two places, as curves; lines of unusual shape as events of their own."""
-    logged = sum(1 for _ in _LOGGED.finditer(data, begin, end))
-    if not logged:
-        return []
-    line = _line_of_last(data, _NEWEST[0], begin, end)
-    names = _names(data[line : data.find(b"\n", line)])
-    if names is None:
-        return _parsed_metrics(data, begin, end)
-    fields = b",".join(b'"%s":%s' % (re.escape(name.encode()), _NUMBER) for name in names)
-    alike = re.compile(rb'"type":"metrics","step":(\d{1,12}),"epoch":[\d.]{1,20},' + fields + rb"\}\n")
-    found = alike.findall(data, begin, end)
+    logged = data.count(b'"type":"metrics","step":', begin, end)
+    found = _LOSS.findall(data, begin, end)
     if len(found) != logged:
-        # A number that was none, or a name that came or went on the way: read each as it is.
-        return _parsed_metrics(data, begin, end)
-    steps, *columns = zip(*found, strict=True)
-    values = {name: list(map(float, column)) for name, column in zip(names, columns, strict=True)}
-    return [CurvesEvent(list(map(int, steps)), values, time=None)]
+        return [event for event in _parsed(data[begin:end]) if isinstance(event, MetricsEvent)]
+    if not found:
+        return []
+    steps, losses = zip(*found, strict=True)
+    later = functools.partial(_other_values, lambda: again(begin, end))
+    return [CurvesEvent(list(map(int, steps)), list(map(float, losses)), later, time=None)]
 
 
-def _names(line: bytes) -> list[str] | None:
-    """The names of the numbers in a line of metrics, in order; None where there is anything but numbers in it."""
-    try:
-        fields = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    names = [name for name in fields if name not in {"time", "type", "step", "epoch"}]
-    return names if all(isinstance(fields[name], (int, float)) for name in names) else None
-
-
-def _parsed_metrics(data: bytes, begin: int, end: int) -> list[Event]:
-    lines = [b"{" + match.group() for match in _LOGGED.finditer(data, begin, end)]
-    return [_timeless(event) for event in from_lines(lines)]
+def _other_values(read: Callable[[], bytes]) -> list[tuple[int, Mapping[str, float]]]:
+    """What lines of metrics have beside their losses."""
+    lines = [line for line in read().split(b"\n") if _NEWEST[0] in line]
+    told = [event for event in from_lines(lines) if isinstance(event, MetricsEvent)]
+    return [(event.step, {name: value for name, value in event.values.items() if name != LOSS}) for event in told]
 
 
 def _line_of_last(data: bytes, mark: bytes, begin: int, end: int) -> int:

@@ -21,10 +21,7 @@ from tui_finetune.runs.events import (
 )
 from tui_finetune.runs.pace import Pace
 from tui_finetune.runs.result import RunResult
-from tui_finetune.runs.series import Series
-
-LOSS, EVAL_LOSS = "loss", "eval_loss"
-"""The curves that every run is read by, under Trainer's names."""
+from tui_finetune.runs.series import EVAL_LOSS, LOSS, Curves, Series
 
 MAX_RESOURCES = 600
 """Readings of the device that are kept, newest last."""
@@ -49,7 +46,7 @@ class RunState:
         phase, phase_label: what is being done.
         preparation: phases and labels before the first step of this start, oldest first.
         progress: how far each phase is, by the phase's name. 'training' counts steps.
-        curves: every number that was logged, over steps, by its name.
+        curves: every number that was logged, over steps, by its name. `curves.newest(name)` costs nothing.
         logged_step, epoch: of the newest metrics.
         asked_for: the steps of evaluations that were asked for on the side.
         best_eval_loss, best_step: the lowest evaluation loss and its step.
@@ -70,7 +67,7 @@ class RunState:
     phase_label: str = ""
     preparation: list[tuple[str, str]] = field(default_factory=list)
     progress: dict[str, Progress] = field(default_factory=dict)
-    curves: dict[str, Series] = field(default_factory=dict)
+    curves: Curves = field(default_factory=Curves)
     logged_step: int = 0
     epoch: float | None = None
     asked_for: set[int] = field(default_factory=set)
@@ -159,8 +156,7 @@ class RunState:
 
     def _forget_after(self, step: int) -> None:
         """A resumed run goes on from a checkpoint: what was logged beyond it is computed again."""
-        for series in self.curves.values():
-            series.forget_after(step)
+        self.curves.forget_after(step)
         self.logged_step = step
         self.epoch = None
         self.best_eval_loss = self.best_step = None
@@ -188,8 +184,7 @@ class RunState:
     def _(self, event: MetricsEvent) -> None:
         self.logged_step = event.step
         self.epoch = event.epoch if event.epoch is not None else self.epoch
-        for name, value in event.values.items():
-            self._series(name).add(event.step, value)
+        self.curves.add(event.step, event.values)
         if (loss := event.values.get(EVAL_LOSS)) is not None:
             # What was asked for on the side saves no checkpoint, so it can't be the best.
             if event.asked_for:
@@ -197,13 +192,10 @@ class RunState:
             else:
                 self._note_best(event.step, loss)
 
-    def _series(self, name: str) -> Series:
-        return self.curves.setdefault(name, Series())
-
     @_take.register
     def _(self, event: CurvesEvent) -> None:
-        for name, values in event.values.items():
-            self._series(name).extend(event.steps, values)
+        if event.steps:
+            self.curves.extend(event.steps, event.losses, event.later)
 
     @_take.register
     def _(self, event: CheckpointEvent) -> None:

@@ -87,9 +87,9 @@ def number_rows(state: RunState, config: RunConfig | None, *, waited: float = 0.
         rows.append(Row("eval loss", f"{newest:.3f}", *note, group=1))
     if state.best_eval_loss is not None:
         rows.append(Row("best", f"{state.best_eval_loss:.3f}", f"at step {state.best_step:,}", group=1))
-    if (rate := state.curve("learning_rate").newest) is not None:
+    if (rate := state.curves.newest("learning_rate")) is not None:
         rows.append(Row("lr", f"{rate:.2g}", group=2))
-    if (speed := state.curve("tokens_per_second").newest) is not None:
+    if (speed := state.curves.newest("tokens_per_second")) is not None:
         rows.append(Row("speed", _speed(speed), "tok/s", group=2))
     left = state.pace.seconds_left(state.step, total)
     if left is not None and left > 0 and not over:
