@@ -38,8 +38,7 @@ def resolved_from(arguments: Namespace, **more: object) -> Resolved:
 def train(arguments: Namespace) -> int:
     resolved = resolved_from(arguments)
     path = new_run_path(resolved.config)
-    if RunDirectory(path).exists:
-        RunDirectory(path).create()  # Refused here, before the seconds that the imports take.
+    RunDirectory(path).check_free()  # refused here, before the seconds that the imports take
     if arguments.dry_run:
         from tui_finetune.cli.estimate import dry_run
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import sys
 import threading
@@ -14,8 +13,8 @@ from typing import TYPE_CHECKING
 from tui_finetune.cli.displays import Display, JsonDisplay, ending_lines
 from tui_finetune.cli.output import write_error, write_line
 from tui_finetune.errors import UserError
-from tui_finetune.runs import registry
 from tui_finetune.runs.directory import RunDirectory
+from tui_finetune.runs.removal import discard_run
 from tui_finetune.runs.watch import Watch
 from tui_finetune.system.allocator import keep_freed_memory
 from tui_finetune.system.background import let_go_of_terminal
@@ -128,7 +127,7 @@ def _end(outcome: RunResult, watch: Watch, stopper: Stopper, display: Display, s
     if outcome.error is not None:
         write_error(outcome.error)
         if not outcome.began and not session.go_on:
-            discard(session.directory)
+            discard_run(session.directory)
             return 2
         return 1 if outcome.began else 2
     if not isinstance(display, JsonDisplay):
@@ -138,18 +137,3 @@ def _end(outcome: RunResult, watch: Watch, stopper: Stopper, display: Display, s
         for line in ending_lines(watch):
             write_line(line)
     return 128 + stopper.signals[0] if stopper.signals else 0
-
-
-def discard(run: RunDirectory) -> None:
-    """Remove the directory of a run that never took a step: there is nothing in it, and its name is free again."""
-    if any(run.checkpoints_dir.iterdir()) or run.is_live:
-        return
-    for path in (run.config_path, run.events_path, run.log_path, run.lock_path):
-        path.unlink(missing_ok=True)
-    for folder in (run.control_dir, run.checkpoints_dir):
-        shutil.rmtree(folder, ignore_errors=True)
-    try:
-        run.path.rmdir()
-    except OSError:
-        return
-    registry.forget(run)

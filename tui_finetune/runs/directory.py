@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
+import json
+import os
 import re
+import stat
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +15,7 @@ from typing import TYPE_CHECKING
 from tui_finetune.errors import UserError
 from tui_finetune.runs import control
 from tui_finetune.runs.lock import is_held
-from tui_finetune.system.files import PRIVATE_DIRECTORY, write_atomically
+from tui_finetune.system.files import PRIVATE_DIRECTORY, PRIVATE_FILE, write_atomically
 
 if TYPE_CHECKING:
     from tui_finetune.config.schema import RunConfig
@@ -62,8 +67,45 @@ class RunDirectory:
         return Path(chosen) if chosen else self.path / "final"
 
     @property
+    def marker_path(self) -> Path:
+        return self.path / "run.json"
+
+    @property
+    def is_marked(self) -> bool:
+        """Whether this program made the directory: only then is anything in it ever replaced or deleted."""
+        return os.path.isfile(self.marker_path) and not os.path.islink(self.marker_path)
+
+    @property
     def exists(self) -> bool:
-        return self.config_path.is_file() or self.events_path.is_file()
+        """Whether there is a run in it, also one of before there were markers: what only looks like one is none."""
+        return self.is_marked or _begins_a_run(self.events_path)
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether this user may look into it."""
+        return os.access(self.path, os.R_OK | os.X_OK)
+
+    def refuse_links(self) -> None:
+        """Raise UserError where a part of the run is a link: what it leads to is nobody's to change."""
+        for path in (*self.parts, self.marker_path, self.lock_path):
+            if os.path.islink(path):
+                raise UserError(
+                    f"{path} is a link, and a run's files must lie in its own directory",
+                    "replace the link by what it leads to, if you trust where the run is from",
+                )
+
+    @property
+    def parts(self) -> tuple[Path, ...]:
+        """The files and directories that a run makes in its directory, but for marker and lock."""
+        final = self.path / "final"
+        return (
+            self.events_path,
+            self.log_path,
+            self.control_dir,
+            self.checkpoints_dir,
+            final,
+            self.config_path,
+        )
 
     @property
     def is_live(self) -> bool:
@@ -71,10 +113,15 @@ class RunDirectory:
         return is_held(self.lock_path)
 
     def read_config(self) -> RunConfig:
-        """The run's configuration; raises UserError where it can't be read."""
-        from tui_finetune.config.resolve import make_config, read_yaml
+        """The run's configuration; raises UserError where it can't be read.
 
-        return make_config(read_yaml(self.config_path))
+        Settings that only a newer version of the program knows are passed over.
+        """
+        from tui_finetune.config.resolve import make_config, read_yaml
+        from tui_finetune.config.schema import RunConfig
+
+        values = read_yaml(self.config_path)
+        return make_config({key: value for key, value in values.items() if key in RunConfig.model_fields})
 
     def write_config(self, config: RunConfig) -> None:
         from tui_finetune.config.resolve import to_yaml
@@ -86,7 +133,29 @@ class RunDirectory:
         return control.send(self.control_dir, action, **fields)
 
     def create(self) -> None:
-        """Make the directory; raises UserError where there is a run in it already, or it can't be made."""
+        """Make the directory, its marker first.
+
+        Raises:
+            UserError: there is a run in it already, or anything else, or it can't be made.
+        """
+        self.check_free()
+        try:
+            self.path.mkdir(mode=PRIVATE_DIRECTORY, parents=True, exist_ok=True)
+            # Exclusive: of two that make the same run at once, one finds it taken.
+            descriptor = os.open(self.marker_path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, PRIVATE_FILE)
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                json.dump({"made_by": "finetune-tui", "format": FORMAT}, file)
+            self.control_dir.mkdir(mode=PRIVATE_DIRECTORY, exist_ok=True)
+            self.checkpoints_dir.mkdir(mode=PRIVATE_DIRECTORY, exist_ok=True)
+        except FileExistsError:
+            raise self._taken() from None
+        except OSError as error:
+            raise UserError(
+                f"{self.path}: {error.strerror}", "choose an output_dir that you may write to", setting="output_dir"
+            ) from None
+
+    def check_free(self) -> None:
+        """Raise UserError where no run can be made in the directory: nothing that is there is ever replaced."""
         if not NAME.match(self.name):
             raise UserError(
                 f"'{self.name}' can't be the name of a run",
@@ -94,19 +163,47 @@ class RunDirectory:
                 setting="output_dir",
             )
         if self.exists:
+            raise self._taken()
+        if self.path.is_relative_to(_PROGRAM):
+            raise UserError(f"{self.path} lies in this program's own folder", "choose another output_dir", "output_dir")
+        try:
+            occupied = os.path.lexists(self.path) and (not self.path.is_dir() or any(self.path.iterdir()))
+        except OSError as error:
+            raise UserError(f"{self.path}: {error.strerror}", "choose another output_dir", "output_dir") from None
+        if occupied:
             raise UserError(
-                f"{self.path} holds a run already",
-                f"`finetune-tui resume {self.name}` goes on with it; for a new run choose another output_dir",
+                f"{self.path} is there already, and is no run",
+                "choose an output_dir that is empty or not there yet; nothing that is there is overwritten",
                 setting="output_dir",
             )
-        try:
-            self.path.mkdir(mode=PRIVATE_DIRECTORY, parents=True, exist_ok=True)
-            self.control_dir.mkdir(mode=PRIVATE_DIRECTORY, exist_ok=True)
-            self.checkpoints_dir.mkdir(mode=PRIVATE_DIRECTORY, exist_ok=True)
-        except OSError as error:
-            raise UserError(
-                f"{self.path}: {error.strerror}", "choose an output_dir that you may write to", setting="output_dir"
-            ) from None
+
+    def _taken(self) -> UserError:
+        return UserError(
+            f"{self.path} holds a run already",
+            f"`finetune-tui resume {self.name}` resumes it; for a new run choose another output_dir",
+            setting="output_dir",
+        )
+
+
+_PROGRAM = Path(__file__).parents[1]
+
+FORMAT = 1
+"""The format of run directories; raised when an older program could not read a newer run any more."""
+
+_FIRST_LINE_BYTES = 4096
+
+
+def _begins_a_run(events_path: Path) -> bool:
+    """Whether a file begins as the event log of a run does."""
+    try:
+        # A pipe in its place must not be waited for.
+        descriptor = os.open(events_path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+        with os.fdopen(descriptor, "rb") as file:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                return False
+            return b'"type":"status"' in file.read(_FIRST_LINE_BYTES).split(b"\n")[0]
+    except OSError:
+        return False
 
 
 def _word(text: str) -> str:
@@ -125,10 +222,27 @@ def new_run_path(config: RunConfig, base: Path | None = None) -> Path:
         base: the directory that `runs` is in; the current one if left out.
     """
     if config.output_dir is not None:
-        return Path(config.output_dir).expanduser().absolute()
+        return Path(os.path.expanduser(config.output_dir)).absolute()
+    return next(path for path in _numbered(config, base) if not os.path.lexists(path))
+
+
+def _numbered(config: RunConfig, base: Path | None) -> Iterator[Path]:
     runs = (base or Path.cwd()) / "runs"
     stem = f"{_word(config.model_name_or_path)}-{_word(config.dataset_name)}"
-    number = 1
-    while (runs / f"{stem}-{number}").exists():
-        number += 1
-    return (runs / f"{stem}-{number}").absolute()
+    return ((runs / f"{stem}-{number}").absolute() for number in itertools.count(1))
+
+
+def create_run(config: RunConfig, base: Path | None = None) -> RunDirectory:
+    """Make the directory of a new run; of several that are made at once, each takes the next free name.
+
+    Raises:
+        UserError: its output_dir is taken, or can't be made.
+    """
+    while True:
+        run = RunDirectory(new_run_path(config, base))
+        try:
+            run.create()
+            return run
+        except UserError:
+            if config.output_dir is not None or not run.exists:
+                raise

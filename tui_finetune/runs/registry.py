@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from tui_finetune.errors import UserError
@@ -37,20 +40,34 @@ def _note_of(run: RunDirectory) -> Path:
 
 
 def known_runs(base: Path | None = None) -> list[RunDirectory]:
-    """The runs noted, and those in ./runs; those that are gone are left out. Newest activity first."""
-    paths: set[Path] = set()
-    directory = state_dir() / "runs"
-    if directory.is_dir():
-        for entry in directory.glob("*.json"):
-            try:
-                paths.add(Path(json.loads(entry.read_bytes())["path"]))
-            except (OSError, ValueError, KeyError, TypeError):
-                continue
-    here = (base or Path.cwd()) / "runs"
-    if here.is_dir():
-        paths.update(path.absolute() for path in here.iterdir())
-    runs = [run for path in paths if (run := RunDirectory(path)).exists]
+    """The runs noted, and those in ./runs; those that are gone are left out. Newest activity first.
+
+    Runs of other users, which may not be looked into, are among them where they lie in ./runs: see `is_readable`.
+    """
+    paths = set(_noted())
+    with contextlib.suppress(OSError):
+        paths.update(
+            Path(entry.path).absolute() for entry in os.scandir((base or Path.cwd()) / "runs") if entry.is_dir()
+        )
+    runs = [run for path in paths if (run := RunDirectory(path)).exists or _is_closed(run)]
     return sorted(runs, key=last_activity, reverse=True)
+
+
+def _noted() -> Iterator[Path]:
+    try:
+        entries = sorted(entry.path for entry in os.scandir(state_dir() / "runs") if entry.name.endswith(".json"))
+    except OSError:
+        return
+    for entry in entries:
+        try:
+            yield Path(json.loads(Path(entry).read_bytes())["path"])
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            continue
+
+
+def _is_closed(run: RunDirectory) -> bool:
+    """Whether it is a directory that this user may not look into."""
+    return run.path.is_dir() and not run.is_readable
 
 
 def last_activity(run: RunDirectory) -> tuple[float, str]:
@@ -68,12 +85,12 @@ def find_run(name: str | None, base: Path | None = None) -> RunDirectory:
     Raises:
         UserError: there is none.
     """
-    known = known_runs(base)
+    known = [run for run in known_runs(base) if run.is_readable]
     if name is None:
         if not known:
             raise UserError("there are no runs yet", "`finetune-tui train` makes one")
         return known[0]
-    by_path = RunDirectory(Path(name).expanduser().absolute())
+    by_path = RunDirectory(Path(os.path.expanduser(name)).absolute())
     if ("/" in name or not NAME.match(name) or by_path.exists) and by_path.exists:
         return by_path
     for run in known:

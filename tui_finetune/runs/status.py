@@ -7,6 +7,9 @@ from tui_finetune.runs.events import ENDED
 INTERRUPTED = "interrupted"
 """The status of a run that has not ended and that no process trains: only watchers see it."""
 
+CLOSED = "not readable"
+"""Stands in lists for the status of a run that another user owns and has closed."""
+
 OVER = ENDED | {INTERRUPTED}
 
 WORDS = {

@@ -10,7 +10,7 @@ from tui_finetune.runs.events import ENDED, from_line
 from tui_finetune.runs.log import Follower
 from tui_finetune.runs.registry import last_activity
 from tui_finetune.runs.state import RunState
-from tui_finetune.runs.status import INTERRUPTED
+from tui_finetune.runs.status import CLOSED, INTERRUPTED
 from tui_finetune.system.paths import short_path
 
 
@@ -83,7 +83,9 @@ def summarize(run: RunDirectory) -> RunSummary:
     except UserError:
         model = dataset = "?"
     status = state.status
-    if status not in ENDED and not run.is_live:
+    if not run.is_readable:
+        status = CLOSED
+    elif status not in ENDED and not run.is_live:
         status = INTERRUPTED
     return RunSummary(
         name=run.name,

@@ -79,6 +79,7 @@ class TrainingSession:
             UserError: only if the run is being trained already or can't be written to; every other failure becomes a
                 result.
         """
+        self.directory.refuse_links()
         for path in (self.directory.path, self.directory.checkpoints_dir):
             if path.is_dir() and not os.access(path, os.W_OK | os.X_OK):
                 raise UserError(f"{path} can't be written to", "check the permissions of the run's directory")

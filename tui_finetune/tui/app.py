@@ -15,7 +15,7 @@ from textual.screen import Screen
 
 from tui_finetune.config.presets import KEPT
 from tui_finetune.errors import UserError
-from tui_finetune.runs.directory import RunDirectory, new_run_path
+from tui_finetune.runs.directory import RunDirectory, create_run
 from tui_finetune.system.terminal import over_ssh
 from tui_finetune.tui.running import RunningApp
 from tui_finetune.tui.theme import DARK, LIGHT, ControlCharacterFilter
@@ -233,9 +233,8 @@ class FinetuneApp(RunningApp):
             if problem is not None:
                 self.notify(f"{problem.message}\n{problem.remedy}", title="Not yet", severity="error", markup=False)
             return
-        run = RunDirectory(new_run_path(self.resolved.config))
         try:
-            run.create()
+            run = create_run(self.resolved.config)
         except UserError as error:
             self.notify(f"{error.message}\n{error.remedy}", title="Not yet", severity="error", markup=False)
             return
