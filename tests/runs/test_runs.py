@@ -20,7 +20,7 @@ from tui_finetune.runs.events import MetricsEvent, from_fields
 from tui_finetune.runs.lock import RunLock, holder, is_held
 from tui_finetune.runs.log import EventLog, Follower
 from tui_finetune.runs.state import RunState
-from tui_finetune.runs.summary import summarize
+from tui_finetune.runs.summary import load_state, summarize
 from tui_finetune.runs.watch import Watch
 
 
@@ -293,3 +293,43 @@ def test_without_a_state_directory_runs_are_found_by_path(run, monkeypatch, tmp_
     monkeypatch.setenv("FINETUNE_TUI_STATE", str(tmp_path / "file" / "below"))
     registry.note(run)
     assert registry.find_run(str(run.path)).path == run.path
+
+
+# The digest of a long log
+
+
+def _long_log(run: RunDirectory, steps: int) -> EventLog:
+    log = EventLog(run.events_path)
+    log.write(event("status", status="starting", model="m", dataset="d"))
+    for step in range(1, steps + 1):
+        log.write(event("metrics", step=step, epoch=0.1, loss=2.0, learning_rate=1e-4))
+        if step % 500 == 0:
+            log.write(event("metrics", step=step, epoch=0.1, eval_loss=3 - step / 10_000))
+            log.write(event("progress", phase="training", done=step, total=steps, unit="steps"))
+    return log
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_c9_a_list_reads_the_digest_of_a_long_log_and_says_the_same(run, kept):
+    _long_log(run, 3000)
+    digest = run.path / "digest.jsonl"
+    if not kept:
+        digest.unlink()
+    summary = summarize(run)
+    assert (summary.step, summary.total_steps, summary.loss, summary.model) == (3000, 3000, 2.0, "m")
+    assert summary.best_eval_loss == pytest.approx(2.7)
+    assert digest.stat().st_size < run.events_path.stat().st_size / 20
+    whole = load_state(run)
+    brief = load_state(run, brief=True)
+    assert list(brief.eval_losses) == list(whole.eval_losses)
+    assert (brief.starts, brief.step, brief.best_step) == (whole.starts, whole.step, whole.best_step)
+
+
+def test_a_run_that_goes_on_after_its_digest_was_lost_has_one_again(run):
+    _long_log(run, 2000).close()
+    (run.path / "digest.jsonl").unlink()
+    log = EventLog(run.events_path)
+    log.write(event("metrics", step=2000, epoch=0.1, eval_loss=1.5))
+    for step in range(2001, 4000):
+        log.write(event("metrics", step=step, epoch=0.1, loss=2.0))
+    assert list(load_state(run, brief=True).eval_losses) == list(load_state(run).eval_losses)

@@ -6,7 +6,6 @@ import contextlib
 import itertools
 import json
 import os
-import stat
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Literal, cast, get_args
 
 from tui_finetune.runs.values import Fields
-from tui_finetune.system.files import PRIVATE_DIRECTORY, write_atomically
+from tui_finetune.system.files import PRIVATE_DIRECTORY, open_regular, write_atomically
 
 Action = Literal["stop", "pause", "continue", "evaluate", "save", "sample"]
 ACTIONS: frozenset[str] = frozenset(get_args(Action))
@@ -98,11 +97,8 @@ def _waiting_files(control_dir: Path) -> list[Path]:
 def _read(path: Path) -> Request | None:
     """The request in a file; None where it holds none, is a link, a pipe, a device or too large."""
     try:
-        # A pipe without a writer must not hold up the training, nor a link lead out of the run.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(descriptor, "rb") as file:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                return None
+        # A pipe must not hold up the training, nor a link lead out of the run.
+        with open(path, "rb", opener=open_regular) as file:
             data = file.read(MAX_BYTES + 1)
         content = json.loads(data) if len(data) <= MAX_BYTES else None
     except (OSError, ValueError, RecursionError):

@@ -6,7 +6,6 @@ import itertools
 import json
 import os
 import re
-import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,8 @@ from typing import TYPE_CHECKING
 from tui_finetune.errors import UserError
 from tui_finetune.runs import control
 from tui_finetune.runs.lock import is_held
-from tui_finetune.system.files import PRIVATE_DIRECTORY, PRIVATE_FILE, write_atomically
+from tui_finetune.runs.log import digest_path
+from tui_finetune.system.files import PRIVATE_DIRECTORY, PRIVATE_FILE, open_regular, write_atomically
 
 if TYPE_CHECKING:
     from tui_finetune.config.schema import RunConfig
@@ -100,6 +100,7 @@ class RunDirectory:
         final = self.path / "final"
         return (
             self.events_path,
+            digest_path(self.events_path),
             self.log_path,
             self.control_dir,
             self.checkpoints_dir,
@@ -196,11 +197,7 @@ _FIRST_LINE_BYTES = 4096
 def _begins_a_run(events_path: Path) -> bool:
     """Whether a file begins as the event log of a run does."""
     try:
-        # A pipe in its place must not be waited for.
-        descriptor = os.open(events_path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
-        with os.fdopen(descriptor, "rb") as file:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                return False
+        with open(events_path, "rb", opener=open_regular) as file:
             return b'"type":"status"' in file.read(_FIRST_LINE_BYTES).split(b"\n")[0]
     except OSError:
         return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
@@ -10,7 +11,7 @@ from pathlib import Path
 from tui_finetune.errors import Notice
 from tui_finetune.runs.events import Event, NoticeEvent, ProgressEvent, from_lines, to_line
 from tui_finetune.runs.skim import skimmed
-from tui_finetune.system.files import PRIVATE_FILE
+from tui_finetune.system.files import PRIVATE_FILE, open_regular, write_atomically
 
 PROGRESS_INTERVAL = 0.1
 """Seconds between two progress events at least; the last one of a phase always gets through."""
@@ -29,13 +30,22 @@ class EventLog:
         self._lock = threading.Lock()
         self._progress_at = 0.0
         self._progress_phase = ""
-        self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, PRIVATE_FILE)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
+        self._descriptor = os.open(path, flags, PRIVATE_FILE)
         self._torn = _ends_torn(path)
+        self._digest = -1
+        with contextlib.suppress(OSError):
+            read_digest(path)  # which makes it, where the log is of before there were any
+            self._digest = os.open(digest_path(path), flags, PRIVATE_FILE)
 
     def write(self, event: Event) -> None:
         """Append an event."""
+        line = to_line(event)
         with self._lock:
-            self._append(to_line(event))
+            self._append(line)
+            if self._digest >= 0 and tells_where_it_is(line):
+                with contextlib.suppress(OSError):
+                    os.write(self._digest, line)
 
     def notice(self, notice: Notice, *, answers: tuple[str, ...] = ()) -> None:
         """Tell something that a person should know."""
@@ -59,9 +69,40 @@ class EventLog:
 
     def close(self) -> None:
         with self._lock:
-            if self._descriptor >= 0:
-                os.close(self._descriptor)
-                self._descriptor = -1
+            for descriptor in (self._descriptor, self._digest):
+                if descriptor >= 0:
+                    os.close(descriptor)
+            self._descriptor = self._digest = -1
+
+
+_TELLING = (b'"type":"status"', b'"eval_loss"', b'"type":"checkpoint"')
+
+
+def tells_where_it_is(line: bytes) -> bool:
+    """Whether a line is one of the few that tell how far a run has come, which lists of runs are made from."""
+    return any(mark in line for mark in _TELLING)
+
+
+def digest_path(events_path: Path) -> Path:
+    """The file beside an event log with only those lines of it, so that nobody has to read all of a long log for them."""
+    return events_path.with_name("digest.jsonl")
+
+
+def read_digest(events_path: Path) -> list[bytes]:
+    """The lines of a log's digest. Where there is none, as of an older run, they are looked for in the log, and kept.
+
+    Raises:
+        OSError: neither can be read.
+    """
+    path = digest_path(events_path)
+    if path.exists():
+        with open(path, "rb", opener=open_regular) as file:
+            return [line for line in file.read().split(b"\n") if line]
+    with open(events_path, "rb", opener=open_regular) as file:
+        lines = [line.rstrip(b"\n") for line in file if tells_where_it_is(line)]
+    with contextlib.suppress(OSError):
+        write_atomically(path, b"".join(line + b"\n" for line in lines), durable=False)
+    return lines
 
 
 def _ends_torn(path: Path) -> bool:
@@ -102,7 +143,7 @@ class Follower:
 def _read(path: Path, offset: int, limit: int) -> bytes:
     """At most so many bytes of a file from an offset on (-1: all); none where it can't be read."""
     try:
-        with path.open("rb") as file:
+        with open(path, "rb", opener=open_regular) as file:
             file.seek(offset)
             return file.read(limit)
     except OSError:

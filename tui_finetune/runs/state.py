@@ -55,6 +55,7 @@ class RunState:
         resources: the newest readings of the device.
         answered: ids of the requests that were answered.
         started, ended, updated: Unix seconds of the first event, of the ending status if there is one, of the newest.
+        model, dataset: their names, as the newest start told them.
         starts: how often it was started or resumed.
         resumed_from: the step that the newest start went on from; None where it was the first.
         pace: how fast it goes, by the events' own clock.
@@ -81,6 +82,8 @@ class RunState:
     started: float | None = None
     ended: float | None = None
     updated: float | None = None
+    model: str = ""
+    dataset: str = ""
     starts: int = 0
     resumed_from: int | None = None
     pace: Pace = field(default_factory=Pace)
@@ -147,6 +150,7 @@ class RunState:
         self.ended = event.time if self.is_over else None
         if self.status == "starting":
             self.starts += 1
+            self.model, self.dataset = event.model or self.model, event.dataset or self.dataset
             self.progress = {}
             self.preparation = []
             self.phase = self.phase_label = ""

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 from tui_finetune.errors import UserError
 from tui_finetune.runs.directory import RunDirectory
-from tui_finetune.runs.events import ENDED, from_line
-from tui_finetune.runs.log import Follower
+from tui_finetune.runs.events import ENDED, from_lines
+from tui_finetune.runs.log import Follower, read_digest, tells_where_it_is
 from tui_finetune.runs.registry import last_activity
 from tui_finetune.runs.state import RunState
 from tui_finetune.runs.status import CLOSED, INTERRUPTED
+from tui_finetune.system.files import open_regular
 from tui_finetune.system.paths import short_path
 
 
@@ -47,7 +50,10 @@ class RunSummary:
         return asdict(self)
 
 
-_TELLING = (b'"type":"status"', b'"eval_loss"', b'"type":"checkpoint"')
+TAIL_BYTES = 64 * 1024
+"""The end of a log, which is read beside its digest: the newest step and loss are in it."""
+
+TAIL_LINES = 50
 
 
 def load_state(run: RunDirectory, *, brief: bool = False) -> RunState:
@@ -55,33 +61,55 @@ def load_state(run: RunDirectory, *, brief: bool = False) -> RunState:
 
     Args:
         run: the run.
-        brief: only read what a summary needs, which is many times as fast on a long log.
+        brief: only read what a summary needs, which takes no longer on a long log than on a short one.
     """
     state = RunState()
-    if not brief:
-        state.apply_all(Follower(run.events_path).poll(limit=-1, skim=True))
-        return state
-    try:
-        lines = run.events_path.read_bytes().split(b"\n")
-    except OSError:
-        return state
-    tail = len(lines) - 50
-    for number, line in enumerate(lines):
-        if not line or (number < tail and not any(mark in line for mark in _TELLING)):
-            continue
-        if (event := from_line(line)) is not None:
-            state.apply(event)
+    if brief:
+        state.apply_all(from_lines(_brief(run.events_path)))
+    else:
+        follower = Follower(run.events_path)
+        while events := follower.poll(skim=True):
+            state.apply_all(events)
     return state
+
+
+def _brief(events_path: Path) -> list[bytes]:
+    """The lines that tell where a run is, and the newest lines of its log."""
+    tail, whole = _tail(events_path)
+    newest = [line for number, line in enumerate(tail) if number >= len(tail) - TAIL_LINES or tells_where_it_is(line)]
+    if whole:
+        return newest
+    known = set(newest)
+    try:
+        digest = read_digest(events_path)
+    except OSError:
+        digest = []
+    return [line for line in digest if line not in known] + newest
+
+
+def _tail(path: Path) -> tuple[list[bytes], bool]:
+    """The last whole lines of a log, and whether they are all of it."""
+    try:
+        with open(path, "rb", opener=open_regular) as file:
+            length = file.seek(0, os.SEEK_END)
+            file.seek(max(length - TAIL_BYTES, 0))
+            lines = file.read(TAIL_BYTES).split(b"\n")
+    except OSError:
+        return [], True
+    whole = length <= TAIL_BYTES
+    return [line for line in (lines if whole else lines[1:]) if line], whole
 
 
 def summarize(run: RunDirectory) -> RunSummary:
     """One line about a run; nothing in its directory can make it fail."""
     state = load_state(run, brief=True)
-    try:
-        config = run.read_config()
-        model, dataset = config.model_name_or_path, config.dataset_name
-    except UserError:
-        model = dataset = "?"
+    model, dataset = state.model, state.dataset
+    if not (model and dataset):
+        try:
+            config = run.read_config()
+            model, dataset = config.model_name_or_path, config.dataset_name
+        except UserError:
+            model = dataset = "?"
     status = state.status
     if not run.is_readable:
         status = CLOSED

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import stat
 import tempfile
 from pathlib import Path
 
@@ -27,6 +29,19 @@ def sync_file(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def open_regular(path: str, flags: int) -> int:
+    """An opener for `open` that takes regular files only: a pipe is not waited for, a link not followed.
+
+    Raises:
+        OSError: it is something else, or can't be opened.
+    """
+    descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "is no file", path)
+    return descriptor
 
 
 def write_atomically(path: Path, content: str | bytes, *, mode: int = PRIVATE_FILE, durable: bool = True) -> None:
