@@ -39,7 +39,16 @@ class FakeRun:
         self._level = 1.5 + self._random.random()
         self.run.create()
         self.run.write_config(RunConfig(**settings))
-        self.write([self.event("status", status="starting")])
+        self.write(
+            [
+                self.event(
+                    "status",
+                    status="starting",
+                    model=RunConfig(**settings).model_name_or_path,
+                    dataset=RunConfig(**settings).dataset_name,
+                )
+            ]
+        )
 
     def event(self, kind: str, *, after: float = 0.05, **fields: Any) -> Raw:
         self.now += after

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import threading
 import time
 from pathlib import Path
@@ -43,7 +44,7 @@ class EventLog:
         line = to_line(event)
         with self._lock:
             self._append(line)
-            if self._digest >= 0 and tells_where_it_is(line):
+            if self._digest >= 0 and _TELLING.search(line):
                 with contextlib.suppress(OSError):
                     os.write(self._digest, line)
 
@@ -75,12 +76,31 @@ class EventLog:
             self._descriptor = self._digest = -1
 
 
-_TELLING = (b'"type":"status"', b'"eval_loss"', b'"type":"checkpoint"')
+_TELLING = re.compile(rb'"type":"status"|"eval_loss"|"type":"checkpoint"')
 
 
-def tells_where_it_is(line: bytes) -> bool:
-    """Whether a line is one of the few that tell how far a run has come, which lists of runs are made from."""
-    return any(mark in line for mark in _TELLING)
+def telling_lines(data: bytes, newest: int = 0) -> list[bytes]:
+    """Of the whole lines in a piece of a log those few that tell how far a run has come, which lists of runs are made from.
+
+    Args:
+        data: the piece; where its first line is cut, that is left out.
+        newest: so many lines at its end are among them whatever they tell.
+    """
+    end = data.rfind(b"\n") + 1
+    cut = end
+    for _ in range(newest + 1):
+        cut = data.rfind(b"\n", 0, cut)
+        if cut < 0:
+            break
+    cut += 1
+    found: list[bytes] = []
+    past = 0
+    for match in _TELLING.finditer(data, 0, cut):
+        if match.start() >= past:
+            past = data.index(b"\n", match.start())
+            found.append(data[data.rfind(b"\n", 0, match.start()) + 1 : past])
+    lines = [*found, *data[cut:end].split(b"\n")]
+    return [line for line in lines if line.startswith(b"{")]
 
 
 def digest_path(events_path: Path) -> Path:
@@ -99,7 +119,7 @@ def read_digest(events_path: Path) -> list[bytes]:
         with open(path, "rb", opener=open_regular) as file:
             return [line for line in file.read().split(b"\n") if line]
     with open(events_path, "rb", opener=open_regular) as file:
-        lines = [line.rstrip(b"\n") for line in file if tells_where_it_is(line)]
+        lines = [line.rstrip(b"\n") for line in file if _TELLING.search(line)]
     with contextlib.suppress(OSError):
         write_atomically(path, b"".join(line + b"\n" for line in lines), durable=False)
     return lines

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from functools import singledispatchmethod
 
 from tui_finetune.runs.events import (
     ENDED,
@@ -140,12 +139,30 @@ class RunState:
         self.pace.apply(event)
         self._take(event)
 
-    @singledispatchmethod
     def _take(self, event: Event) -> None:
-        """An event that nothing here is about."""
+        # The most frequent first: a log may have a million of them.
+        if isinstance(event, ProgressEvent):
+            self.progress[event.phase] = Progress(event.done, event.total, event.unit)
+        elif isinstance(event, MetricsEvent):
+            self._on_metrics(event)
+        elif isinstance(event, ResourcesEvent):
+            self.resources.append(event)
+            del self.resources[:-MAX_RESOURCES]
+        elif isinstance(event, CurvesEvent):
+            if event.steps:
+                self.curves.extend(event.steps, event.losses, event.later)
+        elif isinstance(event, PhaseEvent):
+            self._on_phase(event)
+        elif isinstance(event, StatusEvent):
+            self._on_status(event)
+        elif isinstance(event, CheckpointEvent):
+            self.checkpoints = [saved for saved in self.checkpoints if saved.step != event.step] + [event]
+        elif isinstance(event, SampleEvent):
+            self.samples.append(event)
+        elif isinstance(event, NoticeEvent):
+            self.notices.append(event)
 
-    @_take.register
-    def _(self, event: StatusEvent) -> None:
+    def _on_status(self, event: StatusEvent) -> None:
         self.status, self.reason, self.result = event.status, event.reason, event.result
         self.ended = event.time if self.is_over else None
         if self.status == "starting":
@@ -172,20 +189,14 @@ class RunState:
         if self.best_eval_loss is None or loss < self.best_eval_loss:
             self.best_eval_loss, self.best_step = loss, step
 
-    @_take.register
-    def _(self, event: PhaseEvent) -> None:
+    def _on_phase(self, event: PhaseEvent) -> None:
         self.phase, self.phase_label = event.phase, event.label
         if "training" not in self.progress and self.phase != "training":
             self.preparation.append((self.phase, self.phase_label))
         if self.phase != "training":
             self.progress.pop(self.phase, None)
 
-    @_take.register
-    def _(self, event: ProgressEvent) -> None:
-        self.progress[event.phase] = Progress(event.done, event.total, event.unit)
-
-    @_take.register
-    def _(self, event: MetricsEvent) -> None:
+    def _on_metrics(self, event: MetricsEvent) -> None:
         self.logged_step = event.step
         self.epoch = event.epoch if event.epoch is not None else self.epoch
         self.curves.add(event.step, event.values)
@@ -195,25 +206,3 @@ class RunState:
                 self.asked_for.add(event.step)
             else:
                 self._note_best(event.step, loss)
-
-    @_take.register
-    def _(self, event: CurvesEvent) -> None:
-        if event.steps:
-            self.curves.extend(event.steps, event.losses, event.later)
-
-    @_take.register
-    def _(self, event: CheckpointEvent) -> None:
-        self.checkpoints = [saved for saved in self.checkpoints if saved.step != event.step] + [event]
-
-    @_take.register
-    def _(self, event: SampleEvent) -> None:
-        self.samples.append(event)
-
-    @_take.register
-    def _(self, event: NoticeEvent) -> None:
-        self.notices.append(event)
-
-    @_take.register
-    def _(self, event: ResourcesEvent) -> None:
-        self.resources.append(event)
-        del self.resources[:-MAX_RESOURCES]

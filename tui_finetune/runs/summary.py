@@ -9,7 +9,7 @@ from pathlib import Path
 from tui_finetune.errors import UserError
 from tui_finetune.runs.directory import RunDirectory
 from tui_finetune.runs.events import ENDED, from_lines
-from tui_finetune.runs.log import Follower, read_digest, tells_where_it_is
+from tui_finetune.runs.log import Follower, read_digest, telling_lines
 from tui_finetune.runs.registry import last_activity
 from tui_finetune.runs.state import RunState
 from tui_finetune.runs.status import CLOSED, INTERRUPTED
@@ -50,10 +50,10 @@ class RunSummary:
         return asdict(self)
 
 
-TAIL_BYTES = 64 * 1024
+TAIL_BYTES = 16 * 1024
 """The end of a log, which is read beside its digest: the newest step and loss are in it."""
 
-TAIL_LINES = 50
+TAIL_LINES = 20
 
 
 def load_state(run: RunDirectory, *, brief: bool = False) -> RunState:
@@ -75,29 +75,17 @@ def load_state(run: RunDirectory, *, brief: bool = False) -> RunState:
 
 def _brief(events_path: Path) -> list[bytes]:
     """The lines that tell where a run is, and the newest lines of its log."""
-    tail, whole = _tail(events_path)
-    newest = [line for number, line in enumerate(tail) if number >= len(tail) - TAIL_LINES or tells_where_it_is(line)]
-    if whole:
-        return newest
-    known = set(newest)
     try:
-        digest = read_digest(events_path)
-    except OSError:
-        digest = []
-    return [line for line in digest if line not in known] + newest
-
-
-def _tail(path: Path) -> tuple[list[bytes], bool]:
-    """The last whole lines of a log, and whether they are all of it."""
-    try:
-        with open(path, "rb", opener=open_regular) as file:
+        with open(events_path, "rb", opener=open_regular) as file:
             length = file.seek(0, os.SEEK_END)
             file.seek(max(length - TAIL_BYTES, 0))
-            lines = file.read(TAIL_BYTES).split(b"\n")
+            tail = file.read(TAIL_BYTES)
+        digest = read_digest(events_path) if length > TAIL_BYTES else []
     except OSError:
-        return [], True
-    whole = length <= TAIL_BYTES
-    return [line for line in (lines if whole else lines[1:]) if line], whole
+        return []
+    newest = telling_lines(tail, TAIL_LINES)
+    known = set(newest)
+    return [line for line in digest if line not in known] + newest
 
 
 def summarize(run: RunDirectory) -> RunSummary:
