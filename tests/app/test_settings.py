@@ -13,7 +13,8 @@ from textual.widgets import Input, Static
 
 from tests.app.conftest import SIZES
 from tui_finetune.config import schema as config_module
-from tui_finetune.config.schema import RunConfig, setting, settings
+from tui_finetune.config.fields import setting
+from tui_finetune.config.schema import RunConfig, settings
 from tui_finetune.errors import UserError
 from tui_finetune.planning.plan import Plan
 from tui_finetune.tui.app import FinetuneApp

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
+
 import pytest
 
+from tui_finetune.config.aliases import canonical
+from tui_finetune.config.files import read_yaml, to_yaml
 from tui_finetune.config.presets import PRESETS
-from tui_finetune.config.resolve import canonical, make_config, read_yaml, resolve, to_yaml
+from tui_finetune.config.resolve import make_config, resolve
 from tui_finetune.config.schema import GROUPS, RunConfig, settings
 from tui_finetune.errors import UserError
 
@@ -68,11 +73,74 @@ def test_names_of_other_tools_are_taken(alias, key, value):
 
 
 @pytest.mark.parametrize("given", ["true", True, "True", 1])
-def test_bf16_and_fp16_mean_precision(given):
+def test_bf16_and_fp16_mean_precision(given: object) -> None:
     assert resolve({"bf16": given}).config.precision == "bf16"
     assert resolve({"fp16": given}).config.precision == "fp16"
-    assert resolve({"fp16": False}).config.precision == "auto"
     assert resolve({"bf16": "auto"}).config.precision == "auto"
+
+
+@pytest.mark.parametrize(
+    ("given", "precision"),
+    [
+        ({"bf16": False}, "fp32"),
+        ({"fp16": "false"}, "fp32"),
+        ({"bf16": False, "fp16": False}, "fp32"),
+        ({"bf16": True, "fp16": False}, "bf16"),
+        ({"bf16": False, "fp16": True}, "fp16"),
+        ({"bf16": "auto", "fp16": False}, "auto"),
+        ({"bf16": "auto", "fp16": None}, "auto"),
+        ({"fp16": None}, "auto"),
+        ({"precision": "bf16", "fp16": False}, "bf16"),
+        ({"fp16": False, "precision": "bf16"}, "bf16"),
+    ],
+)
+def test_w7_half_precision_that_is_switched_off_is_fp32(given: dict[str, object], precision: str) -> None:
+    assert resolve(given).config.precision == precision
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"bf16": True, "fp16": True},
+        {"precision": "fp16", "fp16": False},
+        {"precision": "fp32", "bf16": True},
+        {"bf16": "perhaps"},
+    ],
+)
+def test_w7_precisions_that_contradict_each_other_are_refused(given: dict[str, object]) -> None:
+    with pytest.raises(UserError) as caught:
+        resolve(given)
+    assert caught.value.setting == "precision"
+    assert caught.value.remedy
+
+
+@pytest.mark.parametrize("what", ["save", "eval"])
+def test_w7_steps_without_a_strategy_set_it(what: str) -> None:
+    def strategy(*layers: Mapping[str, object], preset: str | None = None) -> tuple[str, str]:
+        resolved = resolve(*layers, preset_name=preset)
+        return getattr(resolved.config, f"{what}_strategy"), resolved.origin(f"{what}_strategy")
+
+    steps, named = f"{what}_steps", f"{what}_strategy"
+    assert strategy({steps: "50"}) == ("steps", "flag")
+    assert strategy({}, {steps: 50}) == ("steps", "file")
+    assert strategy({steps: 50}, preset="tutorial") == ("steps", "flag")
+    assert strategy({steps: 50}, {named: "epoch"}) == ("steps", "flag")
+    assert strategy({steps: 50, named: "no"}) == ("no", "flag")
+    assert strategy({named: "epoch"}, {steps: 50}) == ("epoch", "flag")
+    assert strategy({}) == ("epoch", "default")
+    assert resolve({"eval_steps": "auto"}).config.eval_strategy == "epoch"
+
+
+@pytest.mark.parametrize(("zero", "share"), [(0, 0.1), ("0", "0.1"), (0.0, 0.03)])
+def test_w7_no_warmup_in_steps_yields_to_a_share_and_the_other_way_round(zero: object, share: object) -> None:
+    assert resolve({"warmup_steps": zero, "warmup_ratio": share}).config.warmup_steps == float(str(share))
+    assert resolve({"warmup_steps": 20, "warmup_ratio": zero}).config.warmup_steps == 20
+    with pytest.raises(UserError, match="set twice"):
+        resolve({"warmup_steps": 20, "warmup_ratio": share})
+
+
+def test_a_number_that_yaml_reads_as_text_is_the_same_number() -> None:
+    assert resolve({"lr": "1e-4", "learning_rate": 0.0001}).config.learning_rate == 1e-4
 
 
 @pytest.mark.parametrize(
@@ -183,9 +251,9 @@ def test_the_tutorial_has_its_own_numbers():
     )
     assert numbers == (512, 3, 8, 2, 2e-5, 0.01, 50, 2, 0.1)
     assert (config.packing, config.padding, config.precision) == (False, "max_length", "fp16")
-    for message, remedy in PRESETS["tutorial"].weaknesses:
-        cure = remedy.removeprefix("set ").split(":")[0]
-        assert cure in settings(), f"{message} names no setting that cures it"
+    for weakness in PRESETS["tutorial"].weaknesses:
+        assert weakness.setting in settings()
+        assert weakness.remedy.startswith("set "), weakness
 
 
 def test_yaml_written_is_read_back_the_same(tmp_path):
@@ -193,6 +261,30 @@ def test_yaml_written_is_read_back_the_same(tmp_path):
     path = tmp_path / "config.yaml"
     path.write_text(to_yaml(config))
     assert make_config(read_yaml(path)) == config
+
+
+def test_w3_a_key_that_is_there_twice_is_refused_with_both_lines(tmp_path: Path) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text("lr: 1.0e-4\nseed: 7\nlr: 2.0e-4\n")
+    with pytest.raises(UserError, match=r"line 3: 'lr' is there already, in line 1"):
+        read_yaml(path)
+
+
+def test_s3_aliases_that_stand_for_gigabytes_are_refused_before_they_are_put_together(tmp_path: Path) -> None:
+    path = tmp_path / "bomb.yaml"
+    levels = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
+    levels += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 12)]
+    path.write_text("\n".join(levels))
+    with pytest.raises(UserError, match="line 2: aliases"):
+        read_yaml(path)
+
+
+@pytest.mark.parametrize("text", ["seed: " + "9" * 5000, "seed: 2020-13-45"])
+def test_a_value_that_python_cannot_hold_is_refused_in_words(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text(text)
+    with pytest.raises(UserError, match="can't be read"):
+        read_yaml(path)
 
 
 def test_yaml_says_no_to_evaluation_with_a_bare_no(tmp_path):

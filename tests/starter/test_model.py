@@ -5,7 +5,7 @@ import torch
 import yaml
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM
 
-from tui_finetune.config.resolve import canonical
+from tui_finetune.config.aliases import canonical
 from tui_finetune.config.schema import RunConfig
 from tui_finetune.starter.paths import MODEL
 from tui_finetune.starter.recipe import corpus, measure, tokens

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
-from tui_finetune.config.resolve import Resolved, canonical, make_config, resolve
-from tui_finetune.config.schema import GROUPS, RunConfig, Setting, settings
+from tui_finetune.config.aliases import canonical
+from tui_finetune.config.fields import Setting
+from tui_finetune.config.resolve import Resolved, Suits, Values, check_value, resolve, with_strategies
+from tui_finetune.config.schema import GROUPS, RunConfig, settings
 from tui_finetune.errors import UserError
 
 
@@ -20,63 +21,63 @@ class Form:
         resolved: the configuration with all of it that is allowed.
         inherited: the configuration without any of it: what a field goes back to.
         problems: what is wrong with the values that are not allowed, by key.
-        known: all settings.
     """
 
-    chosen: dict[str, Any]
+    chosen: Values
     resolved: Resolved
     inherited: Resolved
-    problems: dict[str, UserError] = field(default_factory=dict)
-    known: dict[str, Setting] = field(default_factory=settings, repr=False)
+    problems: Mapping[str, UserError] = field(default_factory=dict)
 
     def shown(self, key: str) -> str:
         """The field's value as text; one that is not allowed as it was given."""
         if key in self.problems:
             return str(self.chosen.get(key, ""))
-        return self.known[key].show(getattr(self.resolved.config, key))
+        return settings()[key].show(getattr(self.resolved.config, key))
 
     def inherited_value(self, key: str) -> str:
         """As text, what the field goes back to when nothing is chosen for it."""
-        return self.known[key].show(getattr(self.inherited.config, key))
+        return settings()[key].show(getattr(self.inherited.config, key))
 
     def origin(self, key: str) -> str:
         """Where the field's value comes from: 'default', 'model', 'preset NAME', 'file' or 'form'."""
         return "form" if key in self.problems else self.resolved.origin(key)
 
-    def is_inherited(self, key: str, value: Any) -> bool:
+    def is_inherited(self, key: str, value: object) -> bool:
         """Whether choosing this value would change nothing."""
         try:
-            config = make_config({key: value})
+            return bool(check_value(key, value) == getattr(self.inherited.config, key))
         except UserError:
             return False
-        return bool(getattr(config, key) == getattr(self.inherited.config, key))
 
 
-def fill_form(chosen: Mapping[str, Any], preset_name: str, model_settings: Mapping[str, Any] | None = None) -> Form:
+def fill_form(chosen: Values, preset_name: str, model_settings: Suits = None) -> Form:
     """Put a form together from what was chosen, one value that is not allowed not hiding the others.
+
+    What nothing was chosen for is checked as a whole, once; what was chosen, value by value.
 
     Args:
         chosen: what was chosen, by key or alias.
         preset_name: the preset it starts from.
-        model_settings: what the model's folder says suits it.
+        model_settings: what the model's folder says suits it, or a function that tells it of a model's name.
 
     Raises:
         UserError: something is wrong that is no field's value, as a preset that doesn't exist.
     """
     given = canonical(chosen)
-
-    def resolved(values: Mapping[str, Any]) -> Resolved:
-        return resolve(values, preset_name=preset_name, model_settings=model_settings, flag_origin="form")
-
+    good: dict[str, object] = {}
     problems: dict[str, UserError] = {}
-    while True:
-        good = {key: value for key, value in given.items() if key not in problems}
+    for key, value in given.items():
         try:
-            return Form(given, resolved(good), resolved({}), problems)
+            good[key] = check_value(key, value)
         except UserError as error:
-            if error.setting is None or error.setting not in good:
-                raise
-            problems[error.setting] = error
+            problems[key] = error
+    if callable(model_settings):
+        model_settings = model_settings(str(good.get("model_name_or_path", settings()["model_name_or_path"].default)))
+    inherited = resolve(preset_name=preset_name, model_settings=model_settings)
+    meant = {key: value for key, value in with_strategies(good).items() if key not in problems}
+    config = inherited.config.model_copy(update=meant)
+    origins = {**inherited.origins, **dict.fromkeys(meant, "form")}
+    return Form(given, Resolved(config, origins, inherited.preset), inherited, problems)
 
 
 def grouped_settings() -> dict[str, list[Setting]]:
@@ -98,8 +99,8 @@ def update_size(config: RunConfig) -> str:
     """In a few words, what one update of the weights is made of."""
     rows, batches = config.per_device_train_batch_size, config.gradient_accumulation_steps
     if batches == 1:
-        return f"{rows} {'row' if rows == 1 else 'rows'} an update"
-    return f"{rows} {'row' if rows == 1 else 'rows'} × {batches} = {rows * batches} rows an update"
+        return f"{rows} {'row' if rows == 1 else 'rows'} per update"
+    return f"{rows} {'row' if rows == 1 else 'rows'} × {batches} = {rows * batches} rows per update"
 
 
 def annotated(resolved: Resolved, yaml_text: str) -> list[tuple[str, str]]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
-from tui_finetune.errors import UserError
+from tui_finetune.errors import Notice, UserError
 
 
 @dataclass(frozen=True)
@@ -16,14 +16,17 @@ class Preset:
         name: what it is called.
         summary: one line on what it is for.
         values: the settings it makes; all others keep their defaults.
-        weaknesses: what is known to be weak about it, each with the setting that cures it. Shown as notices when a run
-            starts with it.
+        weaknesses: what is known to be weak about it, each with the setting that mends it. Said when a run starts with it.
     """
 
     name: str
     summary: str
-    values: dict[str, Any] = field(default_factory=dict)
-    weaknesses: tuple[tuple[str, str], ...] = ()
+    values: Mapping[str, object] = field(default_factory=dict)
+    weaknesses: tuple[Notice, ...] = ()
+
+
+def _weak(message: str, remedy: str, setting: str) -> Notice:
+    return Notice("info", message, remedy, setting)
 
 
 KEPT = frozenset({"model_name_or_path", "dataset_name", "dataset_config", "dataset_train_split", "output_dir"})
@@ -64,22 +67,31 @@ PRESETS = {
                 "seed": 42,
             },
             (
-                (
-                    "Early stopping can't happen: a patience of 2 needs more than the three evaluations of three epochs.",
+                _weak(
+                    "Early stopping can't happen: with a patience of 2 it takes more than the three evaluations of three "
+                    "epochs.",
                     "set early_stopping_patience: 1, or eval_strategy: steps",
+                    "early_stopping_patience",
                 ),
-                ("Text beyond 512 tokens is cut off and never learned.", "set excess_length_strategy: split"),
-                (
-                    "Every row is padded to 512 tokens, and the padding is computed as well.",
+                _weak(
+                    "Text beyond 512 tokens is cut off and never trained on.",
+                    "set excess_length_strategy: split",
+                    "excess_length_strategy",
+                ),
+                _weak(
+                    "Every row is padded to 512 tokens, and computing the padding takes time too.",
                     "set packing: true, or padding: longest",
+                    "packing",
                 ),
-                (
-                    "The end-of-text token is never learned: the model will not know when to stop.",
+                _weak(
+                    "The end-of-text token is never trained on: the model will not know when to stop.",
                     "set train_on_eos: true",
+                    "train_on_eos",
                 ),
-                (
+                _weak(
                     "Half precision is fp16 on every GPU, which can overflow.",
-                    "set precision: auto, which takes bf16 where the device is good at it",
+                    "set precision: auto, which uses bf16 where the device is good at it",
+                    "precision",
                 ),
             ),
         ),

@@ -6,11 +6,14 @@ declarations here. Names are those of transformers and TRL where they have one.
 
 from __future__ import annotations
 
-import types
-from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from collections.abc import Mapping
+from functools import cache
+from types import MappingProxyType
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict
+
+from tui_finetune.config.fields import Setting, describe, setting
 
 # Not defined here, so that the app's first frame needs no pydantic.
 from tui_finetune.config.names import DEFAULT_SAMPLE as DEFAULT_SAMPLE
@@ -38,30 +41,6 @@ def _false_is_no(value: object) -> object:
 
 Auto = BeforeValidator(_auto_is_none)
 Interval = Annotated[Literal["no", "epoch", "steps"], BeforeValidator(_false_is_no)]
-
-
-def setting(
-    default: Any,
-    *,
-    group: str,
-    help: str,
-    explanation: str,
-    aliases: tuple[str, ...] = (),
-    unset: str = "auto",
-    **bounds: Any,
-) -> Any:
-    """Declare one setting.
-
-    Args:
-        group: the part of the form it stands in, one of GROUPS.
-        help: one line for ``--help`` and the reference.
-        explanation: what it does, when to change it, what usual values are and what it does to memory and time.
-        aliases: names that other tools have for it.
-        unset: how a value of None is written and shown.
-        bounds: pydantic's ``ge``, ``gt``, ``le``, ``lt``.
-    """
-    extra: dict[str, Any] = {"group": group, "explanation": explanation, "aliases": list(aliases), "unset": unset}
-    return Field(default, description=help, json_schema_extra=extra, **bounds)
 
 
 class RunConfig(BaseModel):
@@ -451,86 +430,7 @@ class RunConfig(BaseModel):
     )
 
 
-@dataclass(frozen=True)
-class Setting:
-    """What is known of one setting, for forms, flags and documentation.
-
-    ``kind`` is 'str', 'int', 'float', 'bool' or 'choice'; ``bounds`` has some of 'ge', 'gt', 'le', 'lt'. ``choices`` are
-    those of a 'choice', and of a 'bool' that may also be left unset.
-    """
-
-    key: str
-    kind: str
-    default: Any
-    group: str
-    help: str
-    explanation: str
-    aliases: tuple[str, ...]
-    choices: tuple[str, ...]
-    optional: bool
-    unset: str
-    bounds: dict[str, float]
-
-    def show(self, value: Any) -> str:
-        """The value as it is written in YAML and shown in the form."""
-        if value is None:
-            return self.unset
-        if isinstance(value, bool):
-            return "true" if value else "false"
-        if isinstance(value, float):
-            return f"{value:g}"
-        return str(value)
-
-    @property
-    def allowed(self) -> str:
-        """The values that are allowed, in a few words, for messages and the reference."""
-        if self.choices:
-            return ", ".join(self.choices)
-        if self.kind == "bool":
-            return "true, false"
-        words = {"int": "a whole number", "float": "a number", "str": "text"}[self.kind]
-        signs = {"ge": "from {}", "gt": "above {}", "le": "to {}", "lt": "below {}"}
-        limits = [
-            signs[name].format(f"{self.bounds[name]:g}") for name in ("ge", "gt", "le", "lt") if name in self.bounds
-        ]
-        return " ".join([words, *limits]) + (f", or {self.unset}" if self.optional else "")
-
-
-_KINDS = {bool: "bool", int: "int", float: "float", str: "str"}
-
-
-def _describe(key: str) -> Setting:
-    field = RunConfig.model_fields[key]
-    annotation: Any = field.annotation
-    optional = False
-    if get_origin(annotation) in {Union, types.UnionType}:
-        optional = True
-        annotation = next(part for part in get_args(annotation) if part is not type(None))
-    is_choice = get_origin(annotation) is Literal
-    choices = tuple(get_args(annotation)) if is_choice else ()
-    extra: Any = field.json_schema_extra
-    bounds: dict[str, float] = {}
-    for item in field.metadata:
-        for name in ("ge", "gt", "le", "lt"):
-            if (limit := getattr(item, name, None)) is not None:
-                bounds[name] = limit
-    if optional and annotation is bool:
-        choices = (extra["unset"], "true", "false")
-    return Setting(
-        key=key,
-        kind="choice" if is_choice else _KINDS[annotation],
-        default=field.default,
-        group=extra["group"],
-        help=field.description or "",
-        explanation=extra["explanation"],
-        aliases=tuple(extra["aliases"]),
-        choices=choices,
-        optional=optional,
-        unset=extra["unset"],
-        bounds=bounds,
-    )
-
-
-def settings() -> dict[str, Setting]:
+@cache
+def settings() -> Mapping[str, Setting]:
     """All settings by key, in the order of their declaration."""
-    return {key: _describe(key) for key in RunConfig.model_fields}
+    return MappingProxyType({key: describe(key, field) for key, field in RunConfig.model_fields.items()})

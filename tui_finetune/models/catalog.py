@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from tui_finetune.config.resolve import MODEL_SETTINGS_FILE, canonical, read_yaml
+from tui_finetune.config.aliases import canonical
+from tui_finetune.config.files import read_yaml
+from tui_finetune.config.resolve import MODEL_SETTINGS_FILE
 from tui_finetune.config.schema import STARTER, settings
 from tui_finetune.errors import UserError
 from tui_finetune.models.facts import ModelFacts, facts_from, read_json

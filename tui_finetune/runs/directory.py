@@ -118,14 +118,15 @@ class RunDirectory:
 
         Settings that only a newer version of the program knows are passed over.
         """
-        from tui_finetune.config.resolve import make_config, read_yaml
+        from tui_finetune.config.files import read_yaml
+        from tui_finetune.config.resolve import make_config
         from tui_finetune.config.schema import RunConfig
 
         values = read_yaml(self.config_path)
         return make_config({key: value for key, value in values.items() if key in RunConfig.model_fields})
 
     def write_config(self, config: RunConfig) -> None:
-        from tui_finetune.config.resolve import to_yaml
+        from tui_finetune.config.files import to_yaml
 
         write_atomically(self.config_path, to_yaml(config))
 

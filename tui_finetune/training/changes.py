@@ -6,7 +6,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from tui_finetune.config.resolve import canonical, make_config
+from tui_finetune.config.aliases import canonical
+from tui_finetune.config.resolve import make_config, with_strategies
 from tui_finetune.config.schema import RunConfig, settings
 from tui_finetune.errors import UserError
 from tui_finetune.runs.directory import RunDirectory
@@ -68,7 +69,7 @@ def changed_config(run: RunDirectory, changes: Mapping[str, Any]) -> RunConfig:
         UserError: its configuration can't be read, a change would make another run of it, or nothing is left to do.
     """
     before = run.read_config()
-    config = make_config({**before.model_dump(), **canonical(changes)})
+    config = make_config({**before.model_dump(), **with_strategies(canonical(changes))})
     check_settings(determining(before), determining(config))
     _check_something_is_left(run, before, config)
     return config

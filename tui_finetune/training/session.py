@@ -159,8 +159,8 @@ class TrainingSession:
         if self.changes:
             words = ", ".join(f"{key} {value}" for key, value in self.changes.items())
             self.log.notice(Notice("info", f"Resuming with {words}."))
-        for message, remedy in PRESETS[self.resolved.preset].weaknesses:
-            self.log.notice(Notice("info", message, remedy))
+        for weakness in PRESETS[self.resolved.preset].weaknesses:
+            self.log.notice(weakness)
         clear_the_way(self.directory, checkpoint)
 
     def _note_config(self, config: RunConfig) -> None:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def _canonical(choices: dict[str, Any]) -> dict[str, Any]:
-    from tui_finetune.config.resolve import canonical
+    from tui_finetune.config.aliases import canonical
 
     return canonical(choices)
 

@@ -13,7 +13,7 @@ from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import Input
 
-from tui_finetune.config.schema import Setting
+from tui_finetune.config.fields import Setting
 from tui_finetune.errors import UserError
 
 LABEL_WIDTH = 28

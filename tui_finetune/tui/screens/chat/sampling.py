@@ -15,7 +15,7 @@ from textual.widget import Widget
 from textual.widgets import Input, Static
 
 from tui_finetune.chat.sampling import Sampling
-from tui_finetune.config.schema import Setting
+from tui_finetune.config.fields import Setting
 from tui_finetune.errors import UserError
 from tui_finetune.tui.widgets.setting_field import SettingField
 

@@ -13,9 +13,10 @@ from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
+from tui_finetune.config.fields import Setting
 from tui_finetune.config.form import update_size
 from tui_finetune.config.presets import Preset
-from tui_finetune.config.schema import RunConfig, Setting
+from tui_finetune.config.schema import RunConfig
 from tui_finetune.formatting import size
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ class SettingPanel(Vertical):
             preset: the preset.
             shown: the settings it makes, with their values as text.
         """
-        weak = [f"{message} Cure: {cure}." for message, cure in preset.weaknesses]
+        weak = [f"{weak.message} Remedy: {weak.remedy}." for weak in preset.weaknesses]
         self._show(f"preset {preset.name}", [preset.summary, *weak], shown or [("sets", "nothing: all defaults")])
 
     def show_amounts(self, lines: Sequence[str]) -> None:

@@ -14,9 +14,9 @@ from textual.css.query import NoMatches
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
+from tui_finetune.config.files import to_yaml
 from tui_finetune.config.form import Form, fill_form, grouped_settings, matches
 from tui_finetune.config.presets import PRESETS
-from tui_finetune.config.resolve import to_yaml
 from tui_finetune.config.schema import settings
 from tui_finetune.errors import UserError
 from tui_finetune.system.files import write_atomically
