@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
 from argparse import Namespace
@@ -11,8 +12,10 @@ from typing import Any
 
 import pytest
 
-from tui_finetune.cli.handlers import resolved_from
-from tui_finetune.cli.main import build_parser, given_settings, main
+from tui_finetune.cli.flags import given_settings, resolved_from
+from tui_finetune.cli.main import build_parser, main
+from tui_finetune.config.flags import resume_command
+from tui_finetune.config.resolve import resolve
 from tui_finetune.config.schema import settings
 
 HEAVY = ("torch", "transformers", "datasets", "textual", "numpy", "matplotlib", "huggingface_hub")
@@ -33,7 +36,9 @@ def parsed(*arguments: str) -> Namespace:
     return build_parser().parse_args(arguments)
 
 
-@pytest.mark.parametrize("module", ["tui_finetune.cli.main", "tui_finetune.config.schema", "tui_finetune.cli.handlers"])
+@pytest.mark.parametrize(
+    "module", ["tui_finetune.cli.main", "tui_finetune.config.schema", "tui_finetune.cli.train", "tui_finetune.cli.chat"]
+)
 def test_the_front_door_loads_nothing_heavy(module: str) -> None:
     code = f"import sys, {module}; print([name for name in {HEAVY!r} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -68,6 +73,24 @@ def test_a_switch_may_stand_alone() -> None:
         if item.kind == "bool":
             assert given_settings(parser.parse_args(["train", f"--{key}"])) == {key: "true"}
             assert given_settings(parser.parse_args(["train", f"--{key}", "false"])) == {key: "false"}
+
+
+def test_what_is_written_as_flags_is_read_back_the_same() -> None:
+    changes = {
+        "model_name_or_path": "a b/c'd",
+        "max_length": None,
+        "packing": False,
+        "learning_rate": 0.00012345678,
+        "num_train_epochs": 6.0,
+        "per_device_train_batch_size": 4,
+        "eval_strategy": "no",
+    }
+    words = shlex.split(resume_command("run-1", changes))
+    assert words[:3] == ["finetune-tui", "resume", "run-1"]
+    arguments = parsed(*words[1:])
+    assert arguments.run == "run-1"
+    assert resolve(given_settings(arguments)).config == resolve(changes).config
+    assert resume_command("run-1", {"num_train_epochs": 6.0}) == "finetune-tui resume run-1 --num_train_epochs 6"
 
 
 def test_flags_beat_the_file_the_file_the_preset_and_that_the_model(place: Path) -> None:
@@ -164,7 +187,7 @@ def test_help_names_every_command_and_setting(capsys: pytest.CaptureFixture[str]
     with pytest.raises(SystemExit):
         main(["--help"])
     told = capsys.readouterr().out
-    for command in ("train", "resume", "attach", "stop", "runs", "chat", "preview", "estimate", "doctor"):
+    for command in commands():
         assert f" {command} " in told
     with pytest.raises(SystemExit):
         main(["train", "--help"])

@@ -4,14 +4,29 @@ from __future__ import annotations
 
 import signal
 import sys
-from typing import Any
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
-from tui_finetune.chat.sampling import Sampling
-from tui_finetune.chat.targets import resolve_chat_target
+from tui_finetune.cli.flags import spellings
 from tui_finetune.cli.output import write_line, write_text
 from tui_finetune.system.terminal import printable
 
-HELP = "enter sends, ctrl+c stops a reply, ctrl+d ends, /new begins anew"
+if TYPE_CHECKING:
+    from tui_finetune.chat.sampling import Sampling
+
+HELP = "Chat with a model."
+
+SAMPLING: Mapping[str, Callable[[str], float]] = {
+    "temperature": float,
+    "top_p": float,
+    "top_k": int,
+    "max_new_tokens": int,
+    "seed": int,
+}
+"""Sampling settings that are flags, and what reads their values."""
+
+KEYS = "enter sends, ctrl+c stops a reply, ctrl+d ends, /new begins anew"
 
 
 def chat(name: str | None, prompts: list[str] | None, given: dict[str, Any]) -> int:
@@ -22,6 +37,9 @@ def chat(name: str | None, prompts: list[str] | None, given: dict[str, Any]) -> 
         prompts: texts to continue.
         given: sampling settings.
     """
+    from tui_finetune.chat.sampling import Sampling
+    from tui_finetune.chat.targets import resolve_chat_target
+
     sampling = Sampling(**given)
     path, label = resolve_chat_target(name)
     if not prompts and sys.stdin.isatty():
@@ -57,7 +75,7 @@ class _Interrupt:
 def _converse(engine: Any, label: str, sampling: Sampling) -> int:
     """A conversation on standard input and output, until it ends."""
     if sys.stdin.isatty():
-        write_line(f"{label}: {HELP}")
+        write_line(f"{label}: {KEYS}")
     messages: list[dict[str, str]] = []
     while True:
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -89,3 +107,17 @@ def _reply(engine: Any, text: str, messages: list[dict[str, str]], sampling: Sam
     write_line("" if reply.stopped == "end" else " …")
     if reply.notice:
         write_line(f"note: {reply.notice}")
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("model", nargs="?", metavar="RUN or MODEL", help="a run, a folder, a hub name, or 'starter'")
+    parser.add_argument(
+        "--prompt", action="append", metavar="TEXT", help="print the model's reply to it and exit; may be repeated"
+    )
+    for name, kind in SAMPLING.items():
+        parser.add_argument(*spellings(name), dest=name, type=kind, metavar="N")
+
+
+def run(arguments: Namespace) -> int:
+    given = {name: value for name in SAMPLING if (value := getattr(arguments, name)) is not None}
+    return chat(arguments.model, arguments.prompt, given)

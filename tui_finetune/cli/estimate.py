@@ -1,18 +1,36 @@
-"""`finetune-tui estimate`, and `train --dry-run`."""
+"""`finetune-tui estimate`, and `train --dry-run`: what a run would take."""
 
 from __future__ import annotations
 
 import json
+from argparse import ArgumentParser, Namespace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from tui_finetune.cli.flags import add_config_file, add_settings, resolved_from
 from tui_finetune.cli.output import write_line
-from tui_finetune.config.resolve import Resolved
-from tui_finetune.config.schema import settings
 from tui_finetune.formatting import amount, size
-from tui_finetune.planning.plan import Plan, examine, rough_duration
+
+if TYPE_CHECKING:
+    from tui_finetune.config.resolve import Resolved
+    from tui_finetune.planning.plan import Plan
+
+HELP = "Parameters, memory, steps, time, and disk space of a run, and whether it fits."
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    add_config_file(parser)
+    parser.add_argument("--json", action="store_true", help="as one JSON object")
+    add_settings(parser)
+
+
+def run(arguments: Namespace) -> int:
+    return show_estimate(resolved_from(arguments), as_json=arguments.json)
 
 
 def _plan(resolved: Resolved) -> Plan:
+    from tui_finetune.planning.plan import examine
+
     plan = examine(resolved.config, read_hub_data=True)
     if plan.problem is not None:
         raise plan.problem
@@ -32,25 +50,28 @@ def show_estimate(resolved: Resolved, *, as_json: bool) -> int:
 
 
 def _lines(plan: Plan) -> list[str]:
+    from tui_finetune.planning.plan import rough_duration
+
     estimate = plan.estimate
     if estimate is None:
         return []
-    lines = [
+    memory = estimate.memory
+    fits = "fits" if estimate.fits else "does not fit"
+    return [
         f"parameters   {amount(estimate.parameters)}, all of them trained",
         f"steps        {plan.steps if plan.steps is not None else 'not known'}",
         f"time         {'about ' + rough_duration(estimate.seconds) if estimate.seconds else 'not known'}",
+        f"memory       {size(memory['total'])}: {fits} in the {size(estimate.available)} that are free",
+        *(f"  {part:<11}{size(count):>9}" for part, count in memory.items() if part != "total"),
+        f"disk         {size(estimate.disk)}",
+        *(f"assumed: {assumption}" for assumption in estimate.assumptions),
     ]
-    memory = estimate.memory
-    fits = "fits" if estimate.fits else "does not fit"
-    lines.append(f"memory       {size(memory['total'])}: {fits} into the {size(estimate.available)} that are free")
-    lines += [f"  {part:<11}{size(count):>9}" for part, count in memory.items() if part != "total"]
-    lines.append(f"disk         {size(estimate.disk)}")
-    lines += [f"assumed: {assumption}" for assumption in estimate.assumptions]
-    return lines
 
 
 def dry_run(resolved: Resolved, path: Path) -> int:
     """Check all that a run needs, say what it would be, and where each setting comes from."""
+    from tui_finetune.config.schema import settings
+
     plan = _plan(resolved)
     write_line(f"run          {path}")
     for line in _lines(plan):

@@ -10,7 +10,8 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import FrameType
+from typing import TYPE_CHECKING
 
 from tui_finetune.errors import UserError
 from tui_finetune.runs.directory import RunDirectory
@@ -41,7 +42,7 @@ def open_app(run: RunDirectory | None = None) -> int:
     return run_detachable(lambda front: _run_app(front, run))
 
 
-def _log_path() -> Path | None:
+def _log_path() -> Path:
     """Where what libraries print goes while no run is going."""
     try:
         state_dir().mkdir(mode=PRIVATE_DIRECTORY, parents=True, exist_ok=True)
@@ -57,7 +58,6 @@ def _run_app(front: Front, run: RunDirectory | None) -> int:
     keep_freed_memory()
     duplicates = keep_terminal()
     log_path = _log_path()
-    assert log_path is not None
     from tui_finetune.tui.app import FinetuneApp
 
     app = FinetuneApp(run=run, log_path=log_path)
@@ -74,7 +74,7 @@ async def _until_over(app: FinetuneApp, front: Front, duplicates: list[int]) -> 
         from tui_finetune.cli.output import write_error
         from tui_finetune.system.paths import short_path
 
-        log = short_path(_log_path() or Path(os.devnull))
+        log = short_path(_log_path())
         write_error(UserError(f"the app has failed: {app.crash}", f"this is a bug; {log} has the details"))
     if _goes_on(app):
         _say(f"{_name(app)} goes on in the background: `finetune-tui attach {_name(app)}` watches it")
@@ -136,7 +136,7 @@ class _Signals:
         except Exception:
             os._exit(status)  # The app has not begun, or is over.
 
-    def end(self, number: int, _: Any) -> None:
+    def end(self, number: int, _: FrameType | None) -> None:
         status = 128 + number
         if self.app.training_here:
             self.app.end_training(status, reason=signal.Signals(number).name)
@@ -144,7 +144,7 @@ class _Signals:
             self._leave(lambda: self.app.exit(status), status)
         self._end_surely(status)
 
-    def hang_up(self, *_: Any) -> None:
+    def hang_up(self, *_: object) -> None:
         let_go_of_terminal(self.duplicates)
         self._leave(self.app.detach, 0)
         self._end_surely(0)

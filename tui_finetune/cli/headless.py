@@ -1,4 +1,4 @@
-"""`finetune-tui train` and `resume`: the run in a worker thread, signals and display in the main thread."""
+"""A run without the app: trained in a worker thread, signals and display in the main thread."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Mapping
+from contextlib import closing
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from tui_finetune.cli.displays import Display, JsonDisplay, ending_lines
+from tui_finetune.cli.displays import Display, JsonDisplay, choose_display, ending_lines
 from tui_finetune.cli.output import write_error, write_line
 from tui_finetune.errors import UserError
 from tui_finetune.runs.directory import RunDirectory
@@ -19,9 +21,10 @@ from tui_finetune.runs.watch import Watch
 from tui_finetune.system.allocator import keep_freed_memory
 from tui_finetune.system.background import let_go_of_terminal
 from tui_finetune.system.files import PRIVATE_FILE
-from tui_finetune.system.output import output_to
+from tui_finetune.system.output import keep_terminal, output_to
 
 if TYPE_CHECKING:
+    from tui_finetune.config.resolve import Resolved
     from tui_finetune.runs.result import RunResult
     from tui_finetune.training.session import TrainingSession
 
@@ -60,6 +63,27 @@ class Stopper:
     def _hang_up(self, *_: object) -> None:
         self.hung_up = self._on_terminal
         let_go_of_terminal(self._duplicates)
+
+
+def train_new(run: RunDirectory, resolved: Resolved, *, json_output: bool) -> int:
+    """Make the directory of a new run, train it, and return the exit status."""
+    duplicates = keep_terminal()
+    with closing(choose_display(json=json_output)) as display:
+        display.say(f"Training {run.name} in {run.path}")
+        from tui_finetune.training.session import TrainingSession
+
+        run.create()
+        return train(TrainingSession(resolved, run), display, duplicates)
+
+
+def resume_run(run: RunDirectory, changes: Mapping[str, object], *, json_output: bool) -> int:
+    """Resume a run, with changes to its settings, and return the exit status."""
+    duplicates = keep_terminal()
+    with closing(choose_display(json=json_output)) as display:
+        display.say(f"Resuming {run.name} in {run.path}")
+        from tui_finetune.training.session import TrainingSession
+
+        return train(TrainingSession.resume(run, changes), display, duplicates)
 
 
 def train(session: TrainingSession, display: Display, duplicates: list[int]) -> int:

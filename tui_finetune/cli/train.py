@@ -1,0 +1,33 @@
+"""`finetune-tui train`: trains without the app."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+
+from tui_finetune.cli.flags import add_config_file, add_settings, resolved_from
+
+HELP = "Train without the app; with no arguments, the starter on a sample data set."
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    add_config_file(parser)
+    parser.add_argument("--json", action="store_true", help="write events to standard output, one JSON object a line")
+    parser.add_argument("--dry-run", action="store_true", help="check everything and stop")
+    add_settings(parser)
+
+
+def run(arguments: Namespace) -> int:
+    from tui_finetune.runs.directory import RunDirectory, new_run_path
+
+    resolved = resolved_from(arguments)
+    directory = RunDirectory(new_run_path(resolved.config))
+    directory.check_free()  # refused here, before the seconds that the imports take
+    if arguments.dry_run:
+        from tui_finetune.cli.estimate import dry_run
+
+        return dry_run(resolved, directory.path)
+    from tui_finetune.cli.headless import train_new
+    from tui_finetune.planning.precheck import precheck
+
+    precheck(resolved.config)
+    return train_new(directory, resolved, json_output=arguments.json)
