@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tui_finetune.cli.flags import given_settings, resolved_from
-from tui_finetune.cli.main import build_parser, main
+from tui_finetune.cli.main import build_parser, commands, main
 from tui_finetune.config.flags import resume_command
 from tui_finetune.config.resolve import resolve
 from tui_finetune.config.schema import settings
