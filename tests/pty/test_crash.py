@@ -24,7 +24,7 @@ def test_a_bug_in_a_screen_leaves_the_run_going_in_the_background(machine: Machi
     assert terminal.is_as_before()
     text = terminal.text()
     assert "error: the app has failed: KeyError: 'nowhere'" in text
-    assert "goes on in the background: `finetune-tui attach" in text
+    assert "keeps running in the background: `finetune-tui attach" in text
     assert "Traceback" not in text
     assert "Traceback" in (machine.base / "state" / "app.log").read_text()
     step = machine.state.step

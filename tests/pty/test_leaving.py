@@ -50,7 +50,7 @@ def test_detached_the_shell_has_its_prompt_and_the_run_goes_on(machine: Machine)
     shell.press("ctrl+r")
     shell.wait(r"step +[1-9]")
     shell.press("ctrl+d")
-    shell.wait("goes on in the background(?s:.*)ready>")
+    shell.wait("keeps running in the background(?s:.*)ready>")
     shell.write("echo status=$?\n")
     shell.wait("status=0")
 

@@ -67,7 +67,7 @@ def _run_app(front: Front, run: RunDirectory | None) -> int:
 
 
 async def _until_over(app: FinetuneApp, front: Front, duplicates: list[int]) -> int:
-    """Run the app; afterwards end the process, or let it go on in the background with its run."""
+    """Run the app; afterwards end the process, or let it train on in the background."""
     status = await app.run_async()
     status = app.return_code or 0 if status is None else status
     if app.crash:
@@ -77,12 +77,12 @@ async def _until_over(app: FinetuneApp, front: Front, duplicates: list[int]) -> 
         log = short_path(_log_path())
         write_error(UserError(f"the app has failed: {app.crash}", f"this is a bug; {log} has the details"))
     if _goes_on(app):
-        _say(f"{_name(app)} goes on in the background: `finetune-tui attach {_name(app)}` watches it")
+        _say(f"{_name(app)} keeps running in the background: `finetune-tui attach {_name(app)}` shows it")
         front.detach(duplicates, status)
         # Not the event loop's to do: from Python 3.12 on it waits five minutes for a thread and no longer.
         app.training_over.wait()
     elif app.ended_at_once:
-        _say(f"{_name(app)} was ended at once; `finetune-tui resume {_name(app)}` goes on from its newest checkpoint")
+        _say(f"{_name(app)} was ended at once; `finetune-tui resume {_name(app)}` continues from its newest checkpoint")
     elif app.own_run is not None:
         from tui_finetune.cli.displays import ending_lines
         from tui_finetune.runs.watch import Watch

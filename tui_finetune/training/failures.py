@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tui_finetune.config.flags import resume_command
 from tui_finetune.errors import UserError
 from tui_finetune.runs import checkpoints
 from tui_finetune.runs.directory import RunDirectory
@@ -25,14 +26,8 @@ def explain(error: Exception, run: RunDirectory, remedies: list[Remedy]) -> User
         )
     if remedies:
         first, *others = remedies
-        way = f"`{_command(first, run)}`: {first.words}" if first.changes else first.words
+        way = f"`{resume_command(run.name, first.changes)}`: {first.words}" if first.changes else first.words
         return UserError("the device's memory is full", "; or: ".join([way, *(other.words for other in others)]))
     if isinstance(error, checkpoints.UnsoundCheckpoint) or is_storage_error(error):
-        return UserError(f"saving failed: {error}", f"free some space, then `finetune-tui resume {run.name}`")
+        return UserError(f"saving failed: {error}", f"free some space, then `{resume_command(run.name)}`")
     return UserError(f"{type(error).__name__}: {error}", f"the details are in {run.log_path}")
-
-
-def _command(remedy: Remedy, run: RunDirectory) -> str:
-    """The command that applies a remedy."""
-    flags = (f"--{key} {str(value).lower()}" for key, value in remedy.changes.items())
-    return " ".join(["finetune-tui resume", run.name, *flags])

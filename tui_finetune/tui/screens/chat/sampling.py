@@ -107,7 +107,7 @@ class SamplingDialog(ModalScreen[Sampling | None]):
     def _chosen(self, event: SettingField.Chosen) -> None:
         field, item = event.field, event.field.item
         try:
-            value = item.default if event.value is None else parsed(item, event.value)
+            value: Any = item.default if event.value is None else parsed(item, event.value)
             self.sampling = replace(self.sampling, **{item.key: value})
         except UserError as error:
             field.show(event.value or "", "form", error, item.show(item.default))
