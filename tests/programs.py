@@ -52,6 +52,10 @@ class Running:
         """What it has written to standard output so far."""
         return self._out.read_text(errors="replace")
 
+    def says(self, words: str) -> bool:
+        """Whether it has written that to standard output."""
+        return words in self.out
+
     def send(self, number: int, *, group: bool = False) -> None:
         """Send it a signal, or its whole process group."""
         (os.killpg if group else os.kill)(self.pid, number)
@@ -202,7 +206,7 @@ def _become(request: dict[str, Any]) -> None:
 
         status = main(request["arguments"])
     except SystemExit as stop:
-        status = stop.code  # type: ignore[assignment]
+        status = stop.code
     except BaseException:
         sys.excepthook(*sys.exc_info())
     for stream in (sys.stdout, sys.stderr):

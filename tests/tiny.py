@@ -78,7 +78,7 @@ def make_model(
     state = torch.get_rng_state()
     torch.manual_seed(seed)
     if architecture == "gpt2":
-        config = GPT2Config(
+        gpt2 = GPT2Config(
             vocab_size=size,
             n_positions=64,
             n_embd=32,
@@ -90,9 +90,9 @@ def make_model(
             bos_token_id=0,
             eos_token_id=0,
         )
-        model = GPT2LMHeadModel(config)
+        model: GPT2LMHeadModel | LlamaForCausalLM = GPT2LMHeadModel(gpt2)
     else:
-        config = LlamaConfig(
+        llama = LlamaConfig(
             vocab_size=size,
             hidden_size=32,
             intermediate_size=64,
@@ -105,7 +105,7 @@ def make_model(
             eos_token_id=0,
             tie_word_embeddings=True,
         )
-        model = LlamaForCausalLM(config)
+        model = LlamaForCausalLM(llama)
     torch.set_rng_state(state)
     model.save_pretrained(folder)
     return folder

@@ -80,9 +80,10 @@ def main() -> int:
         if outcome.error is not None:
             raise SystemExit(outcome.error.message)
         state = load_state(run)
+        assert state.epoch is not None
         steps_per_epoch = state.logged_step / state.epoch
         epoch = steps_per_epoch * (state.pace.seconds_per_step or 0)
-        saved = state.checkpoints[-1]["bytes"]
+        saved = state.checkpoints[-1].bytes or 0
     share = median(commits) / epoch
     print(
         f"Committing a checkpoint of {saved / 1e6:.0f} MB of a model of {size / 1e6:.0f} MB each epoch "

@@ -40,7 +40,7 @@ class UsefulTokens:
             self.batches.append((time.monotonic(), useful))
             return loss
 
-        Trainer.training_step = timed
+        Trainer.training_step = timed  # type: ignore[assignment, method-assign]
         return self
 
     def __exit__(
@@ -48,7 +48,7 @@ class UsefulTokens:
     ) -> None:
         from transformers import Trainer
 
-        Trainer.training_step = self._original
+        Trainer.training_step = self._original  # type: ignore[method-assign]
 
     def rate(self, warm_up: int) -> float:
         """Useful tokens a second, after so many batches that are not counted."""

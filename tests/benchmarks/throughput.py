@@ -40,7 +40,7 @@ Mark = tuple[float, int]
 
 def bare(name: str, path: str) -> None:
     """Train a model with plain Trainer, for ever, and write the time of each step to a file. Run in a process of its own."""
-    from transformers import Trainer, TrainerCallback
+    from transformers import Trainer, TrainerCallback, TrainerState
 
     from tui_finetune.config.resolve import resolve
     from tui_finetune.data.open import open_dataset
@@ -57,7 +57,7 @@ def bare(name: str, path: str) -> None:
     file = open(path, "w", buffering=1)  # noqa: SIM115 - as long as the process is there
 
     class Clock(TrainerCallback):
-        def on_step_end(self, args, state, control, **kwargs):
+        def on_step_end(self, args: object, state: TrainerState, control: object, **kwargs: object) -> None:
             file.write(f"{time.time()} {state.global_step}\n")
 
     # By document as in the app: the attention is not what is compared.
@@ -148,7 +148,7 @@ def compare(turns: int, seconds: float) -> tuple[list[float], list[float]]:
         machine.environment.pop("OMP_NUM_THREADS")  # all cores, as users have it
         try:
             trainer, app = bare_trainer(machine), open_app(machine)
-            rates = [trainer.turn(seconds)], []
+            rates: tuple[list[float], list[float]] = ([trainer.turn(seconds)], [])
             for _ in range(turns):
                 rates[1].append(app.turn(seconds))
                 rates[0].append(trainer.turn(seconds))

@@ -8,6 +8,7 @@ import shutil
 import signal
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -194,7 +195,7 @@ def test_the_third_ctrl_c_ends_at_once_and_harms_nothing(start: Start, run: RunD
     for words in ("finishing the step", "once more", None):
         running.send(signal.SIGINT)
         if words:
-            wait_for(lambda words=words: words in running.out, f"it does not say: {words}")
+            wait_for(partial(running.says, words), f"it does not say: {words}")
             time.sleep(0.4)
     assert running.wait().status == 130
     checkpoint, unsound = newest_sound(run.checkpoints_dir)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ from tui_finetune.config.schema import GROUPS, RunConfig, settings
 from tui_finetune.errors import UserError
 
 
-def test_the_defaults_are_those_promised():
+def test_the_defaults_are_those_promised() -> None:
     config = RunConfig()
     promised = {
         "model_name_or_path": "starter",
@@ -41,7 +42,7 @@ def test_the_defaults_are_those_promised():
     assert {key: getattr(config, key) for key in promised} == promised
 
 
-def test_every_setting_explains_itself():
+def test_every_setting_explains_itself() -> None:
     for key, item in settings().items():
         assert item.group in GROUPS, key
         assert len(item.help) > 10, key
@@ -68,7 +69,7 @@ def test_every_setting_explains_itself():
         ("learning-rate", "learning_rate", 1e-4),
     ],
 )
-def test_names_of_other_tools_are_taken(alias, key, value):
+def test_names_of_other_tools_are_taken(alias: str, key: str, value: bool | float | int | str) -> None:
     assert getattr(resolve({alias: value}).config, key) == value
 
 
@@ -157,12 +158,12 @@ def test_a_number_that_yaml_reads_as_text_is_the_same_number() -> None:
         ({}, None),
     ],
 )
-def test_other_tools_words_for_the_loss_mask_are_taken(given, learns_only_replies):
+def test_other_tools_words_for_the_loss_mask_are_taken(given: dict[str, Any], learns_only_replies: bool | None) -> None:
     config = resolve(given).config
     assert (config.completion_only_loss, config.assistant_only_loss) == (learns_only_replies, learns_only_replies)
 
 
-def test_the_loss_mask_must_not_be_asked_for_in_two_ways():
+def test_the_loss_mask_must_not_be_asked_for_in_two_ways() -> None:
     assert resolve({"train_on_inputs": False, "completion_only_loss": True}).config.completion_only_loss is True
     with pytest.raises(UserError, match="set twice"):
         resolve({"train_on_inputs": False, "mask_prompt": False})
@@ -170,7 +171,7 @@ def test_the_loss_mask_must_not_be_asked_for_in_two_ways():
         resolve({"train_on_inputs": "perhaps"})
 
 
-def test_a_switch_that_may_be_left_alone_has_three_choices():
+def test_a_switch_that_may_be_left_alone_has_three_choices() -> None:
     item = settings()["completion_only_loss"]
     assert (item.kind, item.choices, item.show(None)) == ("bool", ("auto", "true", "false"), "auto")
     assert resolve({"completion_only_loss": "auto"}).config.completion_only_loss is None
@@ -180,13 +181,13 @@ def test_a_switch_that_may_be_left_alone_has_three_choices():
     assert "auto, true, false" in caught.value.remedy
 
 
-def test_an_unknown_key_suggests_the_nearest():
+def test_an_unknown_key_suggests_the_nearest() -> None:
     with pytest.raises(UserError, match="no setting 'learning_rte'") as caught:
         resolve({"learning_rte": 1})
     assert "learning_rate" in caught.value.remedy
 
 
-def test_one_setting_under_two_names_must_agree():
+def test_one_setting_under_two_names_must_agree() -> None:
     assert canonical({"lr": 1e-4, "learning_rate": 1e-4}) == {"learning_rate": 1e-4}
     with pytest.raises(UserError, match="set twice"):
         canonical({"lr": 1e-4, "learning_rate": 1e-3})
@@ -209,7 +210,7 @@ def test_one_setting_under_two_names_must_agree():
         ("model_name_or_path", ["a"]),
     ],
 )
-def test_a_bad_value_is_named_with_what_is_allowed(key, value):
+def test_a_bad_value_is_named_with_what_is_allowed(key: str, value: Any) -> None:
     with pytest.raises(UserError) as caught:
         make_config({key: value})
     assert caught.value.setting == key
@@ -217,12 +218,9 @@ def test_a_bad_value_is_named_with_what_is_allowed(key, value):
     assert "default is" in caught.value.remedy
 
 
-def test_flags_beat_the_file_the_preset_and_the_model():
-    layers = {
-        "preset_name": "tutorial",
-        "model_settings": {"learning_rate": 1e-3, "save_total_limit": 5, "weight_decay": 0.5, "max_length": 99},
-    }
-    resolved = resolve({"seed": "7"}, {"seed": 8, "max_length": 64}, **layers)
+def test_flags_beat_the_file_the_preset_and_the_model() -> None:
+    suits = {"learning_rate": 1e-3, "save_total_limit": 5, "weight_decay": 0.5, "max_length": 99}
+    resolved = resolve({"seed": "7"}, {"seed": 8, "max_length": 64}, preset_name="tutorial", model_settings=suits)
     config = resolved.config
     assert (config.seed, resolved.origin("seed")) == (7, "flag")
     assert (config.max_length, resolved.origin("max_length")) == (64, "file")
@@ -231,12 +229,12 @@ def test_flags_beat_the_file_the_preset_and_the_model():
     assert resolved.origin("save_steps") == "default"
 
 
-def test_a_file_may_name_its_preset():
+def test_a_file_may_name_its_preset() -> None:
     assert resolve({}, {"preset": "tutorial"}).config.packing is False
     assert resolve({}, {"preset": "tutorial"}, preset_name="default").config.packing is True
 
 
-def test_the_tutorial_has_its_own_numbers():
+def test_the_tutorial_has_its_own_numbers() -> None:
     config = resolve(preset_name="tutorial").config
     numbers = (
         config.max_length,
@@ -256,7 +254,7 @@ def test_the_tutorial_has_its_own_numbers():
         assert weakness.remedy.startswith("set "), weakness
 
 
-def test_yaml_written_is_read_back_the_same(tmp_path):
+def test_yaml_written_is_read_back_the_same(tmp_path: Path) -> None:
     config = resolve({"lr": 3e-4, "eval_strategy": "no", "dataset": "a: b # c", "max_length": 77}).config
     path = tmp_path / "config.yaml"
     path.write_text(to_yaml(config))
@@ -287,7 +285,7 @@ def test_a_value_that_python_cannot_hold_is_refused_in_words(tmp_path: Path, tex
         read_yaml(path)
 
 
-def test_yaml_says_no_to_evaluation_with_a_bare_no(tmp_path):
+def test_yaml_says_no_to_evaluation_with_a_bare_no(tmp_path: Path) -> None:
     path = tmp_path / "c.yaml"
     path.write_text("eval_strategy: no\nlr: 2e-4\n")
     config = resolve({}, read_yaml(path)).config
@@ -305,7 +303,7 @@ def test_yaml_says_no_to_evaluation_with_a_bare_no(tmp_path):
         (b"x" * 1_000_001, "too large"),
     ],
 )
-def test_what_is_no_configuration_is_refused_in_words(tmp_path, content, words):
+def test_what_is_no_configuration_is_refused_in_words(tmp_path: Path, content: Any, words: str) -> None:
     path = tmp_path / "c.yaml"
     path.write_bytes(content)
     with pytest.raises(UserError, match=words) as caught:

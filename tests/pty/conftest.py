@@ -108,7 +108,7 @@ class Machine:
         terminal.press("enter")
         terminal.wait("tiny → sea-tales")
 
-    def training(self, **options: str) -> Terminal:
+    def training(self, **options: Any) -> Terminal:
         """The app, with a run of the tiny model that has taken some steps."""
         terminal = self.app_with_tiny_model(**options)
         terminal.press("ctrl+r")

@@ -142,7 +142,7 @@ def test_entropy_is_nats_over_tokens() -> None:
 
 def test_documents_count_every_choice() -> None:
     """No document is likelier than the story in it, and two draws of one text claim one probability."""
-    found = {}
+    found: dict[str, float] = {}
     for _, document in documents(EVERYDAY, 3000, 15):
         assert document.log_probability <= document.story.log_probability
         assert found.setdefault(document.text, document.log_probability) == document.log_probability

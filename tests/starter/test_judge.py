@@ -6,7 +6,7 @@ import random
 import pytest
 
 from tui_finetune.starter.recipe import dialogues
-from tui_finetune.starter.recipe.grammar import draw
+from tui_finetune.starter.recipe.grammar import World, draw
 from tui_finetune.starter.recipe.judge import judge, judge_facts, split_sentences
 from tui_finetune.starter.recipe.samples import facts
 from tui_finetune.starter.recipe.worlds.everyday import EVERYDAY
@@ -14,7 +14,7 @@ from tui_finetune.starter.recipe.worlds.sea import SEA
 
 
 @pytest.mark.parametrize("world", [EVERYDAY, SEA], ids=["everyday", "sea"])
-def test_stories_of_the_grammar_are_accepted_in_their_world(world):
+def test_stories_of_the_grammar_are_accepted_in_their_world(world: World) -> None:
     rng = random.Random(21)
     for _ in range(25):
         story = dialogues.story(world, rng)
@@ -38,21 +38,21 @@ def test_stories_of_the_grammar_are_accepted_in_their_world(world):
         "Anna was a cheerful girl who lived near the old mill",
     ],
 )
-def test_broken_sentences_are_not_accepted(text):
+def test_broken_sentences_are_not_accepted(text: str) -> None:
     verdict = judge(text)
     assert verdict.accepted == 0
     assert verdict.world is None
     assert not verdict.consistent
 
 
-def test_a_sentence_cut_short_costs_only_itself():
+def test_a_sentence_cut_short_costs_only_itself() -> None:
     story = dialogues.story(EVERYDAY, random.Random(22)).text
     verdict = judge(story[:-20])
     assert verdict.accepted == len(verdict.sentences) - 1
     assert not verdict.consistent
 
 
-def test_another_name_at_the_end_is_not_consistent():
+def test_another_name_at_the_end_is_not_consistent() -> None:
     rng = random.Random(23)
     tried = 0
     for _ in range(30):
@@ -69,7 +69,7 @@ def test_another_name_at_the_end_is_not_consistent():
     assert tried > 10
 
 
-def test_another_place_or_another_plot_is_not_consistent():
+def test_another_place_or_another_plot_is_not_consistent() -> None:
     rng = random.Random(24)
     learn = draw(EVERYDAY, EVERYDAY.plots["learn"].story, rng)
     night = draw(EVERYDAY, EVERYDAY.plots["night"].story, rng)
@@ -81,7 +81,7 @@ def test_another_place_or_another_plot_is_not_consistent():
     assert not judge(moved).consistent
 
 
-def test_order_does_not_matter_to_consistency_but_to_completeness():
+def test_order_does_not_matter_to_consistency_but_to_completeness() -> None:
     story = draw(EVERYDAY, EVERYDAY.plots["grow"].story, random.Random(25))
     sentences = split_sentences(story.text)
     swapped = judge(" ".join([*sentences[:-2], sentences[-1], sentences[-2]]))
@@ -89,7 +89,7 @@ def test_order_does_not_matter_to_consistency_but_to_completeness():
     assert not swapped.complete
 
 
-def test_sentences_are_split_at_their_ends_only():
+def test_sentences_are_split_at_their_ends_only() -> None:
     text = 'Tom asked, "What are you looking for?" "For my torch," said Ida. "Wait!" she said. It rained.'
     assert split_sentences(text) == [
         'Tom asked, "What are you looking for?"',
@@ -100,7 +100,7 @@ def test_sentences_are_split_at_their_ends_only():
     assert split_sentences("  ") == []
 
 
-def test_facts_must_parse_and_be_right():
+def test_facts_must_parse_and_be_right() -> None:
     story = dialogues.story(EVERYDAY, random.Random(26))
     expected = facts(EVERYDAY, story)
     assert judge_facts(json.dumps(expected), expected) == (True, True)
@@ -110,7 +110,7 @@ def test_facts_must_parse_and_be_right():
     assert judge_facts(story.text, expected) == (False, False)
 
 
-def test_the_worlds_share_no_sentence():
+def test_the_worlds_share_no_sentence() -> None:
     rng = random.Random(27)
     for world, other in ((EVERYDAY, "sea"), (SEA, "everyday")):
         for _ in range(20):

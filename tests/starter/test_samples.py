@@ -18,23 +18,23 @@ SIZES = {
 
 
 @pytest.mark.parametrize("name", CONTENTS)
-def test_files_are_the_generators_byte_for_byte(name):
+def test_files_are_the_generators_byte_for_byte(name: str) -> None:
     assert (samples.FOLDER / name).read_bytes() == CONTENTS[name].encode()
 
 
 @pytest.mark.parametrize(("name", "bounds"), SIZES.items())
-def test_files_are_small(name, bounds):
+def test_files_are_small(name: str, bounds: tuple[int, int]) -> None:
     assert bounds[0] <= (samples.FOLDER / name).stat().st_size <= bounds[1]
 
 
-def test_every_sample_has_a_line_about_it():
+def test_every_sample_has_a_line_about_it() -> None:
     found = {sample.name: sample for sample in list_samples()}
     assert list(found) == ["sea-tales", "helpdesk", "story-to-facts", "tiny"]
     assert all(sample.summary for sample in found.values())
     assert found["tiny"].rows == 40
 
 
-def test_tales_are_of_the_sea_and_differ():
+def test_tales_are_of_the_sea_and_differ() -> None:
     texts = [json.loads(line)["text"] for line in CONTENTS["sea-tales.jsonl"].splitlines()]
     assert len(set(texts)) == len(texts)
     assert all(judge(text).world == "sea" and judge(text).complete for text in texts[:10])
@@ -42,7 +42,7 @@ def test_tales_are_of_the_sea_and_differ():
     assert not tiny & set(texts)
 
 
-def test_facts_are_in_the_story():
+def test_facts_are_in_the_story() -> None:
     for line in CONTENTS["story-to-facts.jsonl"].splitlines()[:50]:
         row = json.loads(line)
         found = json.loads(row["completion"])

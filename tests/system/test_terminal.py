@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 from rich.segment import Segment
 from textual.color import Color
@@ -14,7 +17,7 @@ NASTY = ["\x1b[2J", "\x1b]52;c;aGk=\x07", "\x9b31m", "\x07", "\x08", "\x7f", "\r
 
 
 @pytest.mark.parametrize("nasty", NASTY)
-def test_control_characters_are_shown_not_sent(nasty):
+def test_control_characters_are_shown_not_sent(nasty: Any) -> None:
     shown = printable(f"a{nasty}b")
     assert shown.startswith("a")
     assert shown.endswith("b")
@@ -23,19 +26,19 @@ def test_control_characters_are_shown_not_sent(nasty):
     assert filtered[0].text == printable(f"a{nasty}b", lines=False)
 
 
-def test_text_stays_as_it_is():
+def test_text_stays_as_it_is() -> None:
     text = "naïve 日本 ⠿ \U0001f600\n\tx"
     assert printable(text) == text
     assert printable("a\nb\tc", lines=False) == "a␊b␉c"
 
 
-def test_an_encoding_that_lacks_a_character_is_no_error(tmp_path):
+def test_an_encoding_that_lacks_a_character_is_no_error(tmp_path: Path) -> None:
     path = tmp_path / "out"
     with path.open("w", encoding="latin-1") as stream:
         write_line("café → 日本", stream)
     assert path.read_text(encoding="latin-1") == "café ? ??\n"
 
 
-def test_ssh_is_known_by_its_variables():
+def test_ssh_is_known_by_its_variables() -> None:
     assert over_ssh({"SSH_TTY": "/dev/pts/1"})
     assert not over_ssh({"TERM": "xterm"})

@@ -8,7 +8,13 @@ from pathlib import Path
 
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import (
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    PreTrainedTokenizerFast,
+)
 
 from .dialogues import ASSISTANT, END, USER
 
@@ -98,8 +104,15 @@ UNSEEN_SHARE, UNSEEN_SPREAD = 0.6, 0.1
 what is their own, somewhat less than that of tokens that are used."""
 
 
+def embeddings(model: PreTrainedModel) -> torch.Tensor:
+    """A model's input embeddings, (tokens, width)."""
+    weight = model.get_input_embeddings().weight
+    assert isinstance(weight, torch.Tensor)
+    return weight
+
+
 def tell_unseen_tokens_apart(
-    model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, texts: Iterable[str], seed: int
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, texts: Iterable[str], seed: int
 ) -> None:
     """Give tokens that are in none of the texts embeddings of their own.
 
@@ -119,6 +132,6 @@ def tell_unseen_tokens_apart(
     while batch := list(islice(rest, 1000)):
         for ids in tokenizer(batch)["input_ids"]:
             seen[ids] = True
-    weights = model.get_input_embeddings().weight.data
+    weights = embeddings(model).data
     own = torch.randn(int((~seen).sum()), weights.shape[1], generator=torch.Generator().manual_seed(seed))
     weights[~seen] = UNSEEN_SHARE * weights[~seen].mean(0) + UNSEEN_SPREAD * own
