@@ -17,7 +17,7 @@ LONGEST_FILE = 400
 MOST_ANYS = 40
 
 ROOMS = frozenset(
-    "cli tui planning training chat export data models runs config starter system".split(),
+    ["cli", "tui", "planning", "training", "chat", "export", "data", "models", "runs", "config", "starter", "system"],
 )
 ON_THE_STAIRS = frozenset({"__init__.py", "__main__.py", "errors.py", "formatting.py"})
 """What stands beside the rooms."""

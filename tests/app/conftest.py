@@ -69,11 +69,7 @@ def plan_off(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
     if "real_plan" in request.fixturenames:
         return
 
-    def known_at_once(app: Any) -> None:
-        app.plan, app.plan_pending = None, False
-        app._show_plan_everywhere()
-
-    monkeypatch.setattr("tui_finetune.tui.app.FinetuneApp._work_out_plan", known_at_once)
+    monkeypatch.setattr("tui_finetune.tui.draft.Draft._work_out_plan", lambda draft: draft.show_plan(None))
 
 
 @pytest.fixture
@@ -85,7 +81,7 @@ def earlier_runs() -> None:
 def unasked(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """No dialog about a run that is going opens by itself."""
     if "earlier_runs" not in request.fixturenames:
-        monkeypatch.setattr("tui_finetune.tui.app.FinetuneApp.look_for_runs", lambda self: None)
+        monkeypatch.setattr("tui_finetune.tui.monitor.Monitor.look_for_runs", lambda self: None)
 
 
 @pytest.fixture(autouse=True)

@@ -241,7 +241,7 @@ async def test_another_model_takes_the_place_of_the_first_and_knows_nothing_of_w
         screen = await loaded(pilot)
         await say(pilot, "Hello")
         await answered(pilot)
-        app_of(pilot).chat_with("./mine")
+        app_of(pilot).state.chat_with("./mine")
         assert screen.engine is None
         await loaded(pilot)
         assert engine.loaded[-1] == "mine"
@@ -381,7 +381,7 @@ async def test_turns_and_text_change_with_a_key_and_a_base_model_says_why_not(
         assert chat(pilot).conversation.style == "text"
         await until(pilot, lambda: "no chat template" in shown(pilot.app))
         engine.template = True
-        app_of(pilot).chat_with("starter")
+        app_of(pilot).state.chat_with("starter")
         await loaded(pilot)
         assert chat(pilot).conversation.style == "turns"
         await pilot.press("f2")

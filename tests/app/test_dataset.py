@@ -114,7 +114,7 @@ async def test_enter_opens_a_folder_chooses_a_file_and_remembers_it(app: Finetun
         while looked_at(app) != "./shelf/inner.txt":
             await pilot.press("down")
         await pilot.press("enter")
-        assert app.choices["dataset_name"] == "./shelf/inner.txt"
+        assert app.state.draft.choices["dataset_name"] == "./shelf/inner.txt"
         assert recent_data() == [str(home / "shelf" / "inner.txt")]
         assert any(line.startswith("● ") and "inner.txt" in line for line in listed(app))
         await pilot.press("u")
@@ -148,13 +148,13 @@ async def test_an_error_stands_beside_the_data_and_the_column_can_be_chosen(
     async with app.run_test(size=(100, 40)) as pilot:
         await look_at(pilot, "pairs", until)
         await until(pilot, lambda: "✗" in shown(app))
-        assert "dataset_name" not in app.choices
+        assert "dataset_name" not in app.state.draft.choices
         await pilot.press("c", "down", "enter")  # the form: text
         choices = app.screen.query_one(OptionList)
         assert [str(option.prompt).split()[0] for option in choices.options] == ["first", "second", "number"]
         await pilot.press("down", "enter")
-        assert app.choices["dataset_name"] == "./pairs.jsonl"
-        assert app.choices["dataset_text_field"] == "second"
+        assert app.state.draft.choices["dataset_name"] == "./pairs.jsonl"
+        assert app.state.draft.choices["dataset_text_field"] == "second"
         await until(pilot, lambda: row(app).startswith("answer 1"))
 
 
@@ -164,9 +164,9 @@ async def test_columns_of_unusual_names_are_mapped_with_the_keyboard(app: Finetu
         await pilot.pause(0.5)
         await until(pilot, lambda: app.screen._findings is not None)  # type: ignore[attr-defined]
         await pilot.press("c", "down", "down", "enter", "enter", "down", "enter")
-        assert app.choices["dataset_format"] == "prompt-completion"
-        assert app.choices["dataset_prompt_field"] == "first"
-        assert app.choices["dataset_completion_field"] == "second"
+        assert app.state.draft.choices["dataset_format"] == "prompt-completion"
+        assert app.state.draft.choices["dataset_prompt_field"] == "first"
+        assert app.state.draft.choices["dataset_completion_field"] == "second"
         await until(pilot, lambda: "q 1" in row(app) and "answer 1" in row(app))
 
 
@@ -216,11 +216,11 @@ async def test_on_a_small_terminal_a_key_for_the_row_brings_it_into_view(
 
 
 async def test_choosing_other_data_lets_go_of_the_column_of_the_data_before(app: FinetuneApp, until: Until) -> None:
-    app.choices = {"dataset_name": "./pairs.jsonl", "dataset_text_field": "second"}
+    app.state.draft.choices = {"dataset_name": "./pairs.jsonl", "dataset_text_field": "second"}
     async with app.run_test(size=(100, 40)) as pilot:
         await look_at(pilot, "story", until)
         await pilot.press("enter")
-        assert app.choices == {"dataset_name": "./story.txt"}
+        assert app.state.draft.choices == {"dataset_name": "./story.txt"}
 
 
 async def test_what_is_in_a_row_is_shown_and_never_obeyed(
@@ -301,7 +301,7 @@ async def test_hub_data_is_taken_as_typed_and_not_downloaded_by_looking(
         await until(pilot, lambda: "enter downloads it" in shown(app))
         assert "org/some-data" not in looked
         await pilot.press("enter")
-        assert app.choices["dataset_name"] == "org/some-data"
+        assert app.state.draft.choices["dataset_name"] == "org/some-data"
         await until(pilot, lambda: "✗" in shown(app))  # no network here: the words are beside it
         assert "org/some-data" in looked
 
@@ -312,14 +312,14 @@ async def test_a_path_is_completed_while_it_is_typed(app: FinetuneApp, home: Pat
         await pilot.press("slash", *"./sh", "enter")
         assert app.screen.query_one(Input).value == "./shelf/"
         await pilot.press(*"inn", "enter")
-        assert app.choices["dataset_name"] == "./shelf/inner.txt"
+        assert app.state.draft.choices["dataset_name"] == "./shelf/inner.txt"
 
 
 async def test_a_model_without_tokenizer_leaves_the_rows_to_be_read(
     app: FinetuneApp, home: Path, until: Until, shown: Shown
 ) -> None:
     write_model(home / "bare")
-    app.choices = {"model_name_or_path": "./bare"}
+    app.state.draft.choices = {"model_name_or_path": "./bare"}
     async with app.run_test(size=(120, 40)) as pilot:
         await until(pilot, lambda: row(app))
         assert "not known" in shown(app)

@@ -90,7 +90,7 @@ async def test_enter_chooses_what_is_under_the_cursor_and_marks_it(until: Until,
         while looked_at(app) != "./models/tale-teller":
             await pilot.press("down")
         await pilot.press("enter")
-        assert app.choices["model_name_or_path"] == "./models/tale-teller"
+        assert app.state.draft.choices["model_name_or_path"] == "./models/tale-teller"
         assert any(line.startswith("● ./models/tale-teller") for line in listed(app))
         assert not any(line.startswith("● starter") for line in listed(app))
         await until(pilot, lambda: "● chosen" in shown(app))
@@ -130,7 +130,7 @@ async def test_a_path_lists_its_folders_and_enter_opens_and_chooses(home: Path, 
         await pilot.pause()
         assert looked_at(app) == "./models/tale-teller"
         await pilot.press("enter")
-        assert app.choices["model_name_or_path"] == "./models/tale-teller"
+        assert app.state.draft.choices["model_name_or_path"] == "./models/tale-teller"
 
 
 async def test_a_model_that_cannot_be_trained_says_why_beside_it(until: Until, shown: Shown) -> None:
@@ -195,7 +195,7 @@ async def test_the_hub_is_searched_for_what_was_typed_and_a_find_can_be_chosen(
         assert asked == ["found"]
         await until(pilot, lambda: "Not on this machine" in shown(app))
         await pilot.press("enter")
-        assert app.choices["model_name_or_path"] == "org/found-one"
+        assert app.state.draft.choices["model_name_or_path"] == "org/found-one"
 
 
 async def test_a_search_that_fails_is_one_plain_line(
@@ -220,7 +220,7 @@ async def test_a_hub_name_can_be_chosen_as_typed(online: None, until: Until) -> 
         await pilot.press("slash", *"Qwen/Qwen3-0.6B")
         assert looked_at(app) == "Qwen/Qwen3-0.6B"
         await pilot.press("enter")
-        assert app.choices["model_name_or_path"] == "Qwen/Qwen3-0.6B"
+        assert app.state.draft.choices["model_name_or_path"] == "Qwen/Qwen3-0.6B"
 
 
 async def test_keys_pressed_before_the_first_frame_is_complete_do_no_harm(
@@ -230,7 +230,7 @@ async def test_keys_pressed_before_the_first_frame_is_complete_do_no_harm(
     monkeypatch.setattr(FinetuneApp, "on_ready", lambda self: None)  # what completes the frame comes below
     async with app.run_test() as pilot:
         await pilot.press("ctrl+f", "f", "2", "1")
-        await app._first_frame_drawn()
+        await app.first_frame_drawn()
         await until(pilot, lambda: any("tale-teller" in line for line in listed(app)))
         assert app.screen.query("Footer")
 

@@ -11,6 +11,7 @@ from tests.app.fake_run import FakeRun, half_way
 from tui_finetune.runs.lock import RunLock
 from tui_finetune.tui.app import FinetuneApp
 from tui_finetune.tui.dialogs.confirm import Confirm
+from tui_finetune.tui.monitor import Monitor
 
 pytestmark = pytest.mark.usefixtures("earlier_runs")
 
@@ -39,8 +40,8 @@ async def test_a_run_that_is_going_is_offered_and_one_key_shows_it(
         assert "tales-1 is going" in str(app.screen.query_one("#question").render())  # type: ignore[attr-defined]
         await pilot.press("w")
         await until(pilot, lambda: app.current_mode == "training")
-        assert app.watched is not None
-        assert app.watched.run.path == going.run.path
+        assert app.state.monitor.watched is not None
+        assert app.state.monitor.watched.run.path == going.run.path
 
 
 async def test_the_offer_can_be_left_alone(going: FakeRun, until: Callable[..., Awaitable[None]]) -> None:
@@ -50,7 +51,7 @@ async def test_the_offer_can_be_left_alone(going: FakeRun, until: Callable[..., 
         await pilot.press("escape")
         await until(pilot, lambda: app.screen is app.tab_screen)
         assert app.current_mode == "model"
-        assert app.watched is None
+        assert app.state.monitor.watched is None
 
 
 async def test_an_interrupted_run_is_told_of_and_4_then_r_goes_on_with_it(
@@ -59,7 +60,7 @@ async def test_an_interrupted_run_is_told_of_and_4_then_r_goes_on_with_it(
     until: Callable[..., Awaitable[None]],
 ) -> None:
     resumed: list[str] = []
-    monkeypatch.setattr(FinetuneApp, "resume_run", lambda self, run: resumed.append(run.name))
+    monkeypatch.setattr(Monitor, "resume", lambda self, run: resumed.append(run.name))
     app = FinetuneApp()
     async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: any("tales-1 was interrupted" in note.title for note in app._notifications))
@@ -77,5 +78,5 @@ async def test_nothing_is_said_of_a_run_that_ended(interrupted: FakeRun) -> None
     async with app.run_test(size=(80, 24)) as pilot:
         await app.workers.wait_for_complete()
         await pilot.pause()
-        assert app.watched is None
+        assert app.state.monitor.watched is None
         assert app.screen is app.tab_screen

@@ -105,9 +105,9 @@ async def test_presets_and_colors_are_chosen_there() -> None:
         assert offered <= commands(app).keys()
         assert "Use preset default" not in commands(app)
         await choose(pilot, "Use preset quick")
-        assert app.preset_name == "quick"
-        assert app.resolved is not None
-        assert app.resolved.config.max_steps == 100
+        assert app.state.draft.preset_name == "quick"
+        assert app.state.draft.resolved is not None
+        assert app.state.draft.resolved.config.max_steps == 100
         await choose(pilot, "Use light colors")
         assert not app.current_theme.dark
         await choose(pilot, "Use dark colors")

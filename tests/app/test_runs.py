@@ -19,15 +19,16 @@ from tui_finetune.runs.lock import RunLock
 from tui_finetune.runs.registry import known_runs, note
 from tui_finetune.runs.removal import delete_run, run_bytes
 from tui_finetune.tui.app import FinetuneApp
+from tui_finetune.tui.monitor import Monitor
 from tui_finetune.tui.screens.runs.screen import RunsScreen
 from tui_finetune.tui.screens.runs.table import RunsTable
+from tui_finetune.tui.state import AppState
 
 
 @pytest.fixture(autouse=True)
 def runs_first(monkeypatch: pytest.MonkeyPatch) -> None:
     """The app opens on the Runs screen, a while after the runs have begun."""
     monkeypatch.setattr(FinetuneApp, "DEFAULT_MODE", "runs")
-    monkeypatch.setattr("tui_finetune.tui.screens.runs.screen._now", lambda: BEGAN + 3 * 3600)
 
 
 @pytest.fixture
@@ -76,12 +77,12 @@ def test_picture_of_the_list(snap_compare: Any, size: tuple[int, int]) -> None:
         await pilot.press("down")
         await settle(pilot)
 
-    assert snap_compare(FinetuneApp(), terminal_size=size, run_before=look_at_the_second)
+    assert snap_compare(FinetuneApp(now=lambda: BEGAN + 3 * 3600), terminal_size=size, run_before=look_at_the_second)
 
 
 @pytest.mark.usefixtures("runs")
 async def test_runs_are_listed_newest_first_with_what_became_of_them(shown: Callable[[Any], str]) -> None:
-    app = FinetuneApp()
+    app = FinetuneApp(now=lambda: BEGAN + 3 * 3600)
     async with app.run_test(size=(120, 36)) as pilot:
         await settle(pilot)
         assert names(app) == ["starter-sea-tales-1", "starter-sea-tales-2", "gpt2-letters-1"]
@@ -91,7 +92,7 @@ async def test_runs_are_listed_newest_first_with_what_became_of_them(shown: Call
 
 
 async def test_without_runs_it_says_how_to_get_one(shown: Callable[[Any], str]) -> None:
-    app = FinetuneApp()
+    app = FinetuneApp(now=lambda: BEGAN + 3 * 3600)
     async with app.run_test(size=(80, 24)) as pilot:
         await settle(pilot)
         assert "No runs yet. ctrl+r starts one" in shown(app)
@@ -100,7 +101,7 @@ async def test_without_runs_it_says_how_to_get_one(shown: Callable[[Any], str]) 
 
 @pytest.mark.usefixtures("runs")
 async def test_details_follow_the_cursor(shown: Callable[[Any], str]) -> None:
-    app = FinetuneApp()
+    app = FinetuneApp(now=lambda: BEGAN + 3 * 3600)
     async with app.run_test(size=(120, 36)) as pilot:
         await settle(pilot)
         assert details(app).startswith("starter-sea-tales-1")
@@ -116,7 +117,7 @@ async def test_details_follow_the_cursor(shown: Callable[[Any], str]) -> None:
 
 @pytest.mark.usefixtures("runs")
 async def test_the_filter_works_as_it_is_typed_and_escape_takes_it_away(shown: Callable[[Any], str]) -> None:
-    app = FinetuneApp()
+    app = FinetuneApp(now=lambda: BEGAN + 3 * 3600)
     async with app.run_test(size=(100, 30)) as pilot:
         await settle(pilot)
         await pilot.press("slash", *"letters", "enter")
@@ -132,22 +133,22 @@ async def test_the_filter_works_as_it_is_typed_and_escape_takes_it_away(shown: C
 
 
 async def test_enter_shows_the_run_on_the_training_screen(runs: dict[str, RunDirectory]) -> None:
-    app = FinetuneApp()
+    app = FinetuneApp(now=lambda: BEGAN + 3 * 3600)
     async with app.run_test(size=(100, 30)) as pilot:
         await settle(pilot)
         await pilot.press("down", "enter")
         await pilot.pause()
         assert app.current_mode == "training"
-        assert app.watched is not None
-        assert app.watched.run == runs["starter-sea-tales-2"]
+        assert app.state.monitor.watched is not None
+        assert app.state.monitor.watched.run == runs["starter-sea-tales-2"]
 
 
 async def test_r_extends_a_finished_run_by_as_many_epochs_as_are_asked_for(
     runs: dict[str, RunDirectory], monkeypatch: pytest.MonkeyPatch, shown: Callable[[Any], str]
 ) -> None:
     resumed: list[tuple[RunDirectory, object]] = []
-    monkeypatch.setattr(FinetuneApp, "resume_run", lambda self, run, changes=None: resumed.append((run, changes)))
-    app = FinetuneApp()
+    monkeypatch.setattr(Monitor, "resume", lambda self, run, changes=None: resumed.append((run, changes)))
+    app = FinetuneApp(now=lambda: BEGAN + 3 * 3600)
     async with app.run_test(size=(80, 24)) as pilot:
         await settle(pilot)
         await pilot.press("r")
@@ -166,8 +167,8 @@ async def test_r_resumes_what_was_stopped_and_nothing_that_is_going(
     runs: dict[str, RunDirectory], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     resumed: list[RunDirectory] = []
-    monkeypatch.setattr(FinetuneApp, "resume_run", lambda self, run: resumed.append(run))
-    app = FinetuneApp()
+    monkeypatch.setattr(Monitor, "resume", lambda self, run: resumed.append(run))
+    app = FinetuneApp(now=lambda: BEGAN + 3 * 3600)
     async with app.run_test(size=(100, 30)) as pilot:
         await settle(pilot)
         await pilot.press("down", "r")
@@ -180,8 +181,8 @@ async def test_r_resumes_what_was_stopped_and_nothing_that_is_going(
 
 async def test_c_chats_with_the_run(runs: dict[str, RunDirectory], monkeypatch: pytest.MonkeyPatch) -> None:
     chatted: list[str] = []
-    monkeypatch.setattr(FinetuneApp, "chat_with", lambda self, name: chatted.append(name))
-    app = FinetuneApp()
+    monkeypatch.setattr(AppState, "chat_with", lambda self, name: chatted.append(name))
+    app = FinetuneApp(now=lambda: BEGAN + 3 * 3600)
     async with app.run_test(size=(100, 30)) as pilot:
         await settle(pilot)
         await pilot.press("c")
@@ -193,7 +194,7 @@ async def test_deleting_asks_first_and_says_how_much(
 ) -> None:
     run = runs["starter-sea-tales-1"]
     (run.path / "final" / "model.safetensors").write_bytes(b"0" * 5_000_000)
-    app = FinetuneApp()
+    app = FinetuneApp(now=lambda: BEGAN + 3 * 3600)
     async with app.run_test(size=(100, 30)) as pilot:
         await settle(pilot)
         await pilot.press("d")
@@ -213,7 +214,7 @@ async def test_deleting_asks_first_and_says_how_much(
 
 async def test_a_run_that_is_going_is_not_deleted(runs: dict[str, RunDirectory]) -> None:
     run = runs["starter-sea-tales-1"]
-    app = FinetuneApp()
+    app = FinetuneApp(now=lambda: BEGAN + 3 * 3600)
     async with app.run_test(size=(100, 30)) as pilot:
         with RunLock(run.lock_path):
             await settle(pilot)
@@ -230,7 +231,7 @@ async def test_markup_in_a_configuration_is_only_text(home: Path, shown: Callabl
         model_name_or_path="[/red][@click=app.quit()]m",
         dataset_name="[bold]d\x1b]52;c;aGk=\x07",
     )
-    app = FinetuneApp()
+    app = FinetuneApp(now=lambda: BEGAN + 3 * 3600)
     async with app.run_test(size=(160, 36)) as pilot:
         await settle(pilot)
         screen = shown(app)
@@ -241,7 +242,7 @@ async def test_markup_in_a_configuration_is_only_text(home: Path, shown: Callabl
 
 @pytest.mark.usefixtures("runs")
 async def test_any_size_is_survived() -> None:
-    app = FinetuneApp()
+    app = FinetuneApp(now=lambda: BEGAN + 3 * 3600)
     async with app.run_test(size=(80, 24)) as pilot:
         await settle(pilot)
         for width, height in [(1, 1), (20, 5), (2, 40), (200, 3), (60, 20), (240, 80), (80, 24)]:

@@ -137,8 +137,8 @@ async def test_a_setting_added_to_the_declaration_appears_by_itself(monkeypatch:
         await change(pilot, "sparkle", "0")
         assert "a whole number from 1" in words(line(pilot, "sparkle"))
         await change(pilot, "sparkle", "9")
-        assert app_of(pilot).resolved is not None
-        assert app_of(pilot).choices == {"sparkle": "9"}
+        assert app_of(pilot).state.draft.resolved is not None
+        assert app_of(pilot).state.draft.choices == {"sparkle": "9"}
 
 
 @pytest.mark.parametrize("size", [(1, 1), (5, 3), (20, 5), (40, 12), (200, 60)])
@@ -170,13 +170,13 @@ async def test_a_number_is_typed_and_reset() -> None:
         await settle(pilot)
         await change(pilot, "learning_rate", "1e-4")
         app = app_of(pilot)
-        assert app.resolved is not None
-        assert app.resolved.config.learning_rate == 1e-4
+        assert app.state.draft.resolved is not None
+        assert app.state.draft.resolved.config.learning_rate == 1e-4
         assert line(pilot, "learning_rate").origin == "form"
         assert pilot.app.focused is line(pilot, "learning_rate")
         await pilot.press("r")
         await settle(pilot)
-        assert app.choices == {}
+        assert app.state.draft.choices == {}
         assert line(pilot, "learning_rate").value == "2e-05"
 
 
@@ -185,7 +185,7 @@ async def test_emptying_an_input_goes_back_to_what_the_preset_gives() -> None:
         await settle(pilot)
         await change(pilot, "max_length", "128")
         await change(pilot, "max_length", "")
-        assert app_of(pilot).choices == {}
+        assert app_of(pilot).state.draft.choices == {}
         assert line(pilot, "max_length").value == "512"
 
 
@@ -195,15 +195,15 @@ async def test_arrows_cycle_choices_and_coming_back_chooses_nothing() -> None:
         await focus(pilot, "padding")
         await pilot.press("right")
         await settle(pilot)
-        assert app_of(pilot).choices == {"padding": "max_length"}
+        assert app_of(pilot).state.draft.choices == {"padding": "max_length"}
         await pilot.press("left")
         await settle(pilot)
-        assert app_of(pilot).choices == {}
+        assert app_of(pilot).state.draft.choices == {}
         await focus(pilot, "packing")
         await pilot.press("enter")
         await settle(pilot)
-        assert app_of(pilot).resolved is not None
-        assert app_of(pilot).resolved.config.packing is False  # type: ignore[union-attr]
+        assert app_of(pilot).state.draft.resolved is not None
+        assert app_of(pilot).state.draft.resolved.config.packing is False  # type: ignore[union-attr]
 
 
 async def test_escape_gives_up_what_was_typed() -> None:
@@ -214,7 +214,7 @@ async def test_escape_gives_up_what_was_typed() -> None:
         await pilot.press("escape")
         await settle(pilot)
         assert field.input is None
-        assert app_of(pilot).choices == {}
+        assert app_of(pilot).state.draft.choices == {}
         assert field.value == "42"
 
 
@@ -226,7 +226,7 @@ async def test_arrows_leave_an_input_and_keep_what_was_typed() -> None:
         await settle(pilot)
         await pilot.press(*"0.1", "down")
         await settle(pilot)
-        assert app_of(pilot).choices == {"weight_decay": "0.1"}
+        assert app_of(pilot).state.draft.choices == {"weight_decay": "0.1"}
         assert pilot.app.focused is line(pilot, "max_grad_norm")
 
 
@@ -241,10 +241,10 @@ async def test_a_wrong_value_stays_with_the_reason_until_it_is_mended() -> None:
         assert field.value == "many"
         assert "✗" in words(field)
         assert "a whole number from 1" in " ".join(words(field).split())
-        assert app_of(pilot).resolved is None
+        assert app_of(pilot).state.draft.resolved is None
         await change(pilot, "per_device_train_batch_size", "4")
         assert "✗" not in words(field)
-        assert app_of(pilot).resolved is not None
+        assert app_of(pilot).state.draft.resolved is not None
 
 
 async def test_two_wrong_values_are_both_marked_and_the_others_still_shown() -> None:
@@ -278,10 +278,10 @@ async def test_what_the_plan_finds_wrong_is_said_at_its_setting() -> None:
     async with FinetuneApp().run_test(size=(120, 36)) as pilot:
         await settle(pilot)
         app = app_of(pilot)
-        assert app.resolved is not None
+        assert app.state.draft.resolved is not None
         problem = UserError("the model sees 512 tokens at most", "use max_length: 512", setting="max_length")
-        app.plan = Plan(app.resolved.config, problem=problem, complete=True)
-        app._show_plan_everywhere()
+        app.state.draft.plan = Plan(app.state.draft.resolved.config, problem=problem, complete=True)
+        app.state.draft.on_plan()
         assert "the model sees 512 tokens at most" in " ".join(words(line(pilot, "max_length")).split())
 
 
@@ -305,7 +305,7 @@ async def test_a_preset_is_chosen_and_shown_everywhere() -> None:
         assert pilot.app.focused is pilot.app.screen.query_one("#preset-default")
         await pilot.press("down", "enter")
         await settle(pilot)
-        assert app_of(pilot).preset_name == "tutorial"
+        assert app_of(pilot).state.draft.preset_name == "tutorial"
         assert line(pilot, "padding").value == "max_length"
         assert pilot.app.screen.query_one("#preset-tutorial", ChoiceRow).current
         assert not pilot.app.screen.query_one("#preset-default", ChoiceRow).current
@@ -321,13 +321,13 @@ async def test_a_preset_asks_before_it_lets_go_of_what_was_chosen() -> None:
         assert "learning_rate" in pilot.app.screen.consequence
         await pilot.press("k")
         await settle(pilot)
-        assert app_of(pilot).preset_name == "default"
+        assert app_of(pilot).state.draft.preset_name == "default"
         await pilot.press("enter")
         await settle(pilot)
         await pilot.press("u")
         await settle(pilot)
-        assert app_of(pilot).preset_name == "quick"
-        assert app_of(pilot).choices == {"dataset_name": "mine.txt"}
+        assert app_of(pilot).state.draft.preset_name == "quick"
+        assert app_of(pilot).state.draft.choices == {"dataset_name": "mine.txt"}
 
 
 # Search, amounts, YAML

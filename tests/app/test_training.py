@@ -17,6 +17,7 @@ from tui_finetune.runs.control import take
 from tui_finetune.runs.directory import RunDirectory
 from tui_finetune.runs.lock import RunLock
 from tui_finetune.tui.app import FinetuneApp
+from tui_finetune.tui.monitor import Monitor
 from tui_finetune.tui.screens.training.panes import RunPanes
 from tui_finetune.tui.widgets.chart import loss_chart
 from tui_finetune.tui.widgets.chart.loss_chart import LossChart
@@ -27,7 +28,6 @@ HOSTILE = "[/red][bold][@click=app.quit()]boom[/] \x1b]52;c;aGk=\x07\x9b31m"
 @pytest.fixture(autouse=True)
 def no_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     """The time that a picture shows is the run's own."""
-    monkeypatch.setattr("tui_finetune.tui.screens.training.screen._clock", lambda: 0.0)
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ async def settle(pilot: Pilot[Any]) -> None:
     app = pilot.app
     assert isinstance(app, FinetuneApp)
     await pilot.pause()
-    app._poll_run()
+    app.poll()
     for _ in range(3):
         await pilot.pause()
 
@@ -63,7 +63,7 @@ def text_of(app: FinetuneApp, selector: str) -> str:
 
 @pytest.mark.parametrize("size", SIZES)
 def test_picture_of_a_run_that_is_going(snap_compare: Any, going: FakeRun, size: tuple[int, int]) -> None:
-    assert snap_compare(FinetuneApp(run=going.run), terminal_size=size, run_before=settle)
+    assert snap_compare(FinetuneApp(clock=lambda: 0.0, run=going.run), terminal_size=size, run_before=settle)
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -71,7 +71,7 @@ def test_picture_of_a_finished_run(snap_compare: Any, home: Path, size: tuple[in
     fake = half_way(home / "runs" / "starter-sea-tales-1")
     fake.train(240)
     fake.finish()
-    assert snap_compare(FinetuneApp(run=fake.run), terminal_size=size, run_before=settle)
+    assert snap_compare(FinetuneApp(clock=lambda: 0.0, run=fake.run), terminal_size=size, run_before=settle)
 
 
 @pytest.mark.parametrize("size", [(60, 20), *SIZES])
@@ -81,11 +81,11 @@ def test_picture_of_the_preparation(snap_compare: Any, home: Path, size: tuple[i
     fake.phase("loading_data", 1204, 1204, "rows", "Reading sea-tales")
     fake.phase("preparing_data", 701, 1204, "rows")
     with RunLock(fake.run.lock_path):
-        assert snap_compare(FinetuneApp(run=fake.run), terminal_size=size, run_before=settle)
+        assert snap_compare(FinetuneApp(clock=lambda: 0.0, run=fake.run), terminal_size=size, run_before=settle)
 
 
 def test_picture_on_a_narrow_screen_in_light_colors(snap_compare: Any, going: FakeRun) -> None:
-    app = FinetuneApp(run=going.run)
+    app = FinetuneApp(clock=lambda: 0.0, run=going.run)
     app.theme = "finetune-light"
     assert snap_compare(app, terminal_size=(60, 20), run_before=settle)
 
@@ -93,7 +93,7 @@ def test_picture_on_a_narrow_screen_in_light_colors(snap_compare: Any, going: Fa
 @pytest.mark.usefixtures("training_first")
 @pytest.mark.parametrize("size", SIZES)
 def test_picture_before_any_run(snap_compare: Any, size: tuple[int, int]) -> None:
-    assert snap_compare(FinetuneApp(), terminal_size=size, run_before=settle)
+    assert snap_compare(FinetuneApp(clock=lambda: 0.0), terminal_size=size, run_before=settle)
 
 
 # What is shown
@@ -101,7 +101,7 @@ def test_picture_before_any_run(snap_compare: Any, size: tuple[int, int]) -> Non
 
 @pytest.mark.usefixtures("training_first")
 async def test_without_a_run_it_says_what_to_press(shown: Callable[[Any], str]) -> None:
-    app = FinetuneApp()
+    app = FinetuneApp(clock=lambda: 0.0)
     async with app.run_test(size=(80, 24)) as pilot:
         await settle(pilot)
         assert "ctrl+r trains starter on sea-tales" in shown(app)
@@ -109,7 +109,7 @@ async def test_without_a_run_it_says_what_to_press(shown: Callable[[Any], str]) 
 
 
 async def test_numbers_and_chart_tell_of_the_run(going: FakeRun, shown: Callable[[Any], str]) -> None:
-    app = FinetuneApp(run=going.run)
+    app = FinetuneApp(clock=lambda: 0.0, run=going.run)
     async with app.run_test(size=(120, 36)) as pilot:
         await settle(pilot)
         screen = shown(app)
@@ -127,7 +127,7 @@ async def test_new_events_appear_and_without_any_nothing_is_drawn(
     drawn: list[int] = []
     real = LossChart._curves
     monkeypatch.setattr(LossChart, "_curves", lambda self, columns: (drawn.append(columns), real(self, columns))[1])
-    app = FinetuneApp(run=going.run)
+    app = FinetuneApp(clock=lambda: 0.0, run=going.run)
     async with app.run_test(size=(100, 30)) as pilot:
         await settle(pilot)
         before = len(drawn)
@@ -147,7 +147,7 @@ async def test_nothing_is_drawn_while_another_screen_is_in_front(
     drawn: list[int] = []
     real = LossChart._curves
     monkeypatch.setattr(LossChart, "_curves", lambda self, columns: (drawn.append(columns), real(self, columns))[1])
-    app = FinetuneApp(run=going.run)
+    app = FinetuneApp(clock=lambda: 0.0, run=going.run)
     async with app.run_test(size=(100, 30)) as pilot:
         await settle(pilot)
         app.add_mode("elsewhere", Screen)
@@ -176,7 +176,7 @@ async def test_a_run_with_100_000_points_hands_plotext_only_a_few(home: Path, mo
         return real(curves, window, size, palette, **more)
 
     monkeypatch.setattr(module, "draw_curves", counting)
-    app = FinetuneApp(run=fake.run)
+    app = FinetuneApp(clock=lambda: 0.0, run=fake.run)
     async with app.run_test(size=(120, 36)) as pilot:
         await settle(pilot)
         chart = app.screen.query_one(LossChart)
@@ -190,7 +190,7 @@ async def test_the_phase_is_shown_big_until_there_is_a_point(home: Path, shown: 
     fake.phase("loading_data", 1204, 1204, "rows", "Reading sea-tales")
     fake.phase("preparing_data", 602, 1204, "rows")
     with RunLock(fake.run.lock_path):
-        app = FinetuneApp(run=fake.run)
+        app = FinetuneApp(clock=lambda: 0.0, run=fake.run)
         async with app.run_test(size=(80, 24)) as pilot:
             await settle(pilot)
             screen = shown(app)
@@ -207,7 +207,7 @@ async def test_the_phase_is_shown_big_until_there_is_a_point(home: Path, shown: 
 
 async def test_an_evaluation_is_named_with_its_progress(going: FakeRun, shown: Callable[[Any], str]) -> None:
     going.phase("evaluating", 5, 10, "batches")
-    app = FinetuneApp(run=going.run)
+    app = FinetuneApp(clock=lambda: 0.0, run=going.run)
     async with app.run_test(size=(100, 30)) as pilot:
         await settle(pilot)
         assert "● Evaluating" in shown(app)
@@ -218,7 +218,7 @@ async def test_hostile_text_is_only_text(going: FakeRun, shown: Callable[[Any], 
     going.sample(prompt="[@click=app.quit()]x", text=HOSTILE)
     going.notice(HOSTILE, HOSTILE)
     going.run.log_path.write_text(f"10%\r100% done\n{HOSTILE}\n\x1b[31mred\x1b[0m\n")
-    app = FinetuneApp(run=going.run)
+    app = FinetuneApp(clock=lambda: 0.0, run=going.run)
     async with app.run_test(size=(120, 36)) as pilot:
         await settle(pilot)
         for pane in RunPanes.NAMES[:3]:
@@ -237,7 +237,7 @@ async def test_the_log_shows_the_last_form_of_a_line_that_was_written_over(
     going: FakeRun, shown: Callable[[Any], str]
 ) -> None:
     going.run.log_path.write_text("Loading weights:  10%\rLoading weights: 100%\n\x1b[33mcareful\x1b[0m\n")
-    app = FinetuneApp(run=going.run)
+    app = FinetuneApp(clock=lambda: 0.0, run=going.run)
     async with app.run_test(size=(100, 36)) as pilot:
         await settle(pilot)
         await pilot.press("v")
@@ -255,7 +255,7 @@ async def test_the_log_shows_the_last_form_of_a_line_that_was_written_over(
 
 @pytest.mark.parametrize(("key", "action"), [("p", "pause"), ("e", "evaluate"), ("s", "save"), ("g", "sample")])
 async def test_a_key_leaves_a_request(going: FakeRun, key: str, action: str) -> None:
-    app = FinetuneApp(run=going.run)
+    app = FinetuneApp(clock=lambda: 0.0, run=going.run)
     async with app.run_test(size=(100, 30)) as pilot:
         await settle(pilot)
         await pilot.press(key)
@@ -263,7 +263,7 @@ async def test_a_key_leaves_a_request(going: FakeRun, key: str, action: str) -> 
 
 
 async def test_p_on_a_paused_run_goes_on_and_the_heading_says_what_was_asked(going: FakeRun) -> None:
-    app = FinetuneApp(run=going.run)
+    app = FinetuneApp(clock=lambda: 0.0, run=going.run)
     async with app.run_test(size=(100, 30)) as pilot:
         await settle(pilot)
         await pilot.press("p")
@@ -281,7 +281,7 @@ async def test_p_on_a_paused_run_goes_on_and_the_heading_says_what_was_asked(goi
 async def test_evaluating_without_rows_says_why_not(home: Path) -> None:
     fake = half_way(home / "runs" / "starter-1", validation_split=0.0)
     with RunLock(fake.run.lock_path):
-        app = FinetuneApp(run=fake.run)
+        app = FinetuneApp(clock=lambda: 0.0, run=fake.run)
         async with app.run_test(size=(100, 30)) as pilot:
             await settle(pilot)
             await pilot.press("e")
@@ -291,7 +291,7 @@ async def test_evaluating_without_rows_says_why_not(home: Path) -> None:
 
 
 async def test_the_chart_zooms_at_the_tail_and_follows_it(going: FakeRun) -> None:
-    app = FinetuneApp(run=going.run)
+    app = FinetuneApp(clock=lambda: 0.0, run=going.run)
     async with app.run_test(size=(120, 36)) as pilot:
         await settle(pilot)
         view = app.screen.query_one(LossChart).view
@@ -309,7 +309,7 @@ async def test_the_chart_zooms_at_the_tail_and_follows_it(going: FakeRun) -> Non
 
 
 async def test_the_crosshair_tells_the_values_of_a_point(going: FakeRun) -> None:
-    app = FinetuneApp(run=going.run)
+    app = FinetuneApp(clock=lambda: 0.0, run=going.run)
     async with app.run_test(size=(120, 36)) as pilot:
         await settle(pilot)
         chart = app.screen.query_one(LossChart)
@@ -327,7 +327,7 @@ async def test_the_crosshair_tells_the_values_of_a_point(going: FakeRun) -> None
 
 
 async def test_smoothing_and_log_scale_say_that_they_are_on(going: FakeRun) -> None:
-    app = FinetuneApp(run=going.run)
+    app = FinetuneApp(clock=lambda: 0.0, run=going.run)
     async with app.run_test(size=(120, 36)) as pilot:
         await settle(pilot)
         await pilot.press("l", "y")
@@ -338,7 +338,7 @@ async def test_smoothing_and_log_scale_say_that_they_are_on(going: FakeRun) -> N
 
 
 async def test_the_footer_shows_at_most_six_keys_whatever_the_run_does(going: FakeRun) -> None:
-    app = FinetuneApp(run=going.run)
+    app = FinetuneApp(clock=lambda: 0.0, run=going.run)
     async with app.run_test(size=(120, 36)) as pilot:
         for status in ("running", "paused", "stopping", "stopped"):
             going.status(status, checkpoint="checkpoints/checkpoint-360")
@@ -356,7 +356,7 @@ async def test_a_finished_run_says_where_its_model_is_and_what_to_do_next(
     fake = half_way(home / "runs" / "starter-1")
     fake.train(240)
     fake.finish()
-    app = FinetuneApp(run=fake.run)
+    app = FinetuneApp(clock=lambda: 0.0, run=fake.run)
     async with app.run_test(size=(100, 30)) as pilot:
         await settle(pilot)
         screen = shown(app)
@@ -373,8 +373,8 @@ async def test_a_stopped_run_goes_on_with_r(
     fake = half_way(home / "runs" / "starter-1")
     fake.finish("stopped")
     resumed: list[RunDirectory] = []
-    monkeypatch.setattr(FinetuneApp, "resume_run", lambda self, run: resumed.append(run))
-    app = FinetuneApp(run=fake.run)
+    monkeypatch.setattr(Monitor, "resume", lambda self, run: resumed.append(run))
+    app = FinetuneApp(clock=lambda: 0.0, run=fake.run)
     async with app.run_test(size=(100, 30)) as pilot:
         await settle(pilot)
         screen = shown(app)
@@ -387,7 +387,7 @@ async def test_a_stopped_run_goes_on_with_r(
 async def test_a_failed_run_says_why_and_what_to_do(home: Path, shown: Callable[[Any], str]) -> None:
     fake = half_way(home / "runs" / "starter-1")
     fake.status("failed", reason="the device's memory is full", remedy="halve per_device_train_batch_size")
-    app = FinetuneApp(run=fake.run)
+    app = FinetuneApp(clock=lambda: 0.0, run=fake.run)
     async with app.run_test(size=(100, 30)) as pilot:
         await settle(pilot)
         assert "✗ Failed: the device's memory is full" in shown(app)
@@ -402,8 +402,8 @@ async def test_fault_18_one_key_goes_on_with_what_is_advised(
     changes = {"per_device_train_batch_size": 4, "gradient_accumulation_steps": 4}
     fake.status("failed", reason="the device's memory is full", remedies=[{"words": "", "changes": changes}])
     began: list[tuple[RunDirectory, Any]] = []
-    monkeypatch.setattr(FinetuneApp, "_train", lambda self, run, resolved, changes: began.append((run, changes)))
-    app = FinetuneApp(run=fake.run)
+    monkeypatch.setattr(Monitor, "_prepare", lambda self, run, resolved, changes: began.append((run, changes)))
+    app = FinetuneApp(clock=lambda: 0.0, run=fake.run)
     async with app.run_test(size=(100, 30)) as pilot:
         await settle(pilot)
         assert "r resume" in shown(app)
@@ -413,7 +413,7 @@ async def test_fault_18_one_key_goes_on_with_what_is_advised(
 
 async def test_a_run_whose_process_is_gone_is_called_interrupted(home: Path, shown: Callable[[Any], str]) -> None:
     fake = half_way(home / "runs" / "starter-1")
-    app = FinetuneApp(run=fake.run)
+    app = FinetuneApp(clock=lambda: 0.0, run=fake.run)
     async with app.run_test(size=(100, 30)) as pilot:
         await settle(pilot)
         assert "✗ Interrupted at step 360 of 600" in shown(app)
@@ -421,7 +421,7 @@ async def test_a_run_whose_process_is_gone_is_called_interrupted(home: Path, sho
 
 
 async def test_any_size_is_survived(going: FakeRun) -> None:
-    app = FinetuneApp(run=going.run)
+    app = FinetuneApp(clock=lambda: 0.0, run=going.run)
     async with app.run_test(size=(80, 24)) as pilot:
         await settle(pilot)
         for width, height in [(1, 1), (20, 5), (2, 40), (200, 3), (60, 20), (240, 80), (79, 29), (80, 24)]:

@@ -22,6 +22,7 @@ from tui_finetune.system.paths import state_dir
 from tui_finetune.system.terminal import is_terminal, over_ssh
 
 if TYPE_CHECKING:
+    from tui_finetune.training.launch import Launch
     from tui_finetune.tui.app import FinetuneApp
 
 ENDING_SECONDS = 5.0
@@ -76,18 +77,21 @@ async def _until_over(app: FinetuneApp, front: Front, duplicates: list[int]) -> 
 
         log = short_path(_log_path())
         write_error(UserError(f"the app has failed: {app.crash}", f"this is a bug; {log} has the details"))
-    if _goes_on(app):
-        _say(f"{_name(app)} keeps running in the background: `finetune-tui attach {_name(app)}` shows it")
+    launch, leaving = app.state.monitor.launch, app.state.leaving
+    if launch is not None and not leaving.ended_at_once and _goes_on(app, launch):
+        name = launch.run.name
+        _say(f"{name} keeps running in the background: `finetune-tui attach {name}` shows it")
         front.detach(duplicates, status)
         # Not the event loop's to do: from Python 3.12 on it waits five minutes for a thread and no longer.
-        app.training_over.wait()
-    elif app.ended_at_once:
-        _say(f"{_name(app)} was ended at once; `finetune-tui resume {_name(app)}` continues from its newest checkpoint")
-    elif app.own_run is not None:
+        launch.wait()
+    elif launch is not None and leaving.ended_at_once:
+        name = launch.run.name
+        _say(f"{name} was ended at once; `finetune-tui resume {name}` continues from its newest checkpoint")
+    elif launch is not None:
         from tui_finetune.cli.displays import ending_lines
         from tui_finetune.runs.watch import Watch
 
-        watch = Watch(app.own_run)
+        watch = Watch(launch.run)
         watch.poll()
         for line in ending_lines(watch):
             _say(line)
@@ -95,19 +99,16 @@ async def _until_over(app: FinetuneApp, front: Front, duplicates: list[int]) -> 
     os._exit(status)
 
 
-def _goes_on(app: FinetuneApp) -> bool:
+def _goes_on(app: FinetuneApp, launch: Launch) -> bool:
     """Whether the run is going on now that the app is left. One that has told its end is waited for."""
-    if not app.training_here or app.ended_at_once or not app.training_has_begun:
+    if not launch.is_alive or not launch.has_begun:
         return False
-    if app.watched is not None and app.own_run is not None and app.watched.run.path == app.own_run.path:
-        app.watched.poll()
-        if app.watched.state.is_over:
-            app.training_over.wait(ENDING_SECONDS)
-    return not app.training_over.is_set()
-
-
-def _name(app: FinetuneApp) -> str:
-    return app.own_run.name if app.own_run is not None else ""
+    watched = app.state.monitor.watched
+    if watched is not None and watched.run.path == launch.run.path:
+        watched.poll()
+        if watched.state.is_over:
+            launch.wait(ENDING_SECONDS)
+    return launch.is_alive
 
 
 def _say(line: str) -> None:
@@ -138,23 +139,24 @@ class _Signals:
 
     def end(self, number: int, _: FrameType | None) -> None:
         status = 128 + number
-        if self.app.training_here:
-            self.app.end_training(status, reason=signal.Signals(number).name)
+        if self.app.state.monitor.is_training:
+            self.app.state.leaving.end_training(status, reason=signal.Signals(number).name)
         else:
             self._leave(lambda: self.app.exit(status), status)
         self._end_surely(status)
 
     def hang_up(self, *_: object) -> None:
         let_go_of_terminal(self.duplicates)
-        self._leave(self.app.detach, 0)
+        self._leave(self.app.state.leaving.detach, 0)
         self._end_surely(0)
 
     def _end_surely(self, status: int) -> None:
         """End the process a while after the run, also where the app can't leave because nobody reads what it draws."""
 
         def work() -> None:
-            if self.app.training_here:
-                self.app.training_over.wait()
+            launch = self.app.state.monitor.launch
+            if launch is not None and launch.is_alive:
+                launch.wait()
             time.sleep(ENDING_SECONDS)
             os._exit(status)
 

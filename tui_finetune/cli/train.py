@@ -17,7 +17,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(arguments: Namespace) -> int:
-    from tui_finetune.runs.directory import RunDirectory, new_run_path
+    from tui_finetune.runs.directory import RunDirectory, create_run, new_run_path
 
     resolved = resolved_from(arguments)
     directory = RunDirectory(new_run_path(resolved.config))
@@ -30,4 +30,4 @@ def run(arguments: Namespace) -> int:
     from tui_finetune.planning.precheck import precheck
 
     precheck(resolved.config)
-    return train_new(directory, resolved, json_output=arguments.json)
+    return train_new(create_run(resolved.config), resolved, json_output=arguments.json)

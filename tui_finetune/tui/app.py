@@ -1,47 +1,52 @@
-"""The app: its screens, what is chosen, and what a run with it would be. What becomes of runs is in `running`."""
+"""The app: puts the parts together, and gives them what only an app can do."""
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import gc
-from collections.abc import Iterable, Sequence
+import os
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
-from textual.app import SystemCommand
+from textual import events
+from textual.app import App, SystemCommand
 from textual.binding import Binding
 from textual.filter import LineFilter
 from textual.screen import Screen
+from textual.worker import Worker, WorkerState
 
-from tui_finetune.config.presets import KEPT
 from tui_finetune.errors import UserError
-from tui_finetune.runs.directory import RunDirectory, create_run
+from tui_finetune.runs.directory import RunDirectory
 from tui_finetune.system.terminal import over_ssh
-from tui_finetune.tui.running import RunningApp
+from tui_finetune.tui.draft import Draft
+from tui_finetune.tui.host import Severity
+from tui_finetune.tui.leaving import Leaving
+from tui_finetune.tui.monitor import Monitor
+from tui_finetune.tui.screens.base import TabScreen
+from tui_finetune.tui.state import AppState
 from tui_finetune.tui.theme import DARK, LIGHT, ControlCharacterFilter
-from tui_finetune.tui.widgets.plan_line import PlanLine
 from tui_finetune.tui.widgets.tab_bar import TABS
 
 if TYPE_CHECKING:
-    from tui_finetune.config.resolve import Resolved
-    from tui_finetune.planning.plan import Plan
+    from tui_finetune.tui.dialogs.confirm import Confirm
 
 
-def _canonical(choices: dict[str, Any]) -> dict[str, Any]:
-    from tui_finetune.config.aliases import canonical
-
-    return canonical(choices)
-
-
-def _screen(mode: str) -> Screen[Any]:
-    """A new screen for a mode. Imported when it is first shown, so that the first frame comes quickly."""
+def _screen(state: AppState, mode: str) -> TabScreen:
+    """A new screen for a tab. Imported when it is first shown, so that the first frame comes quickly."""
     from importlib import import_module
 
     module = import_module(f"tui_finetune.tui.screens.{mode}.screen")
-    return cast("Screen[Any]", getattr(module, f"{mode.capitalize()}Screen")())
+    made = getattr(module, f"{mode.capitalize()}Screen")(state)
+    assert isinstance(made, TabScreen)
+    return made
 
 
-class FinetuneApp(RunningApp):
+class FinetuneApp(App[int]):
     """finetune-tui.
 
     Args:
@@ -49,12 +54,13 @@ class FinetuneApp(RunningApp):
         preset: the preset to begin with.
         run: a run to watch at once.
         log_path: where the output of libraries goes while no run is going.
+        tab: the tab to begin with.
+        clock: seconds that never go back.
+        now: Unix seconds.
 
     Attributes:
-        choices: what was chosen in the form and on the other screens, by key.
-        resolved: the configuration that this amounts to; None where something is wrong with it, which is in `problem`.
-        plan: what is known of a run with it; `plan_pending` while it is being worked out.
-        chat_target: whom the Chat screen shall talk to next; None for whom it talks to already.
+        state: the parts that the screens are handed.
+        crash: what was wrong, in a line, where a bug has ended the app. Its run, if it has one, goes on.
     """
 
     TITLE = "finetune-tui"
@@ -62,7 +68,6 @@ class FinetuneApp(RunningApp):
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (80, "-normal"), (110, "-wide")]
     VERTICAL_BREAKPOINTS = [(0, "-short"), (30, "-tall")]
     ENABLE_COMMAND_PALETTE = True
-    MODES = {mode: functools.partial(_screen, mode) for mode, _, _ in TABS}
     DEFAULT_MODE = "model"
     BINDINGS = [
         *(
@@ -73,33 +78,40 @@ class FinetuneApp(RunningApp):
         Binding("ctrl+c", "interrupt", "Stop", show=False, id="interrupt", priority=True,
                 tooltip="Stop the reply or the run, saving everything; with text selected: copy"),
         Binding("f1,question_mark", "help", "Help", key_display="?", id="help", tooltip="What this screen is and its keys"),
-        Binding("ctrl+q", "quit", "Quit", id="quit", priority=True, tooltip="Leave; a run can go on without the app"),
+        Binding("ctrl+q", "quit", "Quit", id="quit", priority=True, tooltip="Leave; a run can continue without the app"),
         Binding("ctrl+p", "command_palette", "Commands", show=False, id="palette", priority=True,
                 tooltip="Search all commands"),
     ]  # fmt: skip
 
     def __init__(
         self,
-        choices: dict[str, Any] | None = None,
+        choices: Mapping[str, object] | None = None,
         preset: str | None = None,
         run: RunDirectory | None = None,
         log_path: Path | None = None,
+        tab: str | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], float] = time.time,
     ) -> None:
-        if run is not None:
-            self.DEFAULT_MODE = "training"  # type: ignore[misc] # which the next line reads; the Model screen takes time
-        super().__init__(log_path)
-        self.choices: dict[str, Any] = _canonical(choices) if choices else {}
-        self.preset_name = preset or "default"
-        self._outcome: tuple[Resolved | None, UserError | None] | None = None
-        self.plan: Plan | None = None
-        self.plan_pending = False
-        self.chat_target: str | None = None
+        # The tab that Textual begins with, which it takes from here.
+        self.DEFAULT_MODE = tab or ("training" if run is not None else self.DEFAULT_MODE)  # type: ignore[misc]
+        super().__init__()
+        self.crash = ""
+        self._log_path = log_path
         self._filter = ControlCharacterFilter()
+        draft, monitor = Draft(self, choices, preset), Monitor(self, clock=clock)
+        self.state = AppState(self, draft, monitor, Leaving(self, monitor, clock), clock, now)
+        draft.on_change = lambda: self._on_tab(lambda screen: screen.choices_changed())
+        draft.on_plan = lambda: self._on_tab(lambda screen: screen.plan_changed())
+        monitor.on_news = lambda: self._on_tab(lambda screen: screen.run_changed())
+        monitor.on_watch = self._watch_changed
+        for mode, _, _ in TABS:
+            self.add_mode(mode, functools.partial(_screen, self.state, mode))
         self.register_theme(DARK)
         self.register_theme(LIGHT)
         self.theme = DARK.name
         if run is not None:
-            self.watch_run(run)
+            monitor.watch(run)
 
     # Start
 
@@ -108,151 +120,186 @@ class FinetuneApp(RunningApp):
 
     def on_mount(self) -> None:
         self.begin_capture_print(self)
-        self.set_interval(1.0 if over_ssh() else 0.25, self._poll_run)
+        self.set_interval(1.0 if over_ssh() else 0.25, self.poll)
 
     def on_ready(self) -> None:
         # Settings and the plan need imports that take their time: the first frame goes out before.
-        self.call_after_refresh(self._first_frame_drawn)
+        self.call_after_refresh(self.first_frame_drawn)
 
-    async def _first_frame_drawn(self) -> None:
+    async def first_frame_drawn(self) -> None:
+        """What waits for the first frame: the rest of its screen, what is chosen, and runs that are going."""
         gc.enable()
-        if (screen := self.tab_screen) is not None and not self.is_settled:
+        if (screen := self.tab_screen) is not None and not self.state.draft.is_settled:
             await screen.complete()
-        self._changed()
-        self.look_for_runs()
+        self.state.draft.changed()
+        self.state.monitor.look_for_runs()
 
-    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+    def get_system_commands(self, screen: Screen[None]) -> Iterable[SystemCommand]:
         from tui_finetune.tui.palette import system_commands
 
-        yield from system_commands(self, screen)
+        yield from system_commands(self, screen, self.state)
 
-    # What is chosen
-
-    def choose(self, **values: Any) -> None:
-        """Set settings, by key. A value that is not allowed stays chosen, and `problem` says what is wrong with it."""
-        self.choices.update(values)
-        self._changed()
-
-    def unchoose(self, *keys: str) -> None:
-        """Go back to the value that preset, model or default give."""
-        for key in keys:
-            self.choices.pop(key, None)
-        self._changed()
-
-    def choose_preset(self, name: str) -> None:
-        """Start from a preset. What was chosen one by one in the form is let go, the model and the data stay."""
-        self.preset_name = name
-        self.choices = {key: value for key, value in self.choices.items() if key in KEPT}
-        self._changed()
+    # The tab in front
 
     @property
-    def is_settled(self) -> bool:
-        """Whether what is chosen has been resolved; asking for `resolved` or `problem` does it, which takes imports."""
-        return self._outcome is not None
+    def tab_screen(self) -> TabScreen | None:
+        """The tab that is in front, also under a dialog."""
+        return next((s for s in reversed(self.screen_stack) if isinstance(s, TabScreen)), None)
 
-    @property
-    def resolved(self) -> Resolved | None:
-        return self._resolve()[0]
+    def _on_tab(self, tell: Callable[[TabScreen], None]) -> None:
+        if self.is_running and (screen := self.tab_screen) is not None and screen.is_mounted:
+            tell(screen)
 
-    @property
-    def problem(self) -> UserError | None:
-        return self._resolve()[1]
+    def poll(self) -> None:
+        """Look for what is new of runs."""
+        self.state.leaving.check()
+        monitor = self.state.monitor
+        if monitor.launch is not None and (failure := monitor.launch.failure) is not None:
+            monitor.launch = None
+            self.failed(failure, "the training")
+        monitor.poll()
 
-    def _resolve(self) -> tuple[Resolved | None, UserError | None]:
-        if self._outcome is None:
-            from tui_finetune.config.resolve import resolve
-            from tui_finetune.models.catalog import model_settings
-
-            try:
-                first = resolve(self.choices, preset_name=self.preset_name, flag_origin="form")
-                suits = model_settings(first.config.model_name_or_path)
-                self._outcome = (
-                    resolve(self.choices, preset_name=self.preset_name, model_settings=suits, flag_origin="form"),
-                    None,
-                )
-            except UserError as error:
-                self._outcome = None, error
-        return self._outcome
-
-    def _changed(self) -> None:
-        self._outcome = None
-        self._resolve()
-        if (screen := self.tab_screen) is not None and screen.is_mounted:
-            screen.choices_changed()
-        self._work_out_plan()
-
-    # The plan
-
-    def _work_out_plan(self) -> None:
-        self.plan_pending = self.resolved is not None
-        if self.resolved is None:
-            self.plan = None
+    def _watch_changed(self) -> None:
+        """Another run is watched: show it, and begin its training once its screen is drawn, which the heavy imports would
+        hold up."""
+        self.state.leaving.new_run()
+        if not self.is_running:
+            return  # its first screen shows it
+        if self.current_mode == "training":
+            self._on_tab(lambda screen: screen.run_changed())
         else:
-            config = self.resolved.config
+            self.show_tab("training")
+        self._begin_when_drawn()
 
-            def work() -> None:
-                from tui_finetune.planning.plan import examine
+    def _begin_when_drawn(self) -> None:
+        launch = self.state.monitor.launch
+        if launch is None or launch.has_begun:
+            return
+        screen = self.tab_screen
+        if screen is not None and screen.is_mounted:
+            screen.call_after_refresh(launch.begin)
+        else:
+            self.set_timer(0.05, self._begin_when_drawn)
 
-                examine(config, lambda plan: self.call_from_thread(self._plan_known, config, plan))
+    # What parts and screens need of an app: see `host.Host`
 
-            self.run_worker(
-                work, thread=True, exclusive=True, group="plan", exit_on_error=False, description="working out the plan"
-            )
-        self._show_plan_everywhere()
+    def work(self, work: Callable[[], None], *, group: str, description: str, exclusive: bool = False) -> None:
+        self.run_worker(
+            work, thread=True, exclusive=exclusive, group=group, exit_on_error=False, description=description
+        )
 
-    def _plan_known(self, config: object, plan: Plan) -> None:
-        if self.resolved is None or config is not self.resolved.config:
-            return  # Something else has been chosen since.
-        self.plan, self.plan_pending = plan, not plan.complete
-        self._show_plan_everywhere()
+    def back(self, then: Callable[[], None]) -> None:
+        self.call_from_thread(then)
 
-    def _show_plan_everywhere(self) -> None:
-        if (screen := self.tab_screen) is not None and screen.is_mounted:
-            screen.plan_changed()
+    def show_tab(self, mode: str) -> None:
+        if self.current_mode != mode:
+            self.switch_mode(mode)
+        else:
+            self._on_tab(lambda screen: screen.choices_changed())
 
-    def show_plan(self, line: PlanLine) -> None:
-        """Put what is known of the plan into a plan line."""
-        if not self.is_settled:
-            line.show([])
-        elif self.problem is not None:
-            line.show([], self.problem)
-        elif self.resolved is not None:
-            config = self.resolved.config
-            parts = self.plan.parts() if self.plan else [f"{config.model_name_or_path} → {config.dataset_name}"]
-            line.show(parts, self.plan.problem if self.plan else None, pending=self.plan_pending)
+    def say(
+        self, words: str, *, title: str = "", severity: Severity = "information", seconds: float | None = None
+    ) -> None:
+        self.notify(words, title=title, severity=severity, timeout=seconds, markup=False)
 
-    # What is done with it
+    def refuse(self, error: UserError, title: str = "Can't do that") -> None:
+        self.say(f"{error.message}\n{error.remedy}", title=title, severity="error")
+
+    def ask(self, question: Confirm, answered: Callable[[str | None], None]) -> None:
+        self.push_screen(question, answered)
+
+    def has_dialog(self) -> bool:
+        return self.screen is not self.tab_screen
+
+    def copy_selection(self) -> bool:
+        from textual.widgets import Input, TextArea
+
+        focused = self.focused
+        text = focused.selected_text if isinstance(focused, (Input, TextArea)) else self.screen.get_selected_text()
+        if not text:
+            return False
+        self.copy_to_clipboard(text)
+        self.say("Copied.", seconds=2)
+        if not isinstance(focused, (Input, TextArea)):
+            self.screen.clear_selection()
+        return True
+
+    def stop_reply(self) -> bool:
+        screen = self.tab_screen
+        return screen is not None and screen.stop_reply()
+
+    def leave(self, status: int) -> None:
+        self.exit(status)
+
+    # What keys do
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action in {"start_run", "show_tab", "help", "command_palette"}:
+            return self.is_running and not self.has_dialog()  # a question comes first
+        return super().check_action(action, parameters)
 
     def action_start_run(self) -> None:
         """Train what is chosen."""
-        if self.is_busy:
-            self.notify("A run is going. Stop it with ctrl+c first.", severity="warning", markup=False)
-            return
-        problem = self.problem or (self.plan.problem if self.plan else None)
-        if problem is not None or self.resolved is None:
-            if problem is not None:
-                self.notify(f"{problem.message}\n{problem.remedy}", title="Not yet", severity="error", markup=False)
-            return
-        try:
-            run = create_run(self.resolved.config)
-        except UserError as error:
-            self.notify(f"{error.message}\n{error.remedy}", title="Not yet", severity="error", markup=False)
-            return
-        self._train(run, self.resolved)
-
-    def chat_with(self, name: str) -> None:
-        """Show the Chat screen and load a model there: a run, a model's folder, 'starter' or a hub name."""
-        self.chat_target = name
-        if self.current_mode != "chat":
-            self.switch_mode("chat")
-        elif (screen := self.tab_screen) is not None:
-            screen.choices_changed()
+        draft = self.state.draft
+        if self.state.monitor.is_training or draft.hindrance is None:
+            if draft.resolved is not None:
+                self.state.monitor.train(draft.resolved)
+        else:
+            self.refuse(draft.hindrance, "Not yet")
 
     def action_show_tab(self, mode: str) -> None:
-        self.switch_mode(mode)
+        self.show_tab(mode)
+
+    def action_interrupt(self) -> None:
+        self.state.leaving.interrupt()
+
+    async def action_quit(self) -> None:
+        self.state.leaving.quit()
+
+    def action_detach(self) -> None:
+        """Give the shell its prompt back; the run continues."""
+        self.state.leaving.detach_if_going()
 
     def action_help(self) -> None:
         from tui_finetune.tui.dialogs.help import HelpScreen
 
         if (screen := self.tab_screen) is not None and screen is self.screen:
-            self.push_screen(HelpScreen(screen))
+            self.push_screen(HelpScreen(screen.help_title, screen.help_text, screen))
+
+    def action_command_palette(self) -> None:
+        if self.screen is self.tab_screen:  # it opens once, and not over a question
+            super().action_command_palette()
+
+    # What goes wrong
+
+    def on_print(self, event: events.Print) -> None:
+        """What libraries print in this process goes where descriptor 2 leads: to a log."""
+        self._write_log(event.text)
+
+    def _write_log(self, text: str) -> None:
+        if self._log_path is not None:
+            os.write(2, text.encode("utf-8", "replace"))
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        """One handler for all work that failed."""
+        worker = event.worker
+        if event.state == WorkerState.ERROR and worker.error is not None:
+            self.failed(worker.error, worker.description)
+
+    def failed(self, error: BaseException, description: str) -> None:
+        if isinstance(error, UserError):
+            self.refuse(error)
+            return
+        # A bug: say so in a line; the details are in the log.
+        self._write_log("".join(traceback.format_exception(error)))
+        self.say(f"{type(error).__name__}: {error}", title=f"Failed: {description}", severity="error", seconds=20)
+
+    def _fatal_error(self) -> None:
+        """A bug in a screen ends the app, not its run; the traceback goes to the log and not to the terminal."""
+        error = sys.exc_info()[1] or self._exception
+        self.crash = f"{type(error).__name__}: {error}"
+        if self._log_path is not None and error is not None:
+            # Not by descriptor 2, which leads to the run's log while one is trained.
+            with contextlib.suppress(OSError), self._log_path.open("a", encoding="utf-8", errors="replace") as log:
+                traceback.print_exception(error, file=log)
+        self._close_messages_no_wait()

@@ -8,8 +8,9 @@ from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
 from textual.events import Key
-from textual.screen import ModalScreen
 from textual.widgets import Button, Static
+
+from tui_finetune.tui.dialogs.dialog import Dialog
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class Choice:
     label: str
 
 
-class Confirm(ModalScreen[str | None]):
+class Confirm(Dialog[str | None]):
     """Asks, and returns the answer that was chosen; None on escape.
 
     Args:

@@ -11,12 +11,11 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.dom import DOMNode
-from textual.screen import ModalScreen
+from textual.screen import Screen
 from textual.widgets import Static
 
+from tui_finetune.tui.dialogs.dialog import Dialog
 from tui_finetune.tui.dialogs.glossary import GLOSSARY
-from tui_finetune.tui.screens.base import TabScreen
-from tui_finetune.tui.widgets.tab_bar import TABS
 
 _WORDS = {
     "question_mark": "?", "slash": "/", "plus": "+", "minus": "-", "left_square_bracket": "[", "equals_sign": "=",
@@ -37,7 +36,7 @@ def own_bindings(node: DOMNode) -> list[Binding]:
     return [b for cls in type(node).__mro__ for b in described(vars(cls).get("BINDINGS", ()))]
 
 
-def keys_of(screen: TabScreen) -> tuple[list[Binding], list[Binding]]:
+def keys_of(screen: Screen[None]) -> tuple[list[Binding], list[Binding]]:
     """The keys of a screen: those that work here, wherever on it the focus is, and those that work everywhere.
 
     A binding that stands on several widgets is named once.
@@ -61,27 +60,30 @@ def written_keys(binding: Binding) -> str:
     return " ".join(dict.fromkeys(keys))
 
 
-class HelpScreen(ModalScreen[None]):
-    """Help on one of the six screens.
+class HelpScreen(Dialog[None]):
+    """Help on a screen.
 
     Args:
-        screen: the screen that is explained.
+        title: what the screen is called.
+        text: what it is for, a paragraph a line.
+        about: the screen, for its keys.
     """
 
     CSS_PATH = "help.tcss"
     AUTO_FOCUS = "#help"
     BINDINGS = [Binding("escape,question_mark,f1,q", "dismiss(None)", "Back", show=False)]
 
-    def __init__(self, screen: TabScreen) -> None:
+    def __init__(self, title: str, text: str, about: Screen[None]) -> None:
         super().__init__()
-        self.about = screen
+        self.about = about
+        self._title = title
+        self._text = text
 
     def compose(self) -> ComposeResult:
         here, everywhere = keys_of(self.about)
-        title = next((title for mode, _, title in TABS if mode == self.about.mode), self.about.mode)
         with VerticalScroll(id="help"):
-            yield Static(title, id="help-title", markup=False)
-            for number, paragraph in enumerate(self.about.help_text.split("\n")):
+            yield Static(self._title, id="help-title", markup=False)
+            for number, paragraph in enumerate(self._text.split("\n")):
                 yield Static(paragraph, classes="paragraph" if number else "", markup=False)
             if here:
                 yield Static("Keys here", classes="heading", markup=False)

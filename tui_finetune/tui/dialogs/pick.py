@@ -9,15 +9,15 @@ from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from tui_finetune.system.terminal import printable
+from tui_finetune.tui.dialogs.dialog import Dialog
 from tui_finetune.tui.widgets.filter_list import fitted
 
 
-class Pick(ModalScreen[str | None]):
+class Pick(Dialog[str | None]):
     """Returns the value that was picked; None on escape.
 
     Args:

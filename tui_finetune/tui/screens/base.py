@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.compose import compose
 from textual.containers import Container
 from textual.screen import Screen
-from textual.worker import Worker
+from textual.worker import Worker, WorkerState
 
+from tui_finetune.tui.state import AppState
 from tui_finetune.tui.widgets.plan_line import PlanLine
-from tui_finetune.tui.widgets.tab_bar import TabBar
-
-if TYPE_CHECKING:
-    from tui_finetune.tui.app import FinetuneApp
+from tui_finetune.tui.widgets.tab_bar import TABS, TabBar
 
 
 class TabScreen(Screen[None]):
     """One of the six screens. A subclass gives `mode`, `help_text` and `compose_body`.
 
     `choices_changed`, `plan_changed` and `run_changed` are called on the screen that is in front, and on a screen when
-    it comes to the front; a subclass shows what it needs from `finetune_app`.
+    it comes to the front; a subclass shows what it needs from `shared`.
+
+    Args:
+        shared: what the screens share.
     """
 
     mode: ClassVar[str]
@@ -31,14 +32,19 @@ class TabScreen(Screen[None]):
 
     _is_bare = False
 
+    def __init__(self, shared: AppState) -> None:
+        super().__init__()
+        self.shared = shared
+
     @property
-    def finetune_app(self) -> FinetuneApp:
-        return cast("FinetuneApp", self.app)
+    def help_title(self) -> str:
+        """What the screen is called."""
+        return next((title for mode, _, title in TABS if mode == self.mode), self.mode)
 
     def compose(self) -> ComposeResult:
         yield TabBar(self.mode)
         yield PlanLine(id="plan")
-        self._is_bare = self.comes_bare and not self.finetune_app.is_settled
+        self._is_bare = self.comes_bare and not self.shared.draft.is_settled
         if not self._is_bare:
             yield from self._compose_rest()
 
@@ -81,7 +87,7 @@ class TabScreen(Screen[None]):
 
     def on_screen_resume(self) -> None:
         if self._is_bare:
-            if self.finetune_app.is_settled:
+            if self.shared.draft.is_settled:
                 self.call_later(self.complete)
             return
         self._catch_up()
@@ -95,20 +101,28 @@ class TabScreen(Screen[None]):
         self.plan_changed()
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
-        """What becomes of a screen's work does not bubble up: the app is told, and says what has failed."""
-        self.finetune_app.on_worker_state_changed(event)
+        """What becomes of a screen's work does not bubble up: the app is told what has failed."""
+        if event.state == WorkerState.ERROR and event.worker.error is not None:
+            self.shared.host.failed(event.worker.error, event.worker.description)
 
     def stop_reply(self) -> bool:
         """Stop what is being generated on this screen; False where nothing is."""
         return False
 
     def choices_changed(self) -> None:
-        """What is chosen (`finetune_app.resolved`) has changed."""
+        """What is chosen has changed."""
 
     def plan_changed(self) -> None:
-        """What is known about the plan (`finetune_app.plan`) has changed."""
-        self.finetune_app.show_plan(self.query_one("#plan", PlanLine))
+        """What is known about the plan has changed."""
+        line, draft = self.query_one("#plan", PlanLine), self.shared.draft
+        if not draft.is_settled:
+            line.show([])
+        elif draft.problem is not None:
+            line.show([], draft.problem)
+        else:
+            parts = draft.plan.parts() if draft.plan else [f"{draft.model} → {draft.dataset}"]
+            line.show(parts, draft.plan.problem if draft.plan else None, pending=draft.plan_pending)
 
     def run_changed(self) -> None:
-        """The run that is watched (`finetune_app.watched`) has new events, or another one is watched."""
-        self.query_one(TabBar).show_run(*self.finetune_app.run_light())
+        """The run that is watched has new events, or another one is watched."""
+        self.query_one(TabBar).show_run(*self.shared.monitor.light())

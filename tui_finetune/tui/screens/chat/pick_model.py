@@ -7,13 +7,13 @@ from pathlib import Path
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from tui_finetune.errors import UserError
 from tui_finetune.runs.directory import RunDirectory
 from tui_finetune.runs.registry import known_runs
 from tui_finetune.system.terminal import printable
+from tui_finetune.tui.dialogs.dialog import Dialog
 from tui_finetune.tui.widgets.filter_list import FilterList, Item
 
 MAX_RUNS = 50
@@ -50,7 +50,7 @@ def _base_of(run: RunDirectory) -> str:
         return ""
 
 
-class PickModel(ModalScreen[str | None]):
+class PickModel(Dialog[str | None]):
     """Returns a name that resolve_chat_target takes; None on escape.
 
     Args:
@@ -79,7 +79,7 @@ class PickModel(ModalScreen[str | None]):
             items = talkers(base)
             self.app.call_from_thread(self._show, items)
 
-        self.app.run_worker(
+        self.run_worker(
             work, thread=True, group="pick", exclusive=True, exit_on_error=False, description="looking for models"
         )
 

@@ -10,13 +10,13 @@ from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
 from tui_finetune.chat.sampling import Sampling
 from tui_finetune.config.fields import Setting
 from tui_finetune.errors import UserError
+from tui_finetune.tui.dialogs.dialog import Dialog
 from tui_finetune.tui.widgets.setting_field import SettingField
 
 EXPLANATIONS = {
@@ -67,7 +67,7 @@ def parsed(item: Setting, text: str) -> Any:
         raise UserError(f"'{text}' is not allowed", f"use {word}{other}", setting=item.key) from None
 
 
-class SamplingDialog(ModalScreen[Sampling | None]):
+class SamplingDialog(Dialog[Sampling | None]):
     """Returns the sampling settings as they are when it is closed. A value that is not allowed is not taken.
 
     Args:

@@ -31,6 +31,7 @@ from tui_finetune.tui.screens.chat.describe import (
 )
 from tui_finetune.tui.screens.chat.message import Conversed, Exchange, Note
 from tui_finetune.tui.screens.chat.prompt_input import PromptInput
+from tui_finetune.tui.state import AppState
 
 if TYPE_CHECKING:
     from tui_finetune.chat.engine import Engine, Reply
@@ -70,8 +71,8 @@ class ChatScreen(TabScreen):
                 tooltip="Leave the line, to scroll and to go to other screens by their digits; enter comes back"),
     ]  # fmt: skip
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, shared: AppState) -> None:
+        super().__init__(shared)
         self.conversation = Conversation()
         self.sampling = Sampling()
         self.target: str | None = None
@@ -111,8 +112,7 @@ class ChatScreen(TabScreen):
     # Whom to talk to
 
     def choices_changed(self) -> None:
-        app = self.finetune_app
-        asked, app.chat_target = app.chat_target, None
+        asked = self.shared.chat_target.take()
         if asked is not None:
             self.talk_to(asked)
         elif (
@@ -131,7 +131,7 @@ class ChatScreen(TabScreen):
 
     def _make_room(self) -> None:
         """A run that starts here needs the memory; the next prompt loads the model again."""
-        training, before = self.finetune_app.training_here, self._training
+        training, before = self.shared.monitor.is_training, self._training
         self._training = training
         if training and not before and self._exchange is None and self._waiting is None:
             self._release()
@@ -139,12 +139,11 @@ class ChatScreen(TabScreen):
 
     def _default_target(self) -> str:
         """The run of this session if it is over, else the model that is chosen."""
-        app = self.finetune_app
-        return self._finished_run() or (app.resolved.config.model_name_or_path if app.resolved else "starter")
+        return self._finished_run() or self.shared.draft.model
 
     def _finished_run(self) -> str | None:
         """The run that is watched, if it is over and has a model."""
-        watch = self.finetune_app.watched
+        watch = self.shared.monitor.watched
         if watch is None or not watch.state.is_over or not (watch.run.final_dir / "config.json").is_file():
             return None
         return str(watch.run.path)
@@ -169,7 +168,7 @@ class ChatScreen(TabScreen):
         else:
             if self.query(Exchange):
                 self._note(f"Now with {self.label}, which knows nothing of the above.")
-            if not automatic or (Path(path).is_dir() and not self.finetune_app.training_here):
+            if not automatic or (Path(path).is_dir() and not self.shared.monitor.is_training):
                 self._load()
         self._show()
 
@@ -216,7 +215,7 @@ class ChatScreen(TabScreen):
 
     def _work(self, work: Callable[[], None], description: str) -> None:
         # Run by the app, whose handler shows what fails. Threads of models that were let go end by themselves.
-        self.app.run_worker(work, thread=True, group="chat", exit_on_error=False, description=description)
+        self.shared.host.work(work, group="chat", description=description)
         if self._timer is not None:
             self._timer.resume()
 
@@ -340,7 +339,7 @@ class ChatScreen(TabScreen):
         hint = self.query_one("#hint", Static)
         hint.display = not self.query(Exchange)
         busy, loaded = self.problem is not None or self.is_loading, self.engine is not None
-        hint.update("" if busy else Content(hint_words(loaded, style, training=self.finetune_app.training_here)))
+        hint.update("" if busy else Content(hint_words(loaded, style, training=self.shared.monitor.is_training)))
         self.query_one("#prompt", Input).placeholder = placeholder_words(loaded, self.conversation)
         self._show_status()
 

@@ -76,7 +76,7 @@ class LengthHistogram(PlotextPlot):
         # Two numbers that would run into each other make way for max_length.
         ticks = [tick for tick in (0, longest) if limit is None or abs(tick - limit) > end * 0.12]
         ticks += [limit] if limit is not None else []
-        plot.xticks(ticks, [f"{tick:,}" for tick in ticks])
+        plot.xticks(list(map(float, ticks)), [f"{tick:,}" for tick in ticks])
         plot.yticks([max(counts)], [f"{max(counts):,}"])
         plot.xaxes(True, False)
         plot.yaxes(False, False)

@@ -14,7 +14,7 @@ from textual.timer import Timer
 from textual.widgets import Static
 from textual.worker import Worker, WorkerState, get_current_worker
 
-from tui_finetune.config.schema import DEFAULT_SAMPLE, RunConfig
+from tui_finetune.config.schema import RunConfig
 from tui_finetune.data.kinds import place_in
 from tui_finetune.errors import Cancelled, UserError
 from tui_finetune.formatting import size as bytes_in_words
@@ -35,6 +35,7 @@ from tui_finetune.tui.screens.dataset.describe import (
 )
 from tui_finetune.tui.screens.dataset.items import FOLDER, Shelf, items_for, look_into, same_data
 from tui_finetune.tui.screens.dataset.recent import recent_data, remember_data
+from tui_finetune.tui.state import AppState
 from tui_finetune.tui.widgets.facts import Facts
 from tui_finetune.tui.widgets.filter_list import CHOSEN, FilterList, Item
 
@@ -89,8 +90,8 @@ class DatasetScreen(TabScreen):
         Binding("u", "up", "Folder up", show=False, id="dataset.up", tooltip="List the directory above"),
     ]  # fmt: skip
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, shared: AppState) -> None:
+        super().__init__(shared)
         self._shelf = Shelf(listing=look_into(Path.cwd()))
         self._findings: Findings | None = None
         self._known: dict[str, Findings] = {}
@@ -127,8 +128,7 @@ class DatasetScreen(TabScreen):
     @property
     def chosen(self) -> str:
         """The chosen data set as it is named in the settings."""
-        resolved = self.finetune_app.resolved
-        return str(resolved.config.dataset_name if resolved else self.finetune_app.choices.get(SETTING, DEFAULT_SAMPLE))
+        return self.shared.draft.dataset
 
     @property
     def _data(self) -> FilterList:
@@ -181,10 +181,10 @@ class DatasetScreen(TabScreen):
         """Choose this data, with what is said about how to read it; what was said about other data is let go."""
         if not self._is_chosen(item):
             for key in OF_THE_DATA:
-                self.finetune_app.choices.pop(key, None)
+                self.shared.draft.choices.pop(key, None)
         remember_data(item.key)
         self._shelf = Shelf(self._shelf.samples, recent_data(), self._shelf.listing)
-        self.finetune_app.choose(**{SETTING: item.key}, **how)
+        self.shared.draft.choose(**{SETTING: item.key}, **how)
 
     def on_filter_list_looked(self, event: FilterList.Looked) -> None:
         self.query_one("#about").remove_class("-at-row")
@@ -197,7 +197,7 @@ class DatasetScreen(TabScreen):
 
     def _config(self, item: Item) -> RunConfig:
         """What is chosen, with the data that is under the cursor."""
-        resolved = self.finetune_app.resolved
+        resolved = self.shared.draft.resolved
         config = resolved.config if resolved else RunConfig()
         if self._is_chosen(item):
             return config

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 
-from tui_finetune.config.names import STARTER
 from tui_finetune.errors import UserError
 from tui_finetune.tui.screens.model.about import ModelAbout
 from tui_finetune.tui.screens.model.describe import hindrance
 from tui_finetune.tui.screens.model.items import CHOSEN_GROUP, FOLDER, GROUPS, SEARCH, HubSearch, hub_is_off, items_for
+from tui_finetune.tui.state import AppState
 from tui_finetune.tui.widgets.filter_list import FilterList, Item
 
 if TYPE_CHECKING:
     from tui_finetune.models.catalog import ModelEntry
-    from tui_finetune.tui.app import FinetuneApp
 
 SETTING = "model_name_or_path"
 
@@ -26,8 +25,9 @@ SETTING = "model_name_or_path"
 class ModelBody(Horizontal):
     """The models that there are, beside what is known about the one under the cursor."""
 
-    def __init__(self, *, id: str) -> None:
+    def __init__(self, shared: AppState, *, id: str) -> None:
         super().__init__(id=id)
+        self._shared = shared
         self._entries: list[ModelEntry] = []
         self._loaded = False
         self._search = HubSearch()
@@ -35,10 +35,6 @@ class ModelBody(Horizontal):
     def compose(self) -> ComposeResult:
         yield FilterList("filter, hub name or path", id="models")
         yield ModelAbout(id="about")
-
-    @property
-    def _app(self) -> FinetuneApp:
-        return cast("FinetuneApp", self.app)
 
     @property
     def _models(self) -> FilterList:
@@ -58,8 +54,7 @@ class ModelBody(Horizontal):
     @property
     def chosen(self) -> str:
         """The chosen model, by the name that it has in the list."""
-        resolved = self._app.resolved
-        name = str(resolved.config.model_name_or_path if resolved else self._app.choices.get(SETTING, STARTER))
+        name = self._shared.draft.model
         if any(entry.name == name for entry in self._entries):
             return name
         path = Path(name).expanduser().absolute()
@@ -106,10 +101,10 @@ class ModelBody(Horizontal):
         """Show what working out the plan has told about the chosen model."""
         if not self._is_looked_at(self.chosen):
             return
-        plan = self._app.plan
+        plan = self._shared.draft.plan
         if plan is not None and plan.facts is not None:
             self._about.show_facts(plan.facts)
-        problem = self._app.problem or (plan.problem if plan else None)
+        problem = self._shared.draft.problem or (plan.problem if plan else None)
         if problem is not None and problem.setting == SETTING:
             self._about.show_trouble(f"{problem.message}\n{problem.remedy}")
 
@@ -138,7 +133,7 @@ class ModelBody(Horizontal):
             self._models.set_text(key.removeprefix(FOLDER))
             self._models.focus_filter()
         else:
-            self._app.choose(model_name_or_path=key)
+            self._shared.draft.choose(model_name_or_path=key)
 
     # The search on the hub
 
@@ -206,7 +201,7 @@ class ModelBody(Horizontal):
             self._examine(looked.key, network=True)
 
     def _examine(self, name: str, *, network: bool) -> None:
-        resolved = self._app.resolved
+        resolved = self._shared.draft.resolved
         config = resolved.config if resolved else None
 
         def show(what: Callable[[ModelAbout], None]) -> None:

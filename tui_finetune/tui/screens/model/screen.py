@@ -39,7 +39,7 @@ class ModelScreen(TabScreen):
     def compose_body(self) -> ComposeResult:
         from tui_finetune.tui.screens.model.body import ModelBody  # not needed for the app's first frame
 
-        yield ModelBody(id="columns")
+        yield ModelBody(self.shared, id="columns")
 
     @property
     def _body(self) -> ModelBody:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 from textual import on
@@ -22,16 +21,13 @@ from tui_finetune.runs.summary import RunSummary, load_state, summarize
 from tui_finetune.tui.screens.base import TabScreen
 from tui_finetune.tui.screens.runs.details import details_content
 from tui_finetune.tui.screens.runs.table import RunsTable
+from tui_finetune.tui.state import AppState
 from tui_finetune.tui.widgets.chart.loss_chart import LossChart
 
 REFRESH_SECONDS = 3.0
 RESUMABLE = frozenset({"stopped", "failed", "interrupted"})
 
 Stamp = tuple[int, int, bool]
-
-
-def _now() -> float:
-    return time.time()
 
 
 def _stamp(run: RunDirectory) -> Stamp:
@@ -66,14 +62,15 @@ class RunsScreen(TabScreen):
         Binding("escape", "leave_filter", "All runs", show=False, id="runs.leave-filter", tooltip="Take the filter away"),
     ]  # fmt: skip
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, shared: AppState) -> None:
+        super().__init__(shared)
         self._all: list[RunSummary] = []
         self._loaded = False
         self._seen: dict[Path, tuple[Stamp, RunSummary]] = {}
         self._detailed: tuple[str, float] | None = None
         self._details: tuple[RunSummary, RunState, RunConfig | None] | None = None
         self._timer: Timer | None = None
+        self._asks_to_delete = False
 
     def compose_body(self) -> ComposeResult:
         with Container(id="split"):
@@ -138,7 +135,7 @@ class RunsScreen(TabScreen):
             empty.update(
                 "No run has these words." if self._all else "No runs yet. ctrl+r starts one with what is chosen."
             )
-        table.show(shown, _now())
+        table.show(shown, self.shared.now())
         self._show_details()
         self.refresh_bindings()
 
@@ -213,7 +210,7 @@ class RunsScreen(TabScreen):
     def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:
         event.stop()
         if (run := self._selected_run()) is not None:
-            self.finetune_app.watch_run(run)
+            self.shared.monitor.watch(run)
 
     def _selected_run(self) -> RunDirectory | None:
         summary = self.selected
@@ -228,7 +225,7 @@ class RunsScreen(TabScreen):
         elif summary.status not in RESUMABLE:
             self._ask_to_extend(run)
         else:
-            self.finetune_app.resume_run(run)
+            self.shared.monitor.resume(run)
 
     def _ask_to_extend(self, run: RunDirectory) -> None:
         """A finished run goes on if it is given more epochs, or steps where these were what limited it."""
@@ -250,7 +247,7 @@ class RunsScreen(TabScreen):
 
         def answered(answer: str | None) -> None:
             if answer is not None:
-                self.finetune_app.resume_run(run, {key: answer})
+                self.shared.monitor.resume(run, {key: answer})
 
         self.app.push_screen(
             Ask(
@@ -268,7 +265,7 @@ class RunsScreen(TabScreen):
         if not run.final_dir.is_dir() and not run.checkpoints_dir.is_dir():
             self._say(f"{run.name} has saved no model yet.")
             return
-        self.finetune_app.chat_with(str(run.path))
+        self.shared.chat_with(str(run.path))
 
     def action_filter(self) -> None:
         self.set_focus(self.query_one("#filter", Input))
@@ -283,11 +280,12 @@ class RunsScreen(TabScreen):
     def action_delete(self) -> None:
         """Ask, then delete."""
         run = self._selected_run()
-        if run is None:
+        if run is None or self._asks_to_delete:
             return
         if run.is_live:
             self._say(f"{run.name} is being trained. Stop it first.")
             return
+        self._asks_to_delete = True
 
         def measure() -> None:
             from tui_finetune.runs.removal import run_bytes
@@ -302,6 +300,7 @@ class RunsScreen(TabScreen):
         from tui_finetune.tui.dialogs.confirm import Choice, Confirm
 
         def answered(answer: str | None) -> None:
+            self._asks_to_delete = False
             if answer == "delete":
                 self._delete(run)
 
@@ -313,7 +312,7 @@ class RunsScreen(TabScreen):
                 f"Delete {run.name}?",
                 f"Its events, checkpoints and final model in {short_path(run.path)} are deleted, {size(weight)} in all. "
                 f"This can't be undone.{elsewhere}",
-                [Choice("keep", "k", "Keep"), Choice("delete", "d", "Delete")],
+                [Choice("keep", "k", "Keep"), Choice("delete", "x", "Delete")],
             ),
             answered,
         )

@@ -15,15 +15,16 @@ from textual.widget import Widget
 from textual.widgets import Input, Static
 
 from tui_finetune.config.files import to_yaml
-from tui_finetune.config.form import Form, fill_form, grouped_settings, matches
+from tui_finetune.config.form import Form, grouped_settings, matches
 from tui_finetune.config.presets import PRESETS
 from tui_finetune.config.schema import settings
 from tui_finetune.errors import UserError
 from tui_finetune.system.files import write_atomically
-from tui_finetune.tui.palette import use_preset
 from tui_finetune.tui.screens.base import TabScreen
 from tui_finetune.tui.screens.settings.choice_row import ChoiceRow
 from tui_finetune.tui.screens.settings.panel import SettingPanel, amounts
+from tui_finetune.tui.screens.settings.presets import use_preset
+from tui_finetune.tui.state import AppState
 from tui_finetune.tui.widgets.setting_field import SettingField
 
 
@@ -82,8 +83,8 @@ class SettingsScreen(TabScreen):
         Binding("escape", "end_search", "End search", show=False),
     ]  # fmt: skip
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, shared: AppState) -> None:
+        super().__init__(shared)
         self._form: Form | None = None
         self._plan_problem: UserError | None = None
         self._before_search: Widget | None = None
@@ -104,16 +105,18 @@ class SettingsScreen(TabScreen):
     def on_mount(self) -> None:
         self.query_one("#search").display = False
         self.query_one("#nothing").display = False
-        self.query_one(f"#preset-{self.finetune_app.preset_name}", ChoiceRow).focus()
+        self.query_one(f"#preset-{self.shared.draft.preset_name}", ChoiceRow).focus()
 
     # Showing what is chosen
 
     def choices_changed(self) -> None:
         self._fill()
+        if (wanted := self.shared.wanted_setting.take()) is not None:
+            self.focus_setting(wanted)
 
     def plan_changed(self) -> None:
         super().plan_changed()
-        plan = self.finetune_app.plan
+        plan = self.shared.draft.plan
         if (plan.problem if plan else None) is not self._plan_problem:
             self._fill()
         self._show_amounts()
@@ -126,28 +129,18 @@ class SettingsScreen(TabScreen):
         return found if found is not None and found.setting == key else None
 
     def _fill(self) -> None:
-        app = self.finetune_app
-        form = self._fill_form()
+        draft = self.shared.draft
+        form = draft.form
         if form is None:
-            return
+            return  # It is no field's fault; the plan line says whose.
         self._form = form
-        self._plan_problem = app.plan.problem if app.plan else None
+        self._plan_problem = draft.plan.problem if draft.plan else None
         for field in self.query(SettingField):
             key = field.item.key
             field.show(form.shown(key), form.origin(key), self._problem(form, key), form.inherited_value(key))
         for row in self.query(ChoiceRow):
-            row.show(row.label == app.preset_name)
+            row.show(row.label == draft.preset_name)
         self._explain()
-
-    def _fill_form(self) -> Form | None:
-        from tui_finetune.models.catalog import model_settings
-
-        app = self.finetune_app
-        model = str(app.choices.get("model_name_or_path") or settings()["model_name_or_path"].default)
-        try:
-            return fill_form(app.choices, app.preset_name, model_settings(model))
-        except UserError:
-            return None  # It is no field's fault; the plan line says whose.
 
     def _focused_line(self) -> Widget | None:
         focused = self.focused
@@ -167,9 +160,8 @@ class SettingsScreen(TabScreen):
             panel.explain_preset(PRESETS[line.label], [(key, known[key].show(value)) for key, value in values.items()])
 
     def _show_amounts(self) -> None:
-        app = self.finetune_app
-        config = app.resolved.config if app.resolved else None
-        lines = amounts(config, app.plan) if config else ["mend what is marked ✗ first"]
+        draft = self.shared.draft
+        lines = amounts(draft.resolved.config, draft.plan) if draft.resolved else ["mend what is marked ✗ first"]
         self.query_one(SettingPanel).show_amounts(lines)
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
@@ -181,13 +173,13 @@ class SettingsScreen(TabScreen):
     def _chosen(self, event: SettingField.Chosen) -> None:
         key, value = event.field.item.key, event.value
         if value is None or (self._form is not None and self._form.is_inherited(key, value)):
-            self.finetune_app.unchoose(key)
+            self.shared.draft.unchoose(key)
         else:
-            self.finetune_app.choose(**{key: value})
+            self.shared.draft.choose(**{key: value})
 
     def use_preset(self, name: str) -> None:
         """Start from a preset; asks where that lets go of what was chosen one by one."""
-        use_preset(self.finetune_app, name)
+        use_preset(self.shared, name)
 
     def focus_setting(self, key: str) -> None:
         """Put the focus on a setting's line."""
@@ -264,16 +256,16 @@ class SettingsScreen(TabScreen):
 
     def _whole(self, then: Callable[[str], Any]) -> None:
         """Go on with the configuration as YAML, or say what is wrong with it."""
-        app = self.finetune_app
-        if app.resolved is not None:
-            then(to_yaml(app.resolved.config))
-        elif app.problem is not None:
-            self.notify(f"{app.problem.message}\n{app.problem.remedy}", title="Not yet", severity="error", markup=False)
+        draft = self.shared.draft
+        if draft.resolved is not None:
+            then(to_yaml(draft.resolved.config))
+        elif draft.problem is not None:
+            self.shared.host.refuse(draft.problem, "Not yet")
 
     def action_yaml(self) -> None:
         from tui_finetune.tui.screens.settings.yaml_view import YamlView
 
-        resolved = self.finetune_app.resolved
+        resolved = self.shared.draft.resolved
 
         def closed(save: bool | None) -> None:
             if save:

@@ -6,11 +6,11 @@ from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from tui_finetune.config.form import annotated
 from tui_finetune.config.resolve import Resolved
+from tui_finetune.tui.dialogs.dialog import Dialog
 
 NOTE_COLUMN = 44
 """Where notes on origins begin, if the line is not longer."""
@@ -30,7 +30,7 @@ def noted_yaml(resolved: Resolved, text: str) -> Content:
     return Content.assemble(*parts)
 
 
-class YamlView(ModalScreen[bool]):
+class YamlView(Dialog[bool]):
     """Shows a configuration; returns whether it is to be saved as a file.
 
     Args:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
@@ -28,6 +27,7 @@ from tui_finetune.tui.screens.training.heading import (
 )
 from tui_finetune.tui.screens.training.numbers import NumbersPanel, epochs, number_rows
 from tui_finetune.tui.screens.training.panes import RunPanes
+from tui_finetune.tui.state import AppState
 from tui_finetune.tui.widgets.chart.loss_chart import LossChart
 from tui_finetune.tui.widgets.progress import ProgressLine
 
@@ -38,10 +38,6 @@ _ASKED: dict[str, str] = {
     "pause": "pausing after this step", "continue": "going on", "evaluate": "evaluating after this step",
     "save": "saving after this step", "sample": "writing a sample after this step",
 }  # fmt: skip
-
-
-def _clock() -> float:
-    return time.monotonic()
 
 
 TICK_SECONDS = 1.0
@@ -92,8 +88,8 @@ class TrainingScreen(TabScreen):
                 tooltip="Take the crosshair away"),
     ]  # fmt: skip
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, shared: AppState) -> None:
+        super().__init__(shared)
         self._watching: Watch | None = None
         self._config: RunConfig | None = None
         self._asked: tuple[Action, str] | None = None
@@ -127,16 +123,16 @@ class TrainingScreen(TabScreen):
     # What is shown
 
     def choices_changed(self) -> None:
-        if not self.finetune_app.is_settled:
+        if not self.shared.draft.is_settled:
             return  # What is chosen, and the run's own settings, take imports: the run is shown before.
-        resolved = self.finetune_app.resolved
+        resolved = self.shared.draft.resolved
         self.query_one("#nothing-text", Static).update(nothing_yet(resolved.config if resolved else None))
         if self._watching is not None and self._config is None:
             self.run_changed()
 
     def run_changed(self) -> None:
         super().run_changed()
-        watch = self.finetune_app.watched
+        watch = self.shared.monitor.watched
         self.query_one("#nothing").display = watch is None
         self.query_one("#run").display = watch is not None
         if watch is None:
@@ -144,10 +140,10 @@ class TrainingScreen(TabScreen):
         if watch is not self._watching:
             self._watching, self._asked, self._updated, self._config = watch, None, None, None
         state = watch.state
-        self._drawn_at = _clock()
+        self._drawn_at = self.shared.clock()
         if state.updated != self._updated:
-            self._updated, self._news_at = state.updated, _clock()
-        if self._config is None and self.finetune_app.is_settled:
+            self._updated, self._news_at = state.updated, self.shared.clock()
+        if self._config is None and self.shared.draft.is_settled:
             self._read_config(watch)
         if self._asked is not None and (self._asked[1] in state.answered or state.status == "stopping"):
             self._asked = None
@@ -215,16 +211,16 @@ class TrainingScreen(TabScreen):
                 bar.show((done[0] - whole) / length, f"{whole + 1} / {max(round(done[1] + 0.499), 1)}")
 
     def _show_numbers(self, state: RunState) -> None:
-        going = self.finetune_app.run_is_going and state.status != "paused"
-        waited = _clock() - self._news_at if going else 0.0
+        going = self.shared.monitor.is_going and state.status != "paused"
+        waited = self.shared.clock() - self._news_at if going else 0.0
         self.query_one(NumbersPanel).show(number_rows(state, self._config, waited=waited))
 
     def _tick(self) -> None:
         """The time goes on also where nothing happens, and so does the log."""
-        if self._watching is None or not self.is_current or self._watching is not self.finetune_app.watched:
+        if self._watching is None or not self.is_current or self._watching is not self.shared.monitor.watched:
             return
         # A run that tells news is drawn with them, about as often: twice would cost twice.
-        if self._watching.status not in OVER and _clock() - self._drawn_at > 1.5 * TICK_SECONDS:
+        if self._watching.status not in OVER and self.shared.clock() - self._drawn_at > 1.5 * TICK_SECONDS:
             self._show_numbers(self._watching.state)
             self.query_one(LossChart).draw_if_due()
             self.query_one(RunPanes).refresh_pane()
@@ -232,7 +228,7 @@ class TrainingScreen(TabScreen):
     # What keys do
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        watch = self.finetune_app.watched
+        watch = self.shared.monitor.watched
         going = watch is not None and watch.status not in OVER
         paused = watch is not None and watch.state.status == "paused"
         if action == "ask":
@@ -253,22 +249,22 @@ class TrainingScreen(TabScreen):
 
     def action_ask(self, action: Action) -> None:
         """Leave a request for the run; it is obeyed after the step that is going on."""
-        watch = self.finetune_app.watched
+        watch = self.shared.monitor.watched
         if watch is None:
             return
         if action == "evaluate" and self._config is not None and self._config.validation_split == 0:
             self.notify("There are no rows to evaluate on: validation_split is 0.", severity="warning", markup=False)
             return
-        if (request := self.finetune_app.request(action)) is not None:
+        if (request := self.shared.monitor.request(action)) is not None:
             self._asked = (action, request)
             self._show_heading(watch)
 
     def action_resume(self) -> None:
-        if (watch := self.finetune_app.watched) is not None:
-            self.finetune_app.resume_run(watch.run)
+        if (watch := self.shared.monitor.watched) is not None:
+            self.shared.monitor.resume(watch.run)
 
     def action_detach(self) -> None:
-        self.finetune_app.action_detach()
+        self.shared.leaving.detach_if_going()
 
     def action_next_pane(self) -> None:
         self.query_one(RunPanes).next_pane()

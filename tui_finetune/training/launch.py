@@ -1,0 +1,206 @@
+"""Starting a run: in a thread of this process, or in a process of its own. Whoever starts one sees no difference."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Protocol
+
+from tui_finetune.errors import UserError
+from tui_finetune.runs.control import drop, left
+from tui_finetune.runs.directory import RunDirectory
+from tui_finetune.runs.result import RunResult
+from tui_finetune.system.files import PRIVATE_FILE
+from tui_finetune.system.output import output_to
+
+if TYPE_CHECKING:
+    from tui_finetune.config.resolve import Resolved
+
+
+class Launch(Protocol):
+    """A training that this program starts. What is asked of the run from its making on is obeyed."""
+
+    @property
+    def run(self) -> RunDirectory:
+        """The run."""
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it is still to begin, or trains."""
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether it was begun."""
+
+    @property
+    def result(self) -> RunResult | None:
+        """How it ended; None while it hasn't, and where it ended without a word."""
+
+    @property
+    def failure(self) -> BaseException | None:
+        """What kept it from training at all, or a bug."""
+
+    def begin(self) -> None:
+        """Begin, once; called again it does nothing."""
+
+    def stop(self, reason: str = "") -> None:
+        """Ask it to finish the step, save and end."""
+
+    def wait(self, seconds: float | None = None) -> bool:
+        """Wait for its end, at most so long; whether it has ended."""
+
+
+class ThreadLaunch:
+    """A run in a thread of this process.
+
+    Args:
+        run: its directory, made already.
+        resolved: the configuration of a new run; None to resume what is there.
+        changes: settings that are to be others when it is resumed.
+        own_output: whether what is printed here meanwhile is the run's, and goes into its log.
+
+    Raises:
+        UserError: it can't be resumed: its settings can't be read, a change would make another run of it, or nothing is
+            left to do.
+    """
+
+    def __init__(
+        self, run: RunDirectory, resolved: Resolved | None, changes: Mapping[str, object], *, own_output: bool
+    ) -> None:
+        from tui_finetune.training.session import TrainingSession
+
+        self.run = run
+        self.result: RunResult | None = None
+        self.failure: BaseException | None = None
+        self._session = TrainingSession.resume(run, changes) if resolved is None else TrainingSession(resolved, run)
+        self._own_output = own_output
+        self._over = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    @property
+    def is_alive(self) -> bool:
+        return not self._over.is_set()
+
+    @property
+    def has_begun(self) -> bool:
+        return self._thread is not None
+
+    def begin(self) -> None:
+        if self._thread is None:
+            # A daemon: a process that is ended at once doesn't wait for it.
+            self._thread = threading.Thread(target=self._work, name=f"training {self.run.name}", daemon=True)
+            self._thread.start()
+
+    def _work(self) -> None:
+        try:
+            with output_to(self.run.log_path) if self._own_output else contextlib.nullcontext():
+                self.result = self._session.run()
+        except UserError as error:
+            self.failure = error
+        except BaseException as error:
+            logging.getLogger(__name__).exception("the training ended with an error")
+            self.failure = error
+        finally:
+            self._over.set()
+
+    def stop(self, reason: str = "") -> None:
+        self.run.request("stop", reason=reason)
+
+    def wait(self, seconds: float | None = None) -> bool:
+        return self._over.wait(seconds)
+
+
+class ProcessLaunch:
+    """A run in a process of its own, which leads a session: neither a signal to this one's group nor the end of its
+    terminal reaches it. Its output goes into the run's log."""
+
+    def __init__(self, run: RunDirectory, resolved: Resolved | None, changes: Mapping[str, object]) -> None:
+        from tui_finetune.training.changes import changed_config
+
+        if resolved is None:
+            changed_config(run, changes)  # what can't be resumed is refused here
+            # Requests to an earlier start mean nothing to this one.
+            drop(run.control_dir, left(run.control_dir))
+            order: dict[str, object] = {"resume": True, "changes": dict(changes)}
+        else:
+            order = {"config": resolved.config.model_dump(), "preset": resolved.preset}
+        self.run = run
+        self.failure: BaseException | None = None
+        self._order = json.dumps(order)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def is_alive(self) -> bool:
+        return self._process is None or self._process.poll() is None
+
+    @property
+    def has_begun(self) -> bool:
+        return self._process is not None
+
+    @property
+    def result(self) -> RunResult | None:
+        from tui_finetune.runs.summary import load_state
+
+        return None if self.is_alive else load_state(self.run, brief=True).result
+
+    def begin(self) -> None:
+        if self._process is not None:
+            return
+        log = os.open(self.run.log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, PRIVATE_FILE)
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "tui_finetune.training.worker", str(self.run.path)],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        finally:
+            os.close(log)
+        assert self._process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.write(self._order.encode())
+            self._process.stdin.close()
+
+    def stop(self, reason: str = "") -> None:
+        self.run.request("stop", reason=reason)
+
+    def end_at_once(self) -> None:
+        """End it without a save. Only what is committed counts, so nothing saved is harmed."""
+        if self._process is not None and self._process.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+
+    def wait(self, seconds: float | None = None) -> bool:
+        if self._process is None:
+            return False
+        try:
+            self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+
+def launch_in_thread(
+    run: RunDirectory,
+    resolved: Resolved | None = None,
+    changes: Mapping[str, object] | None = None,
+    *,
+    own_output: bool = True,
+) -> ThreadLaunch:
+    """A run in a thread of this process, to be begun; arguments as for `ThreadLaunch`."""
+    return ThreadLaunch(run, resolved, changes or {}, own_output=own_output)
+
+
+def launch_process(
+    run: RunDirectory, resolved: Resolved | None = None, changes: Mapping[str, object] | None = None
+) -> ProcessLaunch:
+    """A run in a process of its own, to be begun; arguments as for `ThreadLaunch`."""
+    return ProcessLaunch(run, resolved, changes or {})

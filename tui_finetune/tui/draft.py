@@ -1,0 +1,168 @@
+"""The draft of the next run: what is chosen, what it amounts to, and what a run of it would be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from tui_finetune.config.names import DEFAULT_SAMPLE, STARTER
+from tui_finetune.errors import UserError
+from tui_finetune.tui.host import Host
+
+if TYPE_CHECKING:
+    from tui_finetune.config.form import Form
+    from tui_finetune.config.resolve import Resolved
+    from tui_finetune.config.schema import RunConfig
+    from tui_finetune.planning.plan import Plan
+
+Examine = Callable[["RunConfig", "Callable[[Plan], None]"], object]
+
+
+def _examine(config: RunConfig, on_part: Callable[[Plan], None]) -> None:
+    from tui_finetune.planning.plan import examine
+
+    examine(config, on_part)
+
+
+class Draft:
+    """What is chosen for the next run. It is resolved once for each change, when somebody first asks.
+
+    Args:
+        host: does the work of finding out what a run would be.
+        choices: settings to begin with, by key or alias.
+        preset_name: the preset to begin with.
+        examine: works a plan out, telling it part by part.
+
+    Attributes:
+        choices: what was chosen on the screens, by key, also values that are not allowed.
+        preset_name: the preset that it starts from.
+        plan: what is known of a run of it; `plan_pending` while more is being found out.
+        on_change, on_plan: called when what is chosen, or what is known of the plan, has changed.
+    """
+
+    def __init__(
+        self,
+        host: Host,
+        choices: Mapping[str, object] | None = None,
+        preset_name: str | None = None,
+        examine: Examine = _examine,
+    ) -> None:
+        self.choices: dict[str, object] = {}
+        if choices:
+            from tui_finetune.config.aliases import canonical
+
+            self.choices = dict(canonical(choices))
+        self.preset_name = preset_name or "default"
+        self.plan: Plan | None = None
+        self.plan_pending = False
+        self.on_change: Callable[[], None] = lambda: None
+        self.on_plan: Callable[[], None] = lambda: None
+        self._host = host
+        self._examine = examine
+        self._outcome: Form | UserError | None = None
+
+    # What is chosen
+
+    def choose(self, **values: object) -> None:
+        """Set settings, by key. A value that is not allowed stays chosen, and `problem` says what is wrong with it."""
+        self.choices.update(values)
+        self.changed()
+
+    def unchoose(self, *keys: str) -> None:
+        """Go back to the values that preset, model or default give."""
+        for key in keys:
+            self.choices.pop(key, None)
+        self.changed()
+
+    def choose_preset(self, name: str) -> None:
+        """Start from a preset. What was chosen one by one in the form is let go, the model and the data stay."""
+        from tui_finetune.config.presets import KEPT
+
+        self.preset_name = name
+        self.choices = {key: value for key, value in self.choices.items() if key in KEPT}
+        self.changed()
+
+    def changed(self) -> None:
+        """Resolve what is chosen now, tell it, and find out what a run of it would be."""
+        self._outcome = None
+        self._resolve()
+        self.on_change()
+        self._work_out_plan()
+
+    # What it amounts to
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether what is chosen has been resolved; asking for `resolved` or `problem` does it, which takes imports."""
+        return self._outcome is not None
+
+    @property
+    def form(self) -> Form | None:
+        """What each field of the form shows; None where something is wrong that is no field's value."""
+        outcome = self._resolve()
+        return None if isinstance(outcome, UserError) else outcome
+
+    @property
+    def resolved(self) -> Resolved | None:
+        """The configuration; None where something is wrong with it, which is in `problem`."""
+        form = self.form
+        return form.resolved if form is not None and not form.problems else None
+
+    @property
+    def problem(self) -> UserError | None:
+        """What is wrong with what is chosen."""
+        outcome = self._resolve()
+        return outcome if isinstance(outcome, UserError) else next(iter(outcome.problems.values()), None)
+
+    @property
+    def hindrance(self) -> UserError | None:
+        """What keeps a run of it from being started, as far as is known."""
+        return self.problem or (self.plan.problem if self.plan else None)
+
+    @property
+    def model(self) -> str:
+        """The chosen model, as it is named in the settings."""
+        resolved = self.resolved
+        return resolved.config.model_name_or_path if resolved else str(self.choices.get("model_name_or_path", STARTER))
+
+    @property
+    def dataset(self) -> str:
+        """The chosen data set, likewise."""
+        resolved = self.resolved
+        return resolved.config.dataset_name if resolved else str(self.choices.get("dataset_name", DEFAULT_SAMPLE))
+
+    def _resolve(self) -> Form | UserError:
+        if self._outcome is None:
+            from tui_finetune.config.form import fill_form
+            from tui_finetune.models.catalog import model_settings
+
+            try:
+                self._outcome = fill_form(self.choices, self.preset_name, model_settings)
+            except UserError as error:
+                self._outcome = error
+        return self._outcome
+
+    # The plan
+
+    def _work_out_plan(self) -> None:
+        resolved = self.resolved
+        self.plan_pending = resolved is not None
+        if resolved is None:
+            self.plan = None
+        else:
+            config = resolved.config
+
+            def work() -> None:
+                self._examine(config, lambda plan: self._host.back(lambda: self._know(config, plan)))
+
+            self._host.work(work, group="plan", description="working out the plan", exclusive=True)
+        self.on_plan()
+
+    def _know(self, config: RunConfig, plan: Plan) -> None:
+        if self.resolved is not None and config is self.resolved.config:  # else something else has been chosen since
+            self.show_plan(plan)
+
+    def show_plan(self, plan: Plan | None) -> None:
+        """Take in what has been found out."""
+        self.plan, self.plan_pending = plan, plan is not None and not plan.complete
+        self.on_plan()
