@@ -20,6 +20,7 @@ from tui_finetune.chat.engine import Reply
 from tui_finetune.chat.sampling import Sampling
 from tui_finetune.errors import UserError
 from tui_finetune.tui.app import FinetuneApp
+from tui_finetune.tui.monitor import Monitor
 from tui_finetune.tui.screens.chat.describe import done_words, progress_words, sampling_words
 from tui_finetune.tui.screens.chat.message import Exchange
 from tui_finetune.tui.screens.chat.pick_model import PickModel, talkers
@@ -223,7 +224,7 @@ async def test_who_has_talked_to_the_model_before_the_run_talks_to_what_became_o
         fake.finish()
         (fake.run.path / "final").mkdir(exist_ok=True)
         (fake.run.path / "final" / "config.json").write_text("{}")
-        app_of(pilot).watch_run(fake.run)
+        app_of(pilot).state.monitor.watch(fake.run)
         await until(pilot, lambda: app_of(pilot).current_mode == "training")
         await pilot.app.switch_mode("chat")
         await until(pilot, lambda: engine.loaded[-1] == str(fake.run.final_dir))
@@ -288,10 +289,12 @@ async def test_why_a_model_can_not_be_loaded_is_said_in_the_screen_and_the_promp
         assert chat(pilot).query_one("#prompt", Input).value == "Once"
 
 
-async def test_a_run_that_starts_here_gets_the_memory_of_an_idle_model() -> None:
+async def test_a_run_that_starts_here_gets_the_memory_of_an_idle_model(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     async with FinetuneApp().run_test(size=(80, 24)) as pilot:
         screen = await loaded(pilot)
-        app_of(pilot).training_here = True
+        monkeypatch.setattr(Monitor, "is_training", True)
         screen._make_room()
         assert screen.engine is None
         assert "replies come slower" in text_of(pilot, "#hint")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from tui_finetune.runs.lock import RunLock
 from tui_finetune.runs.registry import known_runs, note
 from tui_finetune.runs.removal import delete_run, run_bytes
 from tui_finetune.tui.app import FinetuneApp
+from tui_finetune.tui.dialogs.confirm import Confirm
 from tui_finetune.tui.monitor import Monitor
 from tui_finetune.tui.screens.runs.screen import RunsScreen
 from tui_finetune.tui.screens.runs.table import RunsTable
@@ -206,10 +207,31 @@ async def test_deleting_asks_first_and_says_how_much(
         assert run.exists
         await pilot.press("d")
         await settle(pilot)
-        await pilot.press("d")
+        await pilot.press("x")
         await settle(pilot)
         assert not run.path.exists()
         assert names(app) == ["starter-sea-tales-2", "gpt2-letters-1"]
+
+
+@pytest.mark.parametrize("pause", [False, True])
+async def test_d6_the_key_that_asked_never_answers(
+    runs: dict[str, RunDirectory], until: Callable[..., Awaitable[None]], pause: bool
+) -> None:
+    run = runs["starter-sea-tales-1"]
+    app = FinetuneApp(now=lambda: BEGAN + 3 * 3600)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await settle(pilot)
+        await pilot.press(*["d"] * 10)
+        await until(pilot, lambda: isinstance(app.screen, Confirm))
+        if pause:
+            await settle(pilot)
+        await pilot.press(*["d"] * 10)
+        await settle(pilot)
+        assert isinstance(app.screen, Confirm)
+        await pilot.press("escape", "escape")
+        await settle(pilot)
+        assert isinstance(app.screen, RunsScreen)
+        assert run.exists
 
 
 async def test_a_run_that_is_going_is_not_deleted(runs: dict[str, RunDirectory]) -> None:
@@ -257,10 +279,9 @@ async def test_any_size_is_survived() -> None:
 
 def test_deleting_leaves_what_is_not_the_runs(tmp_path: Path) -> None:
     path = tmp_path / "mine"
-    path.mkdir()
-    (path / "thesis.txt").write_text("three years of work")
     fake = half_way(path)
     fake.finish()
+    (path / "thesis.txt").write_text("three years of work")
     outside = tmp_path / "outside"
     outside.mkdir()
     (outside / "kept.txt").write_text("kept")

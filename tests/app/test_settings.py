@@ -117,7 +117,9 @@ async def test_every_setting_has_a_line_that_explains_itself() -> None:
             assert item.explanation in panel(pilot)
 
 
-async def test_a_setting_added_to_the_declaration_appears_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_setting_added_to_the_declaration_appears_by_itself(
+    monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
     class Extended(RunConfig):
         sparkle: int = setting(
             7,
@@ -130,12 +132,14 @@ async def test_a_setting_added_to_the_declaration_appears_by_itself(monkeypatch:
 
     monkeypatch.setattr(config_module, "RunConfig", Extended)
     monkeypatch.setattr("tui_finetune.config.resolve.RunConfig", Extended)
+    settings.cache_clear()
+    request.addfinalizer(settings.cache_clear)
     async with FinetuneApp().run_test(size=(120, 36)) as pilot:
         await settle(pilot)
         assert "7" in words(await focus(pilot, "sparkle"))
         assert "More is brighter." in panel(pilot)
         await change(pilot, "sparkle", "0")
-        assert "a whole number from 1" in words(line(pilot, "sparkle"))
+        assert "a whole number, 1 or more" in words(line(pilot, "sparkle"))
         await change(pilot, "sparkle", "9")
         assert app_of(pilot).state.draft.resolved is not None
         assert app_of(pilot).state.draft.choices == {"sparkle": "9"}
@@ -157,7 +161,7 @@ async def test_what_suits_the_model_and_the_preset_is_named_as_origin(monkeypatc
         await settle(pilot)
         assert line(pilot, "max_length").origin == "preset tutorial"
         assert line(pilot, "save_total_limit").origin == "default"
-        app_of(pilot).choose_preset("default")
+        app_of(pilot).state.draft.choose_preset("default")
         await settle(pilot)
         assert (line(pilot, "weight_decay").value, line(pilot, "weight_decay").origin) == ("0.5", "model")
 
@@ -358,9 +362,9 @@ async def test_a_search_that_finds_nothing_says_so(shown: Callable[[Any], str]) 
 async def test_the_panel_says_what_an_update_is_made_of() -> None:
     async with FinetuneApp().run_test(size=(120, 36)) as pilot:
         await settle(pilot)
-        assert "8 rows × 2 = 16 rows an update" in panel(pilot)
+        assert "8 rows × 2 = 16 rows per update" in panel(pilot)
         await change(pilot, "gradient_accumulation_steps", "4")
-        assert "8 rows × 4 = 32 rows an update" in panel(pilot)
+        assert "8 rows × 4 = 32 rows per update" in panel(pilot)
 
 
 async def test_saved_yaml_is_the_configuration_and_replaces_nothing_silently(home: Path) -> None:
