@@ -18,12 +18,14 @@ from transformers import DataCollatorForLanguageModeling
 from tests.tiny_bytes import tiny_model, tiny_tokenizer
 from tui_finetune.config.presets import preset
 from tui_finetune.config.schema import RunConfig
+from tui_finetune.data.examples import Reader
 from tui_finetune.data.open import open_dataset
 from tui_finetune.data.prepare import PreparedData, prepare
 from tui_finetune.data.segments import Segment
 from tui_finetune.data.tokens.pack import IGNORED, Packer, best_fit
 from tui_finetune.data.tokens.tokenize import Encoder, Tokens
 from tui_finetune.errors import Cancelled, UserError
+from tui_finetune.models.loading import load_tokenizer
 
 LENGTH = 32
 
@@ -399,3 +401,17 @@ def test_preparing_reports_progress_and_can_be_cancelled(tmp_path: Path) -> None
     seen: list[tuple[int, int | None, str]] = []
     prepare(source, config, tiny_tokenizer(), LENGTH, lambda *args: seen.append(args))
     assert seen[-1] == (2000, 2000, "rows")
+
+
+@pytest.mark.parametrize("packing", [True, False])
+def test_rows_are_read_and_templated_once(tmp_path, monkeypatch, packing):
+    rows = [
+        {"messages": [{"role": "user", "content": f"q {n}"}, {"role": "assistant", "content": "a"}]} for n in range(40)
+    ]
+    (tmp_path / "chat.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    config = RunConfig(dataset_name=str(tmp_path / "chat.jsonl"), packing=packing)
+    read: list[int] = []
+    usual = Reader.example
+    monkeypatch.setattr(Reader, "example", lambda *given, **more: read.append(1) or usual(*given, **more))
+    prepare(open_dataset(config), config, load_tokenizer("starter"), 64)
+    assert len(read) == len(rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from array import array
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -9,25 +10,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from tui_finetune.config.schema import RunConfig
 from tui_finetune.data.cache import Entry
 from tui_finetune.data.chunk import Cutter
-from tui_finetune.data.examples import Reader, documents, leave_out
+from tui_finetune.data.examples import Reader, documents, leave_out, none_left, take_note
 from tui_finetune.data.formats.conversations import Unfit
-from tui_finetune.data.open import Source
 from tui_finetune.data.problems import Tally
 from tui_finetune.data.segments import Example
+from tui_finetune.data.source import Source
+from tui_finetune.data.split import Indices, divide
 from tui_finetune.data.tokens.pack import Packer, labels_of
 from tui_finetune.data.tokens.tokenize import Encoder, Tokens, batched
 from tui_finetune.errors import UserError
 from tui_finetune.system.progress import Report, Ticker
 
 FLUSH_TOKENS = 1 << 19
-
-Indices = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -104,39 +103,40 @@ class RowsWriter:
         reader: Reader,
         *,
         plain: bool,
-        tally: Tally,
         report: Report | None,
     ) -> None:
         """
         Args:
-            plain: make them as the plain script does (see `preparation.prepare`).
-            tally: takes the rows that are left out.
+            plain: make them as the plain script does (see `prepare.prepare`).
         """
         self.source, self.config, self.tokenizer, self.reader = source, config, tokenizer, reader
-        self.max_length, self.plain, self.tally = max_length, plain, tally
+        self.max_length, self.plain, self.tally = max_length, plain, Tally()
         self._tick = Ticker(report, len(source.rows), "rows")
         self._row = 0
         self.encoder = Encoder(tokenizer, train_on_eos=config.train_on_eos, rendered=reader.rendered)
         self.cutter = Cutter(self.encoder, reader, config, max_length)
         self.left_out = self.tokens = self.trained = self.over = self.highest = self.longest = 0
 
-    def write(self, entry: Entry, train: Indices, evaluation: Indices) -> None:
+    def write(self, entry: Entry) -> None:
         """Put the rows into the cache.
 
         Args:
             entry: where they go: `train.arrow` and `evaluation.arrow` if packed; else `rows.arrow`, with the numbers of
                 the rows for each in `train.npy` and `evaluation.npy`.
-            train, evaluation: the numbers of the documents for each, counted without the rows that have no text.
 
         Raises:
-            UserError: nothing is left.
+            UserError: there are too few documents to keep some aside, or nothing is left.
         """
-        usable = len(train) + len(evaluation)
         with entry.building() as (directory, content):
+            pieces = self._write_pieces(directory / ("pieces.arrow" if self.config.packing else "rows.arrow"))
+            usable = len(pieces) - 1
+            if not usable:
+                raise none_left(self.source, self.reader.shape, self.tally)
+            train, evaluation = divide(usable, self.config)
             if self.config.packing:
-                train_rows, eval_rows = self._write_packed(directory, usable, evaluation)
+                train_rows, eval_rows = self._pack(directory, pieces, evaluation)
             else:
-                train_rows, eval_rows = self._write_single(directory, train, evaluation)
+                train_rows, eval_rows = self._number(directory, pieces, train, evaluation)
             if not train_rows:
                 raise UserError("nothing is left to train on", self._why_nothing(), setting="dataset_name")
             if len(evaluation) and not eval_rows:
@@ -167,14 +167,18 @@ class RowsWriter:
             return "what is to be learned begins beyond max_length: set a larger max_length"
         return "the texts are too short to learn from: they have one token at most"
 
+    def _examples(self) -> Iterator[tuple[int, Example]]:
+        """The documents, each with the number of its row; what has none, or lost a part, is noted."""
+        for row, example in enumerate(documents(self.source, self.reader, keep_blank=self.plain)):
+            if isinstance(example, Unfit):
+                leave_out(self.tally, self.source, row, example.what)
+            else:
+                take_note(self.tally, self.source, row, self.reader)
+                yield row, example
+
     def _encoded(self) -> Iterator[tuple[int, Example, Tokens]]:
         """All documents in order, each with the number of its row and its tokens."""
-        numbered = (
-            (row, example)
-            for row, example in enumerate(documents(self.source, self.reader, keep_blank=self.plain))
-            if not isinstance(example, Unfit)
-        )
-        for batch in batched(numbered):
+        for batch in batched(self._examples()):
             self._row = batch[0][0]
             encoded = self.encoder.encode([example for _, example in batch], self._alive)
             for (row, example), tokens in zip(batch, encoded, strict=True):
@@ -203,18 +207,44 @@ class RowsWriter:
             self.highest = max(self.highest, int(piece.ids.max(initial=0)))
         return pieces
 
-    def _write_packed(self, directory: Path, usable: int, evaluation: Indices) -> tuple[int, int]:
-        part_of = np.zeros(usable, np.int8)
+    def _write_pieces(self, path: Path) -> Indices:
+        """Write the pieces of all documents, a row each, in the one pass over the data.
+
+        Returns:
+            The number of the first piece of each document, and at the end that of all pieces.
+        """
+        # Beside the tokens, what the tokenizer returns: the plain script passes that on to the model.
+        others = [name for name in self.tokenizer("a") if name != "input_ids"] if self.plain else ["labels"]
+        file = ArrowLists(path, ["input_ids", *others])
+        first = array("q", [0])
+        for row, example, tokens in self._encoded():
+            for piece in self._pieces(row, example, tokens):
+                if self.plain:
+                    ones, zeros = np.ones(len(piece.ids), np.int32), np.zeros(len(piece.ids), np.int32)
+                    file.add((piece.ids, *(ones if name == "attention_mask" else zeros for name in others)))
+                elif self.config.packing:
+                    file.add((piece.ids, piece.trained.astype(np.int32)))
+                else:
+                    file.add((piece.ids, labels_of(piece)))
+            first.append(file.rows)
+        file.close()
+        pieces: Indices = np.frombuffer(first, np.int64)
+        return pieces
+
+    def _pack(self, directory: Path, pieces: Indices, evaluation: Indices) -> tuple[int, int]:
+        """Put the pieces into rows with others, those of training and those of evaluation apart."""
+        part_of = np.zeros(len(pieces) - 1, np.int8)
         part_of[evaluation] = 1
+        part_of_piece = np.repeat(part_of, np.diff(pieces))
         names = ["input_ids", "position_ids", "labels"]
         files = [ArrowLists(directory / f"{part}.arrow", names) for part in ("train", "evaluation")]
         packers = [Packer(self.max_length), Packer(self.max_length)]
-        for document, (row, example, tokens) in enumerate(self._encoded()):
-            part = part_of[document]
-            for piece in self._pieces(row, example, tokens):
-                for packed in packers[part].add(piece):
-                    files[part].add(packed)
-                    self._alive()
+        path = directory / "pieces.arrow"
+        for piece, part in zip(_read_pieces(path), part_of_piece, strict=True):
+            for packed in packers[part].add(piece):
+                files[part].add(packed)
+                self._alive()
+        path.unlink()
         for file, packer in zip(files, packers, strict=True):
             for packed in packer.finish():
                 file.add(packed)
@@ -223,26 +253,24 @@ class RowsWriter:
         self._tick(len(self.source.rows))
         return files[0].rows, files[1].rows
 
-    def _write_single(self, directory: Path, train: Indices, evaluation: Indices) -> tuple[int, int]:
-        """One document, or piece of one, in a row; the order of the rows is that of the split."""
-        # Beside the tokens, what the tokenizer returns: the plain script passes that on to the model.
-        others = [name for name in self.tokenizer("a") if name != "input_ids"] if self.plain else ["labels"]
-        file = ArrowLists(directory / "rows.arrow", ["input_ids", *others])
-        first_row = array("q", [0])
-        for row, example, tokens in self._encoded():
-            for piece in self._pieces(row, example, tokens):
-                ones, zeros = np.ones(len(piece.ids), np.int32), np.zeros(len(piece.ids), np.int32)
-                if self.plain:
-                    file.add((piece.ids, *(ones if name == "attention_mask" else zeros for name in others)))
-                else:
-                    file.add((piece.ids, labels_of(piece)))
-            first_row.append(file.rows)
-        file.close()
-        bounds: Indices = np.frombuffer(first_row, np.int64)
+    @staticmethod
+    def _number(directory: Path, pieces: Indices, train: Indices, evaluation: Indices) -> tuple[int, int]:
+        """Note which rows are for training and which for evaluation, in the order of the split."""
         counts = []
         for name, numbers in (("train", train), ("evaluation", evaluation)):
-            sizes = bounds[numbers + 1] - bounds[numbers]
-            rows = np.repeat(bounds[numbers] - (np.cumsum(sizes) - sizes), sizes) + np.arange(sizes.sum())
+            sizes = pieces[numbers + 1] - pieces[numbers]
+            rows = np.repeat(pieces[numbers] - (np.cumsum(sizes) - sizes), sizes) + np.arange(sizes.sum())
             np.save(directory / f"{name}.npy", rows)
             counts.append(len(rows))
         return counts[0], counts[1]
+
+
+def _read_pieces(path: Path) -> Iterator[Tokens]:
+    """The pieces in a file, read and not mapped: what has been read doesn't stay in the process's memory."""
+    with pa.OSFile(str(path)) as file, pa.ipc.open_stream(file) as reader:
+        for batch in reader:
+            ids, trained = (batch.column(name) for name in ("input_ids", "labels"))
+            bounds = ids.offsets.to_numpy()
+            all_ids, all_trained = ids.values.to_numpy(), trained.values.to_numpy().astype(np.bool_)
+            for begin, end in itertools.pairwise(bounds):
+                yield Tokens(all_ids[begin:end], all_trained[begin:end])

@@ -11,9 +11,9 @@ from tui_finetune.data.chat_template.render import Renderer
 from tui_finetune.data.formats.conversations import Unfit, conversation, scalar
 from tui_finetune.data.formats.spec import Format
 from tui_finetune.data.kinds import place_in
-from tui_finetune.data.open import Source
 from tui_finetune.data.problems import Tally
 from tui_finetune.data.segments import Example, Segment, merged
+from tui_finetune.data.source import Source
 from tui_finetune.errors import UserError
 
 if TYPE_CHECKING:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,17 +10,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tui_finetune.config.schema import RunConfig
-from tui_finetune.data.build import DataStatistics, Indices, RowsWriter
+from tui_finetune.data.build import DataStatistics, RowsWriter
 from tui_finetune.data.cache import Entry, fingerprint
 from tui_finetune.data.chunk import is_plain
-from tui_finetune.data.examples import Reader, documents, leave_out, none_left, take_note
-from tui_finetune.data.formats.conversations import Unfit
+from tui_finetune.data.examples import Reader
 from tui_finetune.data.formats.recognize import Format, recognize
-from tui_finetune.data.open import Source
-from tui_finetune.data.problems import Problem, Tally
+from tui_finetune.data.problems import Problem
+from tui_finetune.data.source import Source
+from tui_finetune.data.split import Indices, divide
 from tui_finetune.data.tokens.tokenize import tokenizer_fingerprint
 from tui_finetune.errors import UserError
-from tui_finetune.system.progress import Report, Ticker
+from tui_finetune.system.progress import Report
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -114,10 +113,7 @@ def prepare(
     result = None
     for _ in range(2):
         if (meta := entry.meta()) is None:
-            tally = Tally()
-            train, evaluation = divide(_count(source, reader, plain, tally, report), config)
-            writer = RowsWriter(source, config, tokenizer, max_length, reader, plain=plain, tally=tally, report=report)
-            writer.write(entry, train, evaluation)
+            RowsWriter(source, config, tokenizer, max_length, reader, plain=plain, report=report).write(entry)
             meta = entry.meta()
         try:
             result = None if meta is None else _load(entry.path, config)
@@ -171,58 +167,6 @@ def _lengths(rows: Dataset) -> Indices:
 
     lengths: Indices = pc.list_value_length(rows.data.column("input_ids")).to_numpy().astype(np.int64)
     return lengths if rows._indices is None else lengths[rows._indices.column(0).to_numpy()]
-
-
-def _count(source: Source, reader: Reader, plain: bool, tally: Tally, report: Report | None) -> int:
-    """How many rows have a document; notes those without."""
-    tick = Ticker(report, len(source.rows), "rows looked through")
-    usable = 0
-    for row, example in enumerate(documents(source, reader, keep_blank=plain)):
-        if isinstance(example, Unfit):
-            leave_out(tally, source, row, example.what)
-        else:
-            take_note(tally, source, row, reader)
-            usable += 1
-        if row % 256 == 0:
-            tick(row)
-    if not usable:
-        raise none_left(source, reader.shape, tally)
-    return usable
-
-
-def divide(count: int, config: RunConfig) -> tuple[Indices, Indices]:
-    """Numbers of the documents for training and for evaluation, in the order of `Dataset.train_test_split`.
-
-    Raises:
-        UserError: there are too few documents to keep some aside.
-    """
-    from datasets import Dataset
-
-    everything: Indices = np.arange(count)
-    size: float | int = config.validation_split
-    if size == 0:
-        return everything, everything[:0]
-    aside = int(size) if size >= 1 else math.ceil(size * count)
-    if aside >= count:
-        few = f"there {'is' if count == 1 else 'are'} only {count} document{'s' if count != 1 else ''}"
-        raise UserError(
-            f"{few}, too few to keep {aside} aside for evaluation",
-            "set validation_split: 0 to train on all, or add documents",
-            setting="validation_split",
-        )
-    split = Dataset.from_dict({"document": everything}).train_test_split(
-        test_size=int(size) if size >= 1 else size, seed=config.seed
-    )
-    return _rows_of(split["train"]), _rows_of(split["test"])
-
-
-def _rows_of(part: Dataset) -> Indices:
-    """The numbers of a part's rows in what it is a part of, where that counts its own rows in 'document'."""
-    if part._indices is None:
-        return np.asarray(part.with_format("numpy")["document"][:], np.int64)
-    # Reading the column would take half a minute for a million rows.
-    numbers: Indices = part._indices.column(0).to_numpy().astype(np.int64)
-    return numbers
 
 
 def _notices(

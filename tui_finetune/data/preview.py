@@ -12,9 +12,10 @@ from tui_finetune.config.steps import steps_per_epoch
 from tui_finetune.data.examples import Reader, leave_out, none_left, out_of_reach, take_note
 from tui_finetune.data.formats.conversations import Unfit
 from tui_finetune.data.formats.recognize import recognize
-from tui_finetune.data.open import Source, open_dataset
+from tui_finetune.data.open import open_dataset
 from tui_finetune.data.problems import Problem, Tally
 from tui_finetune.data.segments import Example, plain_text
+from tui_finetune.data.source import Source
 from tui_finetune.errors import UserError
 from tui_finetune.system.progress import Report, Ticker
 
@@ -223,7 +224,7 @@ def _padding(found: Preview) -> float:
 
 
 def _too_few(source: Source, documents: int, config: RunConfig) -> list[Problem]:
-    from tui_finetune.data.prepare import divide
+    from tui_finetune.data.split import divide
 
     try:
         divide(min(documents, 1_000_000), config)
@@ -325,7 +326,7 @@ def estimate_rows(data: Preview, config: RunConfig) -> int:
     Raises:
         UserError: there are too few documents to keep some aside.
     """
-    from tui_finetune.data.prepare import divide
+    from tui_finetune.data.split import divide
     from tui_finetune.data.tokens.pack import best_fit
 
     if not data.token_lengths:

@@ -11,7 +11,7 @@ from tui_finetune.data.kinds import place_in
 if TYPE_CHECKING:
     from datasets import Dataset
 
-    from tui_finetune.data.open import Source
+    from tui_finetune.data.source import Source
 
 HEAD_ROWS = 20
 TURN_LISTS = ("messages", "conversations", "conversation")

@@ -13,6 +13,7 @@ from typing import Any
 
 from tui_finetune.data.formats.columns import TURN_KEYS, is_turn, listed, turns_in
 from tui_finetune.data.formats.spec import Format
+from tui_finetune.data.readers.rows import without_nulls
 
 Message = dict[str, Any]
 
@@ -135,13 +136,6 @@ def messages_in(value: Any) -> list[Message]:
         raise Unfit("turns that are no list")
     written = isinstance(value, str)
     return [_message(turn if written else without_nulls(turn)) for turn in turns]
-
-
-def without_nulls(value: Any) -> Any:
-    """An object without the keys that are null, all the way down: tables give every object the keys of all."""
-    if isinstance(value, dict):
-        return {key: without_nulls(item) for key, item in value.items() if item is not None}
-    return [without_nulls(item) for item in value] if isinstance(value, list) else value
 
 
 def _message(turn: Any) -> Message:

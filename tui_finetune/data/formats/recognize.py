@@ -17,7 +17,7 @@ __all__ = ["Format", "recognize"]
 if TYPE_CHECKING:
     from datasets import Dataset
 
-    from tui_finetune.data.open import Source
+    from tui_finetune.data.source import Source
 
 USUAL_TEXT = ("text", "content")
 PROMPTS = ("prompt", "instruction")

@@ -8,8 +8,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tui_finetune.data.formats.conversations import without_nulls
 from tui_finetune.data.readers.files import DataFile
+from tui_finetune.data.readers.rows import without_nulls
 from tui_finetune.errors import UserError
 
 BATCH_ROWS = 500
