@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import shlex
 import signal
+import time
 
 from tests.programs import wait_for
 from tests.pty.conftest import ENDLESS, PROGRAM, SETTINGS, Machine
+from tests.pty.terminal import Terminal
 from tui_finetune.runs.checkpoints import committed, verify
+from tui_finetune.system.stopping import BURST_SECONDS
 
 
 def assert_saved(machine: Machine) -> None:
@@ -23,11 +26,11 @@ def assert_saved(machine: Machine) -> None:
 def test_quitting_while_training_asks_and_can_stay_or_save_and_stop(machine: Machine) -> None:
     terminal = machine.training()
     terminal.press("ctrl+q")
-    asked = terminal.wait("What shall become of it(?s:.*)Stay")
+    asked = terminal.wait("What should happen to it(?s:.*)Stay")
     assert "Detach" in asked
     assert "Save and stop" in asked
     terminal.press("escape")
-    terminal.wait("What shall become of it", gone=True)
+    terminal.wait("What should happen to it", gone=True)
     step = machine.state.step
     wait_for(lambda: machine.state.step > step, "staying, the run does not go on")
 
@@ -82,6 +85,12 @@ def test_fault_03_a_broken_connection_leaves_the_run_to_finish_alone(machine: Ma
     wait_for(lambda: machine.processes() == [], "a process stays behind")
 
 
+def press_again(terminal: Terminal) -> None:
+    """Press ctrl+c once more, and not so soon that it were the same press."""
+    time.sleep(1.5 * BURST_SECONDS)
+    terminal.press("ctrl+c")
+
+
 def test_the_second_ctrl_c_asks_and_the_third_ends_at_once(machine: Machine) -> None:
     # A step that takes long: stopping waits for its end.
     machine.suit(ENDLESS + "per_device_train_batch_size: 1\ngradient_accumulation_steps: 60000\n")
@@ -90,13 +99,13 @@ def test_the_second_ctrl_c_asks_and_the_third_ends_at_once(machine: Machine) -> 
     terminal.wait("the first loss comes soon")
     terminal.press("ctrl+c")
     terminal.wait("Stopping after this step")
-    terminal.press("ctrl+c")
+    press_again(terminal)
     terminal.wait("e +End at once")
     terminal.press("w")
     terminal.wait("e +End at once", gone=True)
-    terminal.press("ctrl+c")
+    press_again(terminal)
     terminal.wait("e +End at once")
-    terminal.press("ctrl+c")  # also while the dialog has the focus
+    press_again(terminal)  # also while the dialog has the focus
     assert terminal.status() == 130
     assert terminal.is_as_before()
     assert "was ended at once" in terminal.text()
@@ -105,11 +114,13 @@ def test_the_second_ctrl_c_asks_and_the_third_ends_at_once(machine: Machine) -> 
 
 def test_the_question_goes_when_the_run_has_ended_meanwhile(machine: Machine) -> None:
     # A step of some seconds: long enough for a second ctrl+c, and soon over.
-    machine.suit(ENDLESS + "per_device_train_batch_size: 1\ngradient_accumulation_steps: 800\n")
+    machine.suit(ENDLESS + "per_device_train_batch_size: 1\ngradient_accumulation_steps: 1500\n")
     terminal = machine.app_with_tiny_model()
     terminal.press("ctrl+r")
     terminal.wait("the first loss comes soon")
-    terminal.press("ctrl+c", "ctrl+c")
+    terminal.press("ctrl+c")
+    press_again(terminal)
+    terminal.wait("e +End at once")
     terminal.wait("Stopped at step")
     terminal.wait("e +End at once", gone=True)
     terminal.press("ctrl+q")
