@@ -363,6 +363,15 @@ class RunConfig(BaseModel):
         help="Steps between evaluations, where eval_strategy is 'steps'; auto is logging_steps.",
         explanation="Each evaluation takes the time of a pass over the rows kept aside. Five to twenty in a run are plenty.",
     )
+    eval_loss_average: Literal["tokens", "batches"] = setting(
+        "tokens",
+        group="Evaluation and saving",
+        help="Evaluation loss as the mean over all tokens, or over the means of batches.",
+        explanation="'tokens' counts every token that is evaluated once, so the loss is the same at every batch size, "
+        "packed or not, and can be compared between runs. 'batches' is what Trainer does: it takes the mean of each "
+        "batch and the mean of those, so that a short batch weighs as much as a full one. It is here because the "
+        "tutorial does it.",
+    )
     save_strategy: Interval = setting(
         "epoch",
         group="Evaluation and saving",

@@ -123,6 +123,8 @@ class RunDirectory:
         from tui_finetune.config.schema import RunConfig
 
         values = read_yaml(self.config_path)
+        # Runs of before there was this setting: their evaluations have to stay comparable.
+        values.setdefault("eval_loss_average", "batches")
         return make_config({key: value for key, value in values.items() if key in RunConfig.model_fields})
 
     def write_config(self, config: RunConfig) -> None:

@@ -16,7 +16,7 @@ from tui_finetune.runs.summary import load_state
 
 CHANGEABLE = frozenset(
     {
-        "num_train_epochs", "max_steps", "early_stopping_patience", "logging_steps", "eval_strategy", "eval_steps",
+        "num_train_epochs", "max_steps", "early_stopping_patience", "logging_steps", "eval_strategy", "eval_steps", "eval_loss_average",
         "save_strategy", "save_steps", "save_total_limit", "per_device_eval_batch_size", "gradient_checkpointing",
         "report_to", "output_dir", "final_model_dir", "dataset_name",
     }

@@ -279,6 +279,7 @@ class TrainingSession:
             facts=facts,
             keep_newest=config.save_total_limit,
             patience=config.early_stopping_patience,
+            eval_average=config.eval_loss_average,
             lengths=data.lengths,
         )
         from transformers.trainer_callback import PrinterCallback

@@ -9,10 +9,14 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch.optim.lr_scheduler import LambdaLR
+from torch.utils.data import DataLoader
 from transformers import EarlyStoppingCallback, Trainer
+from transformers.trainer_utils import EvalLoopOutput
 
+from tui_finetune.data.tokens.pack import IGNORED
 from tui_finetune.errors import Notice
 from tui_finetune.runs import checkpoints
 from tui_finetune.runs.events import CheckpointEvent, PhaseEvent
@@ -41,6 +45,7 @@ class RunTrainer(Trainer):
         facts: what goes into each checkpoint's manifest.
         keep_newest: how many of the newest checkpoints stay.
         patience: that of early stopping.
+        eval_average: over what the evaluation loss is the mean: 'tokens' or 'batches'.
         lengths: tokens of each row, where rows of like length are to come in the same batch.
     """
 
@@ -51,16 +56,18 @@ class RunTrainer(Trainer):
         facts: dict[str, Any],
         keep_newest: int,
         patience: int,
+        eval_average: str = "tokens",
         lengths: Any = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         self.lengths = lengths
+        self.eval_average = eval_average
         self.event_log = event_log
         self.facts = facts
         self.keep_newest = keep_newest
         self.patience = patience
-        self.checkpoints_dir = Path(self.args.output_dir)
+        self.checkpoints_dir = Path(self.args.output_dir or ".")
         self.last_checkpoint_bytes = 0
         self.num_tokens = 0
         self._tokens: torch.Tensor | None = None
@@ -77,7 +84,7 @@ class RunTrainer(Trainer):
     def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> torch.Tensor:
         mask = inputs.get("attention_mask")
         tokens = mask.sum() if mask is not None else self._count_unpadded(inputs["input_ids"])
-        loss = super().training_step(model, inputs, num_items_in_batch)
+        loss: torch.Tensor = super().training_step(model, inputs, num_items_in_batch)
         # Kept on the device: reading them at every step would make it wait.
         tokens = tokens.to(loss.device)
         self._tokens = tokens if self._tokens is None else self._tokens + tokens
@@ -103,6 +110,47 @@ class RunTrainer(Trainer):
         if self._bad is not None and bool(self._bad.item()):
             raise NonFiniteLoss(self.state.global_step - 1)
         self._bad = None
+
+    # Evaluation
+
+    def evaluation_loop(
+        self,
+        dataloader: DataLoader[Any],
+        description: str,
+        prediction_loss_only: bool | None = None,
+        ignore_keys: list[str] | None = None,
+        metric_key_prefix: str = "eval",
+    ) -> EvalLoopOutput:
+        """The evaluation loss: the mean over all tokens, summed in float64, so that it depends neither on the batch size nor
+        on packing; or Trainer's mean over batches, where that is asked for."""
+        if self.eval_average == "batches":
+            return super().evaluation_loop(
+                dataloader, description, prediction_loss_only, ignore_keys, metric_key_prefix
+            )
+        model = self.model
+        assert model is not None
+        model.eval()
+        self.callback_handler.eval_dataloader = dataloader
+        total = torch.zeros((), dtype=torch.float64, device=self._sum_device)
+        tokens = torch.zeros((), dtype=torch.int64, device=self._sum_device)
+        rows = 0
+        for inputs in dataloader:
+            # The first token of a row is not predicted, so its label counts for nothing.
+            count = (inputs["labels"][:, 1:] != IGNORED).sum().to(self._sum_device)
+            rows += len(inputs["labels"])
+            loss, _, _ = self.prediction_step(model, inputs, prediction_loss_only=True)
+            if loss is not None:
+                # The mean of no tokens is no number.
+                total += torch.where(count > 0, loss.to(self._sum_device, torch.float64) * count, 0.0)
+                tokens += count
+            self.control = self.callback_handler.on_prediction_step(self.args, self.state, self.control)
+        metrics = {f"{metric_key_prefix}_loss": (total / tokens).item()} if tokens.item() else {}
+        return EvalLoopOutput(predictions=np.empty(0), label_ids=None, metrics=metrics, num_samples=rows)
+
+    @property
+    def _sum_device(self) -> torch.device:
+        # Apple's GPUs compute in no format of 64 bits.
+        return torch.device("cpu") if self.args.device.type == "mps" else self.args.device
 
     # Checkpoints
 
@@ -169,7 +217,9 @@ class RunTrainer(Trainer):
             if isinstance(callback, EarlyStoppingCallback):
                 callback.early_stopping_patience = self.patience
                 # Trainer fails on saving one that the checkpoint doesn't know.
-                self.state.stateful_callbacks.setdefault(type(callback).__name__, callback.state())
+                known = self.state.stateful_callbacks
+                assert isinstance(known, dict)
+                known.setdefault(type(callback).__name__, callback.state())
         scheduler = getattr(self.lr_scheduler, "scheduler", self.lr_scheduler)
         if isinstance(scheduler, LambdaLR):
             # At the end of a linear schedule the rate is 0, and the first step of an extended run would be lost.
@@ -178,6 +228,7 @@ class RunTrainer(Trainer):
                 for base, factor in zip(scheduler.base_lrs, scheduler.lr_lambdas, strict=True)
             ]
             scheduler._last_lr = rates
+            assert self.optimizer is not None
             for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
                 group["lr"] = rate
 
