@@ -8,8 +8,9 @@ import yaml
 
 from tests.events import event
 from tui_finetune.config.schema import RunConfig
-from tui_finetune.export.model_card import escape, model_card, write_model_card
+from tui_finetune.export.model_card import Made, escape, model_card, write_model_card
 from tui_finetune.export.plot import draw_losses
+from tui_finetune.runs.result import RunResult
 from tui_finetune.runs.state import RunState
 
 
@@ -92,7 +93,10 @@ def test_losses_that_fall_far_are_drawn_on_a_logarithmic_axis(tmp_path, monkeypa
 
 def test_the_card_names_model_data_settings_and_losses():
     config = RunConfig(model_name_or_path="PingVortex/VLM-1", dataset_name="stas/openwebtext-10k", learning_rate=3e-4)
-    card = model_card("my-run", config, FULL, facts={"Training rows": 1200}, license="mit")
+    result = RunResult(
+        "finished", step=30, total_steps=30, seconds=61.0, best_step=20, final_step=20, data_format="text"
+    )
+    card = model_card("my-run", config, FULL, Made(result, "mit", stop="</s>", dtype="bfloat16"))
     front = front_matter(card)
     assert front["base_model"] == "PingVortex/VLM-1"
     assert front["datasets"] == ["stas/openwebtext-10k"]
@@ -101,7 +105,11 @@ def test_the_card_names_model_data_settings_and_losses():
     rows = rows_of(card)
     assert ["`learning_rate`", "0.0003"] in rows
     assert ["20", "2.0000", "2.1000 (best)"] in rows
-    assert ["Training rows", "1,200"] in rows
+    assert ["weights saved as", "bfloat16"] in rows
+    assert ["training time", "1 min 01 s"] in rows
+    assert "The weights are those of step 20, the best by evaluation loss." in card
+    assert "It continues text. It ends with `</s>`." in card
+    assert card.index("Settings that differ") < card.index("All settings")
     assert "![Training and evaluation loss over the steps](training_plot.png)" in card
     assert "AutoModelForCausalLM.from_pretrained" in card
 
@@ -134,7 +142,7 @@ def test_the_card_tells_nothing_of_where_it_was_made():
 def test_text_from_outside_can_not_leave_its_cell():
     nasty = "a|b\n# heading <script> [x](http://y) `code` \x1b[31m*bold*"
     config = RunConfig(dataset_text_field=nasty)
-    card = model_card("run", config, FULL, facts={"Name": nasty})
+    card = model_card("run", config, FULL, Made(stop=nasty))
     assert "\x1b" not in card
     assert "\n# heading" not in card
     assert "<script>" not in card.replace("\\<script\\>", "")
@@ -150,6 +158,19 @@ def test_many_evaluations_are_thinned_but_keep_the_best_and_the_last():
 
 
 def test_the_card_is_written_whole(tmp_path):
-    write_model_card(tmp_path / "README.md", "run", RunConfig(), FULL, facts={}, license=None)
+    write_model_card(tmp_path / "README.md", "run", RunConfig(), FULL, Made())
     assert (tmp_path / "README.md").read_text().startswith("---\n")
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_chat_model_is_used_through_its_template():
+    card = model_card("run", RunConfig(), FULL, Made(chat=True, stop="<|im_end|>"))
+    assert "apply_chat_template" in card
+    assert "It ends with `<|im_end|>`." in card
+
+
+def test_a_stop_is_told():
+    result = RunResult("stopped", step=30, total_steps=900)
+    assert "It was stopped before its planned end. 900 steps were planned." in model_card(
+        "run", RunConfig(), FULL, Made(result)
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import stat
 import threading
 import time
@@ -11,10 +12,12 @@ import time
 import pytest
 import torch
 from safetensors.torch import load_file
+from transformers import AutoModelForCausalLM
 
 from tests.events import raw_events
 from tests.tiny import sentences, write_jsonl
 from tui_finetune.errors import UserError
+from tui_finetune.models.weights import read_weights
 from tui_finetune.runs import checkpoints, registry
 from tui_finetune.runs.summary import summarize
 
@@ -248,3 +251,37 @@ def test_the_process_has_no_descriptor_of_the_run_left_open(train):
 
 def _readable(fd: str) -> bool:
     return os.path.lexists(f"/proc/self/fd/{fd}")
+
+
+@pytest.mark.parametrize(
+    ("base", "wanted", "saved"),
+    [("bfloat16", "auto", "BF16"), ("float32", "auto", "F32"), ("bfloat16", "fp32", "F32"), ("float32", "fp16", "F16")],
+)
+def test_the_final_model_is_saved_in_the_format_of_its_base(train, models, tmp_path, base, wanted, saved):
+    folder = tmp_path / "base"
+    shutil.copytree(models / "llama", folder)
+    AutoModelForCausalLM.from_pretrained(folder, dtype=getattr(torch, base)).save_pretrained(folder)
+    trained = train("run", model_name_or_path=str(folder), max_steps=2, save_dtype=wanted)
+    final = trained.run.final_dir
+    assert {tensor.dtype for tensor in read_weights(final)} == {saved}
+    assert {tensor.dtype for tensor in read_weights(trained.run.checkpoints_dir / "checkpoint-2")} == {"F32"}
+    config = json.loads((final / "config.json").read_text())
+    assert config.get("use_cache", True) is True
+    for path in final.glob("*.json"):
+        assert "local_files_only" not in path.read_text()
+        assert str(tmp_path) not in path.read_text()
+    card = (final / "README.md").read_text()
+    assert str(tmp_path) not in card
+    assert "stopped |" not in card
+
+
+def test_a_weight_too_large_for_fp16_keeps_all_in_fp32(train, models, tmp_path):
+    folder = tmp_path / "base"
+    shutil.copytree(models / "llama", folder)
+    model = AutoModelForCausalLM.from_pretrained(folder)
+    with torch.no_grad():
+        model.model.norm.weight[0] = 1e6
+    model.save_pretrained(folder)
+    trained = train("run", model_name_or_path=str(folder), max_steps=1, save_dtype="fp16", learning_rate=1e-6)
+    assert {tensor.dtype for tensor in read_weights(trained.run.final_dir)} == {"F32"}
+    assert any("too large for fp16" in told.notice.message for told in trained.state.notices)

@@ -430,6 +430,14 @@ class RunConfig(BaseModel):
         help="Where the final model goes; auto is <output_dir>/final.",
         explanation="A folder that transformers, and most other programs, can load by its path.",
     )
+    save_dtype: Literal["auto", "fp32", "bf16", "fp16"] = setting(
+        "auto",
+        group="Output",
+        help="Number format of the final model's weights; auto is that of the model it was made from.",
+        explanation="Weights are trained in fp32. The final model is saved in the format that its base has, usually bf16 "
+        "or fp16, which takes half the disk and memory and loses next to nothing. Set fp32 to keep every bit. "
+        "Checkpoints always keep fp32, so that a run can be resumed exactly.",
+    )
     report_to: Literal["none", "tensorboard", "wandb", "trackio", "mlflow"] = setting(
         "none",
         group="Output",

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from tui_finetune.config.resolve import MODEL_SETTINGS_FILE
 from tui_finetune.config.schema import RunConfig
-from tui_finetune.errors import UserError
-from tui_finetune.export.model_card import write_model_card
+from tui_finetune.errors import Notice, UserError
+from tui_finetune.export.model_card import Made, write_model_card
 from tui_finetune.export.plot import draw_losses
 from tui_finetune.runs.state import RunState
 from tui_finetune.system.files import PRIVATE_DIRECTORY, sync_directory, sync_file
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 PLOT = "training_plot.png"
 CARD = "README.md"
@@ -32,7 +36,7 @@ def check_final_dir(final_dir: Path, run_path: Path) -> None:
         )
 
 
-def load_weights(model: Any, checkpoint: Path) -> None:
+def load_weights(model: PreTrainedModel, checkpoint: Path) -> None:
     """Put a checkpoint's weights into the model."""
     from safetensors.torch import load_file
 
@@ -44,17 +48,44 @@ def load_weights(model: Any, checkpoint: Path) -> None:
         raise RuntimeError(f"{checkpoint.name} has weights that the model has not: {unexpected[:3]}")
 
 
+DTYPES = {"F32": "fp32", "BF16": "bf16", "F16": "fp16"}
+"""Number formats of safetensors, as the setting calls them."""
+
+
+def in_save_dtype(model: PreTrainedModel, wanted: str, base: str | None) -> Notice | None:
+    """Put a model's weights into the number format that they are saved in.
+
+    Args:
+        model: is changed; where a weight does not fit into the format, all stay as they are.
+        wanted: the setting `save_dtype`.
+        base: the number format of the model it was made from, as safetensors names it.
+
+    Returns:
+        What has to be said, if anything.
+    """
+    import torch
+
+    name = DTYPES.get(base or "", "fp32") if wanted == "auto" else wanted
+    dtype = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[name]
+    if dtype == torch.float16:
+        largest = torch.finfo(dtype).max
+        if any(bool((weights.abs() > largest).any()) for weights in model.parameters()):
+            message = "A weight is too large for fp16, so the final model is saved in fp32."
+            return Notice("warning", message, "set save_dtype: bf16 for a smaller one", "save_dtype")
+    torch.nn.Module.to(model, dtype)
+    return None
+
+
 def export(
-    model: Any,
-    tokenizer: Any,
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
     final_dir: Path,
     *,
     base_model: Path | None,
     run_name: str,
     config: RunConfig,
     state: RunState,
-    facts: dict[str, Any],
-    license: str | None = None,
+    made: Made,
 ) -> None:
     """Write the final folder beside its place, then put it there, so that it is whole or not there.
 
@@ -62,17 +93,20 @@ def export(
         model, tokenizer: what is saved.
         final_dir: where it goes; what an earlier start of this run left there is replaced.
         base_model: the folder of the model that training began from, for the settings that suit it.
-        run_name, config, state, facts, license: for the plot and the model card.
+        run_name, config, state, made: for the plot and the model card.
     """
     final_dir.parent.mkdir(mode=PRIVATE_DIRECTORY, parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(prefix=f".{final_dir.name}-", dir=final_dir.parent))
     try:
-        model.save_pretrained(draft, safe_serialization=True)
+        # Training needs no cache; who loads the model does.
+        model.config.use_cache = True
+        model.save_pretrained(draft)
         tokenizer.save_pretrained(draft)
+        _clean(draft / "tokenizer_config.json")
         if base_model is not None and (base_model / MODEL_SETTINGS_FILE).is_file():
             shutil.copyfile(base_model / MODEL_SETTINGS_FILE, draft / MODEL_SETTINGS_FILE)
         draw_losses(state, draft / PLOT, run_name)
-        write_model_card(draft / CARD, run_name, config, state, facts=facts, license=license)
+        write_model_card(draft / CARD, run_name, config, state, made)
         for path in draft.rglob("*"):
             if path.is_file():
                 path.chmod(0o600)
@@ -83,6 +117,17 @@ def export(
         shutil.rmtree(draft, ignore_errors=True)
         raise
     sync_directory(final_dir.parent)
+
+
+_OF_LOADING = ("local_files_only", "trust_remote_code", "name_or_path", "token", "_commit_hash")
+"""How a tokenizer was loaded, which transformers writes into its configuration, and which is nobody else's business."""
+
+
+def _clean(tokenizer_config: Path) -> None:
+    content = json.loads(tokenizer_config.read_bytes())
+    kept = {key: value for key, value in content.items() if key not in _OF_LOADING}
+    if kept != content:
+        tokenizer_config.write_text(json.dumps(kept, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _replace(draft: Path, final_dir: Path) -> None:

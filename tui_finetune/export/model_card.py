@@ -1,16 +1,19 @@
-"""The model card of a fine-tuned model: README.md with what it was made from, how, and how well it learned."""
+"""The model card of a fine-tuned model: what it was made from, how, how well it learned, and how to use it."""
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
 import yaml
 
 from tui_finetune.config.schema import DEFAULT_SAMPLE, STARTER, RunConfig, settings
+from tui_finetune.formatting import duration
+from tui_finetune.runs.result import RunResult
 from tui_finetune.runs.state import RunState
 from tui_finetune.system.files import write_atomically
 from tui_finetune.system.terminal import printable
@@ -40,7 +43,7 @@ def _is_hub_name(name: str) -> bool:
 
 
 def _front_matter(config: RunConfig, run_name: str, license: str | None, tags: tuple[str, ...]) -> str:
-    content: dict[str, Any] = {"library_name": "transformers", "pipeline_tag": "text-generation"}
+    content: dict[str, object] = {"library_name": "transformers", "pipeline_tag": "text-generation"}
     if _is_hub_name(config.model_name_or_path):
         content["base_model"] = config.model_name_or_path
     if _is_hub_name(config.dataset_name):
@@ -89,13 +92,43 @@ def _versions() -> str:
     return ", ".join(parts)
 
 
+@dataclass(frozen=True)
+class Made:
+    """What a card tells beside settings and losses.
+
+    Attributes:
+        result: how the run ended; None where that isn't known.
+        license: of the model it was made from, which its weights stay under.
+        chat: whether it was taught turns, which its chat template puts into words; else it continues text.
+        stop: the token that it ends its replies or texts with, '' where it has none.
+        dtype: the number format of the weights, as 'bfloat16'.
+        prompt: what it may be tried with.
+    """
+
+    result: RunResult | None = None
+    license: str | None = None
+    chat: bool = False
+    stop: str = ""
+    dtype: str = ""
+    prompt: str = "Once upon a time"
+
+
+_CHAT = """\
+messages = [{"role": "user", "content": "Hello!"}]
+inputs = tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_tensors="pt", return_dict=True)"""
+
+_LIMITS = (
+    "It knows what its base model knows and what is in its data, mistakes included, and may repeat either. Nothing was "
+    "checked but the losses above: try it on your own examples before you rely on it."
+)
+
+
 def model_card(
     run_name: str,
     config: RunConfig,
     state: RunState,
+    made: Made | None = None,
     *,
-    facts: Mapping[str, Any] | None = None,
-    license: str | None = None,
     plot: str | None = "training_plot.png",
     tags: tuple[str, ...] = (),
 ) -> str:
@@ -105,62 +138,115 @@ def model_card(
         run_name: what the run is called.
         config: its settings.
         state: what its events add up to.
-        facts: more about the run for the reader, in order, as {'Training rows': 480, 'Device': 'CPU'}.
-        license: of the model it was made from, which its weights stay under.
+        made: what else is known.
         plot: the file name of the plot beside the card, None for no plot.
         tags: for the front matter.
     """
-    name = escape(run_name)
-    model, dataset = _public(config.model_name_or_path), _public(config.dataset_name)
-    stopped = " It was stopped before its planned end." if state.status == "stopped" or state.reason == "stop" else ""
+    made = made or Made()
     lines = [
         "---",
-        _front_matter(config, printable(run_name, lines=False), license, tags).rstrip(),
+        _front_matter(config, printable(run_name, lines=False), made.license, tags).rstrip(),
         "---",
         "",
-        f"# {name}",
+        f"# {escape(run_name)}",
         "",
-        f"A causal language model: {escape(model)}, fine-tuned on {escape(dataset)} for {state.step:,} steps.{stopped}",
+        _what_it_is(config, state, made),
         "",
         "## How to use it",
         "",
-        "```python",
-        "from transformers import AutoModelForCausalLM, AutoTokenizer",
-        "",
-        'folder = "."  # where this file is',
-        "tokenizer = AutoTokenizer.from_pretrained(folder)",
-        "model = AutoModelForCausalLM.from_pretrained(folder)",
-        'inputs = tokenizer("Once upon a time", return_tensors="pt")',
-        "print(tokenizer.decode(model.generate(**inputs, max_new_tokens=100, do_sample=True)[0]))",
-        "```",
+        *_usage(made),
         "",
         "## How well it learned",
         "",
         *_losses(state),
         "",
     ]
+    if words := _which_weights(made.result):
+        lines += [words, ""]
     if plot:
         lines += [f"![Training and evaluation loss over the steps]({plot})", ""]
-    lines += ["## How it was trained", ""]
-    rows = [
-        (escape(str(key)), escape(f"{value:,}" if isinstance(value, int) else str(value)))
-        for key, value in (facts or {}).items()
-    ]
-    if rows:
-        lines += [*_table(("", ""), rows), ""]
-    shown = {"model_name_or_path": model, "dataset_name": dataset}
-    lines += _table(
-        ("setting", "value"),
-        [
-            (f"`{key}`", escape(shown.get(key, item.show(getattr(config, key)))))
-            for key, item in settings().items()
-            if key not in _UNSHOWN
-        ],
-    )
-    lines += ["", f"Made with {escape(_versions())}.", ""]
+    lines += ["## How it was trained", "", *_training(config, made), "", "## Limits", "", _LIMITS, ""]
+    lines += [f"Made with {escape(_versions())}.", ""]
     return "\n".join(lines)
 
 
-def write_model_card(path: Path, run_name: str, config: RunConfig, state: RunState, **more: Any) -> None:
-    """Write a model card, whole or not at all; ``more`` as for `model_card`."""
-    write_atomically(path, model_card(run_name, config, state, **more))
+def _what_it_is(config: RunConfig, state: RunState, made: Made) -> str:
+    model, dataset = _public(config.model_name_or_path), _public(config.dataset_name)
+    revision = getattr(config, "model_revision", None)
+    base = escape(model) + (f" (revision {escape(str(revision)[:12])})" if revision else "")
+    kind = f", as {made.result.data_format}" if made.result and made.result.data_format else ""
+    words = f"A causal language model: {base}, fine-tuned on {escape(dataset)}{kind} for {state.step:,} steps."
+    if made.result and made.result.early_stopped and made.result.total_steps:
+        words += f" It ended before its {made.result.total_steps:,} steps, as evaluation got no better."
+    elif state.status == "stopped" or state.reason == "stop" or (made.result and made.result.status == "stopped"):
+        total = made.result.total_steps if made.result else None
+        words += " It was stopped before its planned end." + (f" {total:,} steps were planned." if total else "")
+    return words
+
+
+def _usage(made: Made) -> list[str]:
+    ask = _CHAT.splitlines() if made.chat else [f'inputs = tokenizer({json.dumps(made.prompt)}, return_tensors="pt")']
+    lines = [
+        "```python",
+        "from transformers import AutoModelForCausalLM, AutoTokenizer",
+        "",
+        'folder = "."  # where this file is',
+        "tokenizer = AutoTokenizer.from_pretrained(folder)",
+        "model = AutoModelForCausalLM.from_pretrained(folder)",
+        *ask,
+        "output = model.generate(**inputs, max_new_tokens=200, do_sample=True, temperature=0.8)",
+        'print(tokenizer.decode(output[0, inputs["input_ids"].shape[1]:], skip_special_tokens=True))',
+        "```",
+        "",
+    ]
+    how = "It was taught turns: its chat template puts them into words." if made.chat else "It continues text."
+    return [*lines, how + (f" It ends with {_code(made.stop)}." if made.stop else "")]
+
+
+def _code(text: str) -> str:
+    """A text as code, literally."""
+    return escape(text) if "`" in text else f"`{printable(text, lines=False)}`"
+
+
+def _which_weights(result: RunResult | None) -> str:
+    if result is None or result.final_step is None:
+        return ""
+    best = result.best_step == result.final_step
+    return f"The weights are those of step {result.final_step:,}" + (", the best by evaluation loss." if best else ".")
+
+
+def _training(config: RunConfig, made: Made) -> list[str]:
+    known = settings()
+    batch = config.per_device_train_batch_size * config.gradient_accumulation_steps
+    rows = [
+        ("method", "all weights"),
+        ("rows per update", f"{batch:,}"),
+        ("learning rate", known["learning_rate"].show(config.learning_rate)),
+        ("weights saved as", made.dtype),
+        ("training time", duration(made.result.seconds) if made.result and made.result.seconds else ""),
+    ]
+    shown = {"model_name_or_path": _public(config.model_name_or_path), "dataset_name": _public(config.dataset_name)}
+
+    def written(key: str) -> tuple[str, str]:
+        return f"`{key}`", escape(shown.get(key, known[key].show(getattr(config, key))))
+
+    keys = [key for key in known if key not in _UNSHOWN]
+    other = [written(key) for key in keys if getattr(config, key) != known[key].default]
+    return [
+        *_table(("", ""), [(name, escape(value)) for name, value in rows if value]),
+        "",
+        "Settings that differ from the defaults:",
+        "",
+        *_table(("setting", "value"), other),
+        "",
+        "<details><summary>All settings</summary>",
+        "",
+        *_table(("setting", "value"), [written(key) for key in keys]),
+        "",
+        "</details>",
+    ]
+
+
+def write_model_card(path: Path, run_name: str, config: RunConfig, state: RunState, made: Made) -> None:
+    """Write a model card, whole or not at all; arguments as for `model_card`."""
+    write_atomically(path, model_card(run_name, config, state, made))

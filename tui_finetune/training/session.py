@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tui_finetune.config.presets import PRESETS
 from tui_finetune.config.resolve import Resolved
@@ -31,6 +31,10 @@ from tui_finetune.training.failures import explain
 from tui_finetune.training.memory_remedies import memory_remedies
 from tui_finetune.training.paths import rooted
 from tui_finetune.training.resume import checkpoint_to_go_on_from, clear_the_way
+
+if TYPE_CHECKING:
+    from tui_finetune.export.model_card import Made
+    from tui_finetune.models.facts import ModelFacts
 
 CANCEL_POLL_SECONDS = 0.2
 MAX_PROMPT_TOKENS = 256
@@ -308,7 +312,7 @@ class TrainingSession:
 
     def _finish(self, trainer: Any, tokenizer: Any, final_dir: Path, result: RunResult) -> RunResult:
         """Write the final folder: the best checkpoint's weights where one was evaluated, else the newest."""
-        from tui_finetune.export.folder import CARD, PLOT, export, load_weights
+        from tui_finetune.export.folder import CARD, PLOT, export, in_save_dtype, load_weights
         from tui_finetune.models.catalog import model_facts
         from tui_finetune.models.loading import model_folder
 
@@ -329,6 +333,8 @@ class TrainingSession:
             result = replace(result, eval_loss=state.best_metric, best_step=best)
         config = self.config
         known = model_facts(config.model_name_or_path)
+        if (notice := in_save_dtype(trainer.model, config.save_dtype, known.dtype if known else None)) is not None:
+            self.log.notice(notice)
         try:
             export(
                 trainer.model,
@@ -338,8 +344,7 @@ class TrainingSession:
                 run_name=self.directory.name,
                 config=config,
                 state=load_state(self.directory),
-                facts=result.to_fields(),
-                license=known.license if known else None,
+                made=_made(trainer, tokenizer, result, known),
             )
         except OSError as error:
             raise UserError(
@@ -347,6 +352,22 @@ class TrainingSession:
                 f"the checkpoints are safe; free some space, then `finetune-tui resume {self.directory.name}`",
             ) from error
         return replace(result, plot=str(final_dir / PLOT), card=str(final_dir / CARD))
+
+
+def _made(trainer: Any, tokenizer: Any, result: RunResult, base: ModelFacts | None) -> Made:
+    """What the model card tells of the final model."""
+    from tui_finetune.export.model_card import Made
+
+    chat = bool(tokenizer.chat_template) and result.data_format != "text"
+    ends = trainer.model.generation_config.eos_token_id
+    end = ends[-1] if isinstance(ends, list) and ends else ends if isinstance(ends, int) else tokenizer.eos_token_id
+    return Made(
+        result,
+        base.license if base else None,
+        chat,
+        "" if end is None else str(tokenizer.convert_ids_to_tokens(end)),
+        str(trainer.model.dtype).removeprefix("torch."),
+    )
 
 
 def _keep_template(model: Any, tokenizer: Any, data: Any) -> None:
