@@ -439,7 +439,11 @@ class RunConfig(BaseModel):
     )
 
 
-@cache
 def settings() -> Mapping[str, Setting]:
     """All settings by key, in the order of their declaration."""
-    return MappingProxyType({key: describe(key, field) for key, field in RunConfig.model_fields.items()})
+    return _described(RunConfig)
+
+
+@cache
+def _described(config: type[RunConfig]) -> Mapping[str, Setting]:
+    return MappingProxyType({key: describe(key, field) for key, field in config.model_fields.items()})
