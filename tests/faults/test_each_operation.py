@@ -163,7 +163,7 @@ def test_fault_08_killed_at_each_file_operation_of_a_save(
     committed = names.index(next(name for name in names if name.startswith("os.rename"))) + 1
     assert [newest_step(killed) for killed in left] == [4] * committed + [6] * (len(left) - committed)
     # Every day a third of them, and the two around the commit.
-    some = [*left[:committed:3], *left[committed - 1 : committed + 1]]
+    some = [killed for number, killed in enumerate(left) if number % 3 == 0 or number in (committed - 1, committed)]
     assert_each_goes_on(train, left if each else some, whole, each=each)
 
 
