@@ -117,9 +117,7 @@ async def test_every_setting_has_a_line_that_explains_itself() -> None:
             assert item.explanation in panel(pilot)
 
 
-async def test_a_setting_added_to_the_declaration_appears_by_itself(
-    monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
-) -> None:
+async def test_a_setting_added_to_the_declaration_appears_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     class Extended(RunConfig):
         sparkle: int = setting(
             7,
