@@ -1,18 +1,28 @@
-"""What all tests share."""
+"""What all tests share: a known environment, set before anything that reads it is imported, and the program to start."""
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 
 import pytest
 
+from tests import environment
 from tests.programs import Programs
 
+environment.clear()
+environment.hide_trackers()
+# Read once, when huggingface_hub is first imported.
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["HF_HOME"] = tempfile.mkdtemp(prefix="finetune-tui-hub-")
+atexit.register(shutil.rmtree, os.environ["HF_HOME"], ignore_errors=True)
 # Tiny models gain nothing from threads, and threads that wait for each other on a busy machine lose much. Subprocesses
-# of the tests take it over. It must be set before torch is imported.
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+# of the tests inherit it. Read when torch is first imported.
+os.environ["OMP_NUM_THREADS"] = "1"
+os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
 
 @pytest.fixture(scope="session")

@@ -20,6 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.environment import hide_trackers, without_foreign
+
 ROOT = Path(__file__).parents[1]
 PATIENCE = 180.0
 """Seconds that anything is waited for. Only a failing test waits that long."""
@@ -76,12 +78,7 @@ class Programs:
     def __init__(self, base: Path) -> None:
         self._base = base
         self._count = 0
-        kept = {
-            name: value
-            for name, value in os.environ.items()
-            if not name.startswith(("HF_", "FINETUNE_TUI", "SSH_", "NO_COLOR"))
-        }
-        self._environment = kept | {
+        self._environment = without_foreign(os.environ) | {
             "PYTHONPATH": str(ROOT),
             "HF_HUB_OFFLINE": "1",
             "HF_HOME": str(base / "hub"),
@@ -159,6 +156,7 @@ def wait_for(condition: Callable[[], Any], otherwise: str) -> Any:
 
 def serve() -> None:
     """The process that forks: takes requests on standard input, answers on standard output, one JSON line each."""
+    hide_trackers()
     import datasets  # noqa: F401
     import torch  # noqa: F401
     import transformers.models.llama.modeling_llama

@@ -11,6 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from tests.environment import without_foreign
 from tests.pty.pictures import draw
 from tests.pty.terminal import Terminal
 
@@ -23,7 +24,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         environment = {
-            **os.environ,
+            **without_foreign(os.environ),
             "TERM": "xterm-256color",
             "COLORTERM": "truecolor",
             "FINETUNE_TUI_STATE": f"{folder}/.state",
@@ -31,8 +32,6 @@ def main() -> None:
             "HF_HOME": f"{folder}/.hub",
             "PYTHONPATH": os.getcwd(),
         }
-        for variable in ("SSH_CONNECTION", "SSH_TTY", "SSH_CLIENT", "HF_HUB_OFFLINE"):
-            environment.pop(variable, None)
         (folder / "project").mkdir()
         terminal = Terminal(
             [sys.executable, "-m", "tui_finetune"],

@@ -8,10 +8,7 @@ in tests that name `earlier_runs`), and `known_machine` (device facts).
 
 from __future__ import annotations
 
-import atexit
 import os
-import shutil
-import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -21,14 +18,9 @@ import pytest
 
 from tui_finetune.models import devices
 
-# Read once, when huggingface_hub and textual are first imported: set before any test module imports them.
-os.environ["HF_HUB_OFFLINE"] = "1"
-os.environ["HF_HOME"] = tempfile.mkdtemp(prefix="finetune-tui-hub-")
-atexit.register(shutil.rmtree, os.environ["HF_HOME"], ignore_errors=True)
+# Read once, when textual is first imported: set before any test module imports it.
 os.environ["TEXTUAL_ANIMATIONS"] = "none"
 os.environ["TEXTUAL_SMOOTH_SCROLL"] = "0"
-for _name in ("SSH_CONNECTION", "SSH_TTY", "SSH_CLIENT", "NO_COLOR", "HF_TOKEN", "HF_ENDPOINT", "HF_HUB_CACHE"):
-    os.environ.pop(_name, None)
 
 SIZES = [(80, 24), (120, 36)]
 """The sizes at which each screen has a snapshot."""

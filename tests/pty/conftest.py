@@ -13,6 +13,7 @@ from typing import Any
 import psutil
 import pytest
 
+from tests.environment import without_foreign
 from tests.programs import wait_for
 from tests.pty.terminal import Terminal
 from tests.tiny import make_model, sentences, write_jsonl
@@ -50,13 +51,7 @@ class Machine:
         shutil.copytree(model, self.folder / "tiny")
         self.suit(ENDLESS)
         write_jsonl(self.folder / "data.jsonl", sentences(60))
-        kept = {
-            name: value
-            for name, value in os.environ.items()
-            if not name.startswith(("SSH_", "HF_", "TEXTUAL", "XDG_", "FINETUNE_TUI"))
-            and name not in {"NO_COLOR", "TMUX"}
-        }
-        self.environment = kept | {
+        self.environment = without_foreign(os.environ) | {
             "HOME": str(base / "home"),
             "FINETUNE_TUI_STATE": str(base / "state"),
             "FINETUNE_TUI_CACHE": str(base / "cache"),

@@ -23,7 +23,8 @@ def tokenizer() -> PreTrainedTokenizerFast:
 def model() -> LlamaForCausalLM:
     loaded = AutoModelForCausalLM.from_pretrained(MODEL, dtype=torch.float32)
     assert isinstance(loaded, LlamaForCausalLM)
-    return loaded.eval()
+    loaded.eval()
+    return loaded
 
 
 def test_it_is_a_plain_llama_in_half_precision(model: LlamaForCausalLM) -> None:

@@ -36,7 +36,7 @@ def _script(model_folder: str, data_file: str, output_dir: str, seed: int) -> li
         gradient_accumulation_steps=2,
         learning_rate=2e-5,
         weight_decay=0.01,
-        logging_steps=5,
+        logging_steps=2,
         eval_strategy="epoch",
         save_strategy="epoch",
         load_best_model_at_end=True,
@@ -66,7 +66,7 @@ def test_tutorial_losses_are_the_scripts(architecture, train, place, tmp_path, m
     folder = make_model(tmp_path / "model", architecture)
     _lengthen(folder, architecture)
     # Some texts are longer than 512 tokens, some hold the end-of-text token, one is empty.
-    texts = sentences(150, seed=3, least=1, most=12) + sentences(6, seed=4, least=700, most=800)
+    texts = sentences(44, seed=3, least=1, most=12) + sentences(3, seed=4, least=700, most=800)
     texts += ["the old <|endoftext|> lamp", ""]
     write_jsonl(place / "data.jsonl", texts)
 
@@ -76,7 +76,7 @@ def test_tutorial_losses_are_the_scripts(architecture, train, place, tmp_path, m
         model_name_or_path=str(folder),
         dataset_name="data.jsonl",
         learning_rate=2e-5,
-        logging_steps=5,
+        logging_steps=2,
         max_length=512,
         per_device_train_batch_size=8,
     )

@@ -35,7 +35,7 @@ KEPT = frozenset({"model_name_or_path", "dataset_name", "dataset_config", "datas
 PRESETS = {
     preset.name: preset
     for preset in (
-        Preset("default", "Sensible for most: exact packing, best checkpoint kept, early stopping."),
+        Preset("default", "Good for most: exact packing, best checkpoint kept, early stopping."),
         Preset(
             "tutorial",
             "The recipe of the tutorial 'Training Your Own Model', number for number.",
@@ -98,7 +98,7 @@ PRESETS = {
         ),
         Preset(
             "quick",
-            "A try in a few minutes at most: one epoch, at most 100 steps.",
+            "A quick try, a few minutes at most: one epoch, at most 100 steps.",
             {"num_train_epochs": 1.0, "max_steps": 100, "eval_strategy": "steps", "eval_steps": 25, "logging_steps": 5},
         ),
     )

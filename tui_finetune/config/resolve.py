@@ -54,9 +54,9 @@ def make_config(values: Values) -> RunConfig:
 
 
 @cache
-def _checker(key: str) -> TypeAdapter[object]:
+def _checker(config: type[RunConfig], key: str) -> TypeAdapter[object]:
     """What checks the values of one setting as RunConfig does."""
-    declared = RunConfig.model_fields[key]
+    declared = config.model_fields[key]
     annotated: Any = Annotated[declared.annotation, declared]
     return TypeAdapter(annotated, config=ConfigDict(allow_inf_nan=False))
 
@@ -69,7 +69,7 @@ def check_value(key: str, value: object) -> object:
         value: as it was given: text, or what YAML made of it.
     """
     try:
-        return _checker(key).validate_python(value)
+        return _checker(RunConfig, key).validate_python(value)
     except ValidationError:
         raise _not_allowed(key, value) from None
 

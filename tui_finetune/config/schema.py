@@ -56,8 +56,8 @@ class RunConfig(BaseModel):
         group="Model and data",
         aliases=("base_model", "model", "model_name"),
         help="Model to fine-tune: 'starter', a local folder, or a name on the Hugging Face hub.",
-        explanation="The model that training begins from. 'starter' comes with the program and needs no network. A folder "
-        "must hold a model as save_pretrained writes it; anything else is looked up on the Hugging Face hub, as "
+        explanation="The model that training starts from. 'starter' is included and needs no network. A folder must "
+        "hold a model as save_pretrained writes it; anything else is looked up on the Hugging Face hub, such as "
         "'distilgpt2' or 'Qwen/Qwen3-0.6B'. It must be a causal language model: one that writes text from left to "
         "right. A larger model writes better and takes more memory and time, roughly in proportion.",
     )
@@ -65,11 +65,11 @@ class RunConfig(BaseModel):
         DEFAULT_SAMPLE,
         group="Model and data",
         aliases=("dataset", "dataset_path"),
-        help="Data to learn from: a sample's name, a file, a folder of files, or a name on the hub.",
-        explanation="What the model learns to write like. A sample ('sea-tales'), a file (.txt, .md, .jsonl, .json, .csv, "
-        ".parquet, .arrow), a folder of such files, a data set saved with save_to_disk, or one on the hub, as "
-        "'stas/openwebtext-10k'. A few hundred good examples change a model's style; new knowledge takes many more. "
-        "`finetune-tui preview` shows what is in it.",
+        help="Data to train on: a sample's name, a file, a folder of files, or a name on the hub.",
+        explanation="What the model learns to write like. A sample ('sea-tales'), a file (.txt, .md, .jsonl, .json, "
+        ".csv, .parquet, .arrow), a folder of such files, a data set saved with save_to_disk, or one on the hub, "
+        "such as 'stas/openwebtext-10k'. A few hundred good examples change a model's style; new knowledge takes "
+        "many more. `finetune-tui preview` shows what is in it.",
     )
     dataset_config: Annotated[str | None, Auto] = setting(
         None,
@@ -77,8 +77,8 @@ class RunConfig(BaseModel):
         aliases=("dataset_config_name", "subset"),
         unset="default",
         help="Configuration (subset) of a hub data set.",
-        explanation="Some data sets on the hub have several configurations, one per language for instance. Left alone, "
-        "the data set's own default is taken.",
+        explanation="Some data sets on the hub have several configurations, for instance one per language. Left "
+        "alone, the data set's own default is used.",
     )
     dataset_train_split: str = setting(
         "train",
@@ -91,62 +91,62 @@ class RunConfig(BaseModel):
     dataset_format: Literal["auto", "text", "prompt-completion", "messages", "alpaca", "sharegpt"] = setting(
         "auto",
         group="Model and data",
-        help="How a row becomes what is learned; recognized from the columns and first rows where 'auto'.",
-        explanation="'text': one column holds the text, and all of it is learned. 'prompt-completion': a prompt and what "
-        "follows it. 'messages' and 'sharegpt': conversations, as a list of turns with role and content, or from and "
-        "value. 'alpaca': instruction, input and output. Of all but 'text' only what the model is to write is learned. "
-        "'auto' looks at the columns and the first rows, and says what it found and why.",
+        help="How a row becomes text to train on; 'auto' recognizes it from the columns and the first rows.",
+        explanation="'text': one column holds the text, and all of it is trained on. 'prompt-completion': a prompt "
+        "and what follows it. 'messages' and 'sharegpt': conversations, as a list of turns with role and content, or "
+        "from and value. 'alpaca': instruction, input and output. In every format but 'text', only what the model "
+        "should write is trained on. 'auto' looks at the columns and the first rows, and says what it found and why.",
     )
     dataset_text_field: Annotated[str | None, Auto] = setting(
         None,
         group="Model and data",
         aliases=("text_column", "text_field"),
         help="Column that holds the text.",
-        explanation="Only needed where the column is not found by itself: 'text' is taken if there is one, then 'content', "
-        "then the only column of text.",
+        explanation="Only needed where the column is not found automatically: 'text' is used if there is one, then "
+        "'content', then the only column of text.",
     )
     dataset_messages_field: Annotated[str | None, Auto] = setting(
         None,
         group="Model and data",
         aliases=("messages_column", "field_messages"),
         help="Column that holds the turns of a conversation.",
-        explanation="Only needed where a row has several lists of turns: otherwise 'messages' or 'conversations' is taken, "
-        "or the only column that holds a list of turns with role and content, or from and value.",
+        explanation="Only needed where a row has several lists of turns: otherwise 'messages' or 'conversations' is "
+        "used, or the only column that holds a list of turns with role and content, or from and value.",
     )
     dataset_prompt_field: Annotated[str | None, Auto] = setting(
         None,
         group="Model and data",
         aliases=("prompt_column", "field_instruction"),
         help="Column that holds the prompt, instruction or question.",
-        explanation="Only needed where the column has an unusual name: 'prompt', 'instruction', 'question' and 'query' are "
-        "found by themselves. Set it together with dataset_completion_field.",
+        explanation="Only needed where the column has an unusual name: 'prompt', 'instruction', 'question' and "
+        "'query' are found automatically. Set it together with dataset_completion_field.",
     )
     dataset_input_field: Annotated[str | None, Auto] = setting(
         None,
         group="Model and data",
         aliases=("input_column", "field_input"),
         help="Column that holds the input that an instruction is about.",
-        explanation="Only for the form 'alpaca', and only where the column is called neither 'input' nor 'context'. Where a "
-        "row's input is empty, its instruction stands alone.",
+        explanation="Only for the format 'alpaca', and only where the column is called neither 'input' nor "
+        "'context'. Where a row's input is empty, its instruction stands alone.",
     )
     dataset_completion_field: Annotated[str | None, Auto] = setting(
         None,
         group="Model and data",
         aliases=("completion_column", "response_column", "field_output"),
-        help="Column that holds the completion, output or answer: what is learned.",
-        explanation="Only needed where the column has an unusual name: 'completion', 'response', 'output' and 'answer' are "
-        "found by themselves. Set it together with dataset_prompt_field.",
+        help="Column that holds the completion, output or answer: the part that is trained on.",
+        explanation="Only needed where the column has an unusual name: 'completion', 'response', 'output' and "
+        "'answer' are found automatically. Set it together with dataset_prompt_field.",
     )
     validation_split: float = setting(
         0.1,
         ge=0,
         group="Model and data",
         aliases=("val_size", "val_set_size", "test_size"),
-        help="Share of the rows kept aside for evaluation (or their number, from 1 up); 0 for none.",
-        explanation="These rows are never trained on. The loss on them (evaluation loss) tells whether the model learns "
-        "something general or merely memorizes: when it rises while the training loss falls, the model overfits. 0.1 "
-        "is usual; with much data a few hundred rows are plenty. 0 turns evaluation, early stopping and the choice of "
-        "the best checkpoint off.",
+        help="Share of the rows held out for evaluation (or their number, from 1 up); 0 for none.",
+        explanation="These rows are never trained on. The loss on them (evaluation loss) tells whether the model "
+        "learns something general or merely memorizes: when it rises while the training loss falls, the model "
+        "overfits. 0.1 is usual; with a lot of data a few hundred rows are plenty. 0 turns off evaluation, early "
+        "stopping and the choice of the best checkpoint.",
     )
 
     # Text to tokens
@@ -155,60 +155,60 @@ class RunConfig(BaseModel):
         ge=8,
         group="Text to tokens",
         aliases=("block_size", "cutoff_len", "sequence_len", "max_seq_length"),
-        help="Tokens in one training row; auto is the model's limit, at most 1024.",
-        explanation="The longest piece of text that the model sees at once. A token is a piece of a word, in English about "
-        "four characters. It can't be more than the model's context length. Memory grows with it: halve it if the "
+        help="Tokens in one training row; auto is the model's context length, at most 1024.",
+        explanation="The longest piece of text that the model sees at once. A token is a piece of a word, in English "
+        "about four characters. It can't exceed the model's context length. Memory grows with it: halve it if the "
         "device runs out of memory. The preview shows how many of your texts are longer.",
     )
     packing: bool = setting(
         True,
         group="Text to tokens",
         aliases=("sample_packing", "packed"),
-        help="Fill each row with whole documents instead of padding.",
-        explanation="Short texts are put together into full rows, kept apart exactly: no text sees another one. Nothing "
-        "is computed on padding, which on texts of mixed length makes training two to three times as fast. Turned off, "
-        "each row holds one text and is padded.",
+        help="Fill each row with whole texts instead of padding.",
+        explanation="Short texts are combined into full rows and kept strictly apart: no text sees another one. "
+        "Nothing is computed on padding, which makes training two to three times as fast on texts of mixed length. "
+        "Turned off, each row holds one text and is padded.",
     )
     padding: Literal["longest", "max_length"] = setting(
         "longest",
         group="Text to tokens",
         aliases=("pad_to",),
         help="Without packing: pad to the longest row of the batch, or always to max_length.",
-        explanation="Rows of a batch must have one length; shorter ones are filled with a padding token that is not learned. "
-        "'longest' fills up to the longest row of the batch, 'max_length' always to the limit, which wastes time and "
-        "memory and is here because the tutorial does it.",
+        explanation="Rows of a batch must have the same length; shorter ones are filled with a padding token that is "
+        "not trained on. 'longest' pads to the longest row of the batch. 'max_length' always pads to the limit, "
+        "which wastes time and memory and is here because the tutorial does it.",
     )
     excess_length_strategy: Literal["split", "truncate", "drop"] = setting(
         "split",
         group="Text to tokens",
-        help="What becomes of a text longer than max_length: split it, cut its end off, or leave it out.",
+        help="What happens to a text longer than max_length: split it, cut off its end, or leave it out.",
         explanation="'split' makes several rows of a long text, so that nothing is lost. 'truncate' keeps only its "
-        "beginning, 'drop' leaves the whole text out. Conversations, and prompts with completions, are never split, for "
-        "the second half would lack its question: 'split' cuts their end off, and says how many there are.",
+        "beginning, 'drop' leaves out the whole text. Conversations, and prompts with completions, are never split, "
+        "because the second half would lack its question: 'split' cuts off their end, and says how many there are.",
     )
     completion_only_loss: Annotated[bool | None, Auto] = setting(
         None,
         group="Text to tokens",
-        help="Learn only completions, not prompts; for prompt-completion and alpaca data.",
-        explanation="The model reads the prompt and is trained to write only what follows it, which is nearly always what "
-        "one wants; auto does so. Turned off, it learns to write the prompts as well. train_on_inputs and mask_prompt "
-        "of other tools are taken too: they set this and assistant_only_loss.",
+        help="Train only on completions, not on prompts; for prompt-completion and alpaca data.",
+        explanation="The model reads the prompt and is trained to write only what follows it, which is nearly always "
+        "what you want; auto does so. Turned off, it is trained to write the prompts as well. train_on_inputs and "
+        "mask_prompt of other tools are accepted too: they set this and assistant_only_loss.",
     )
     assistant_only_loss: Annotated[bool | None, Auto] = setting(
         None,
         group="Text to tokens",
-        help="Learn only the assistant's turns; for messages and sharegpt data.",
-        explanation="Of a conversation the model is trained to write the assistant's turns, each with the token that ends "
-        "it, and only reads all else; auto does so. Turned off, it learns to write the user's and the system's words "
-        "as well.",
+        help="Train only on the assistant's turns; for messages and sharegpt data.",
+        explanation="In a conversation, the model is trained to write the assistant's turns, each with the token "
+        "that ends it, and only reads everything else; auto does so. Turned off, it is trained to write the user's "
+        "and the system's words as well.",
     )
     train_on_eos: bool = setting(
         True,
         group="Text to tokens",
-        help="End each text with the end-of-text token and learn it.",
-        explanation="A model that never learns the end-of-text token never stops talking. Many scripts lose it without "
-        "a word, because they use the same token for padding, which is not learned. Turned off, no token is added and "
-        "every padding token in the text is left unlearned, as the tutorial's script does.",
+        help="End each text with the end-of-text token, and train on it.",
+        explanation="A model that was never trained on the end-of-text token never stops talking. Many scripts lose "
+        "it silently, because they use the same token for padding, which is not trained on. Turned off, no token is "
+        "added and padding tokens inside a text are not trained on either, as in the tutorial's script.",
     )
 
     # Length of training
@@ -218,10 +218,10 @@ class RunConfig(BaseModel):
         le=10_000,
         group="Length of training",
         aliases=("num_epochs", "epochs"),
-        help="How many times the data is gone through.",
+        help="How many passes over the data.",
         explanation="One epoch is one pass over all training rows. 1 to 3 are usual; small data sets take more, and "
-        "overfit sooner. Early stopping ends the run when evaluation no longer gets better. A finished run can be "
-        "extended by raising this and resuming.",
+        "overfit sooner. Early stopping ends the run when evaluation no longer improves. A finished run can be "
+        "extended by raising this and resuming it.",
     )
     max_steps: int = setting(
         -1,
@@ -238,8 +238,8 @@ class RunConfig(BaseModel):
         group="Length of training",
         aliases=("micro_batch_size", "batch_size"),
         help="Rows computed at once.",
-        explanation="More rows at once use the device better and take more memory. When memory runs out, halve this and "
-        "double gradient_accumulation_steps: the result stays the same.",
+        explanation="More rows at once make better use of the device and take more memory. When memory runs out, "
+        "halve this and double gradient_accumulation_steps: the result stays the same.",
     )
     per_device_eval_batch_size: int = setting(
         8,
@@ -257,9 +257,9 @@ class RunConfig(BaseModel):
         le=65_536,
         group="Length of training",
         aliases=("gradient_accumulation",),
-        help="Batches that are added up for one update of the weights.",
+        help="Batches accumulated for one update of the weights.",
         explanation="The effective batch size is this times per_device_train_batch_size. 16 to 64 rows are usual for "
-        "fine-tuning: fewer make the loss jumpy, more make each epoch count fewer updates. It costs no memory.",
+        "fine-tuning: fewer make the loss noisy, more leave fewer updates in an epoch. It costs no memory.",
     )
 
     # Learning
@@ -270,9 +270,9 @@ class RunConfig(BaseModel):
         group="Learning",
         aliases=("lr",),
         help="How far each update moves the weights.",
-        explanation="The most important number. Too high and the loss jumps or grows; too low and nothing is learned. 1e-5 "
-        "to 5e-5 are usual for all weights of a pretrained model. Small models like the starter take a hundred times "
-        "more. If the loss falls steadily but slowly, double it; if it is restless, halve it.",
+        explanation="The most important number. Too high, and the loss jumps or grows; too low, and little changes. "
+        "1e-5 to 5e-5 are usual when all weights of a pretrained model are trained. Small models like the starter "
+        "need a hundred times more. If the loss falls steadily but slowly, double it; if it is erratic, halve it.",
     )
     lr_scheduler_type: Literal[
         "linear", "cosine", "constant", "constant_with_warmup", "polynomial", "inverse_sqrt", "cosine_with_restarts"
@@ -281,43 +281,44 @@ class RunConfig(BaseModel):
         group="Learning",
         aliases=("lr_scheduler",),
         help="How the learning rate changes over the run.",
-        explanation="'linear' and 'cosine' go down to zero at the end, which lets the model settle; 'constant' stays. The "
-        "difference is small; 'linear' and 'cosine' are usual.",
+        explanation="'linear' and 'cosine' decay to zero at the end, which lets the model settle; 'constant' stays "
+        "the same. The difference is small; 'linear' and 'cosine' are usual.",
     )
     warmup_steps: float = setting(
         0.0,
         ge=0,
         group="Learning",
         aliases=("warmup_ratio",),
-        help="Steps in which the learning rate rises to its full value; below 1 it is a share of all steps.",
-        explanation="The first updates are the most erratic. A short warmup keeps them from doing harm. 0.03 (3 % of the "
-        "steps) is usual; raise it to 0.1 if the loss jumps at the beginning.",
+        help="Steps over which the learning rate rises to its full value; below 1, a share of all steps.",
+        explanation="The first updates are the most erratic. A short warmup keeps them from doing harm. 0.03 (3% of "
+        "the steps) is usual; raise it to 0.1 if the loss jumps at the beginning.",
     )
     weight_decay: float = setting(
         0.01,
         ge=0,
         le=1,
         group="Learning",
-        help="Pull of the weights toward zero.",
-        explanation="A little of it keeps weights from growing without need, which helps against overfitting. 0.01 to 0.1 "
-        "are usual.",
+        help="How strongly the weights are pulled toward zero.",
+        explanation="A little of it keeps weights from growing needlessly, which helps against overfitting. 0.01 to "
+        "0.1 are usual.",
     )
     max_grad_norm: float = setting(
         1.0,
         ge=0,
         group="Learning",
         aliases=("gradient_clipping",),
-        help="Longest gradient that is allowed; 0 turns clipping off.",
-        explanation="One odd batch can give a huge gradient that ruins the model. Gradients longer than this are scaled "
-        "down. 1.0 is usual.",
+        help="Largest gradient norm allowed; 0 turns clipping off.",
+        explanation="One odd batch can give a huge gradient that ruins the model. Larger gradients are scaled down "
+        "to this norm. 1.0 is usual.",
     )
     optim: Literal["adamw_torch_fused", "adamw_torch", "adafactor", "sgd"] = setting(
         "adamw_torch_fused",
         group="Learning",
         aliases=("optimizer",),
-        help="Method by which the weights are updated.",
-        explanation="AdamW is what nearly everybody uses; 'fused' is the same, faster. It keeps two more numbers for each "
-        "weight, so it takes twice the memory of the weights. 'adafactor' takes far less and learns a bit worse.",
+        help="Algorithm that updates the weights.",
+        explanation="AdamW is what nearly everybody uses; 'fused' is the same, but faster. It keeps two more numbers "
+        "for each weight, so it takes twice the memory of the weights. 'adafactor' takes far less and trains "
+        "slightly worse.",
     )
     seed: int = setting(
         42,
@@ -325,9 +326,9 @@ class RunConfig(BaseModel):
         le=2**32 - 1,
         group="Learning",
         aliases=("random_seed",),
-        help="Where the random numbers start: the same seed gives the same run.",
-        explanation="It determines the split, the order of the rows and the dropout. Run twice with different seeds to see "
-        "how much of a difference is chance.",
+        help="Seed of all random numbers: the same seed gives the same run.",
+        explanation="It determines the split, the order of the rows, and dropout. Run twice with different seeds to "
+        "see how much of a difference is chance.",
     )
     early_stopping_patience: int = setting(
         2,
@@ -335,8 +336,9 @@ class RunConfig(BaseModel):
         group="Learning",
         aliases=("early_stopping",),
         help="Evaluations without improvement after which the run ends; 0 turns it off.",
-        explanation="Ends the run when the evaluation loss has not got better so many times in a row. The best checkpoint "
-        "is what is kept in the end. With evaluation each epoch, 2 needs at least four epochs to have any effect.",
+        explanation="Ends the run when the evaluation loss has not improved this many times in a row. The best "
+        "checkpoint is kept as the final model. With one evaluation per epoch, 2 needs at least four epochs to have "
+        "any effect.",
     )
 
     # Evaluation and saving
@@ -345,15 +347,15 @@ class RunConfig(BaseModel):
         ge=1,
         group="Evaluation and saving",
         help="Steps between two points of the training loss.",
-        explanation="Each point is the mean loss since the one before. Lower gives a finer, noisier curve.",
+        explanation="Each point is the mean loss since the one before. A lower number gives a finer, noisier curve.",
     )
     eval_strategy: Interval = setting(
         "epoch",
         group="Evaluation and saving",
         aliases=("evaluation_strategy",),
         help="When the model is evaluated: each epoch, every eval_steps, or not at all.",
-        explanation="Evaluation takes time and tells when to stop. Each epoch is fine for small data; with epochs of hours "
-        "take 'steps'.",
+        explanation="Evaluation takes time and tells you when to stop. Once per epoch is fine for small data; if an "
+        "epoch takes hours, choose 'steps'.",
     )
     eval_steps: Annotated[int | None, Auto] = setting(
         None,
@@ -361,7 +363,8 @@ class RunConfig(BaseModel):
         group="Evaluation and saving",
         unset="auto",
         help="Steps between evaluations, where eval_strategy is 'steps'; auto is logging_steps.",
-        explanation="Each evaluation takes the time of a pass over the rows kept aside. Five to twenty in a run are plenty.",
+        explanation="Each evaluation takes as long as a pass over the held-out rows. Five to twenty per run are "
+        "plenty. Given alone, it sets eval_strategy to 'steps'.",
     )
     eval_loss_average: Literal["tokens", "batches"] = setting(
         "tokens",
@@ -376,7 +379,7 @@ class RunConfig(BaseModel):
         "epoch",
         group="Evaluation and saving",
         help="When a checkpoint is saved: each epoch, every save_steps, or only at the end and when stopped.",
-        explanation="A checkpoint has everything needed to go on exactly where it was: weights, optimizer, random state, "
+        explanation="A checkpoint has everything needed to resume exactly: weights, optimizer, random state, "
         "position in the data. Stopping always saves one, and so does every evaluation that is the best so far.",
     )
     save_steps: int = setting(
@@ -384,15 +387,16 @@ class RunConfig(BaseModel):
         ge=1,
         group="Evaluation and saving",
         help="Steps between checkpoints, where save_strategy is 'steps'.",
-        explanation="What a crash can cost you at most. Each checkpoint is about three times the size of the weights.",
+        explanation="The most that a crash can cost you. Each checkpoint is about three times the size of the "
+        "weights. Given alone, it sets save_strategy to 'steps'.",
     )
     save_total_limit: int = setting(
         2,
         ge=1,
         group="Evaluation and saving",
-        help="How many of the newest checkpoints are kept, beside the best.",
-        explanation="Older ones are deleted once a newer one is safely on disk. The best one by evaluation loss is always "
-        "kept, and never fewer than the two newest.",
+        help="How many of the newest checkpoints are kept, besides the best one.",
+        explanation="Older ones are deleted once a newer one is safely on disk. The best one by evaluation loss is "
+        "always kept, and so are the two newest.",
     )
 
     # Hardware
@@ -400,17 +404,17 @@ class RunConfig(BaseModel):
         "auto",
         group="Hardware",
         aliases=(),
-        help="Number format of the computation: auto is bf16 where the device is good at it, else fp32.",
-        explanation="Half precision is about twice as fast on GPUs and saves memory. 'bf16' is robust and needs a newer GPU "
-        "(from 2020 on); 'fp16' works on older ones and can overflow. On a machine without a GPU 'fp16' means fp32. "
-        "The weights themselves are kept in fp32.",
+        help="Number format for computing: auto is bf16 where the device is good at it, else fp32.",
+        explanation="Half precision is about twice as fast on GPUs and saves memory. 'bf16' is robust and needs a "
+        "newer GPU (from 2020 on); 'fp16' works on older ones and can overflow. On a machine without a GPU, 'fp16' "
+        "means fp32. The weights themselves are kept in fp32.",
     )
     gradient_checkpointing: bool = setting(
         False,
         group="Hardware",
-        help="Compute parts twice to save memory.",
-        explanation="Takes about a third more time and far less memory on long rows. Turn it on when memory runs out and "
-        "the batch size is 1 already.",
+        help="Recompute activations to save memory.",
+        explanation="Takes about a third more time and far less memory on long rows. Turn it on when memory runs out "
+        "and the batch size is already 1.",
     )
 
     # Output
@@ -419,8 +423,8 @@ class RunConfig(BaseModel):
         group="Output",
         aliases=("OUTPUT_DIR",),
         help="Directory of the run; auto is runs/<model>-<dataset>-<n>.",
-        explanation="Everything about the run is in there: configuration, log of events, checkpoints, the final model. One "
-        "that holds a run already is never overwritten.",
+        explanation="Everything about the run is in it: configuration, event log, checkpoints, and the final model. "
+        "A directory that already holds a run is never overwritten.",
     )
     final_model_dir: Annotated[str | None, Auto] = setting(
         None,
@@ -442,12 +446,16 @@ class RunConfig(BaseModel):
         "none",
         group="Output",
         help="Experiment tracker to report to as well.",
-        explanation="The tracker's package must be installed, and its login done. Its own settings are taken from its "
-        "environment variables.",
+        explanation="The tracker's package must be installed, and you must be logged in to it. Its own settings are "
+        "read from its environment variables.",
     )
 
 
-@cache
 def settings() -> Mapping[str, Setting]:
     """All settings by key, in the order of their declaration."""
-    return MappingProxyType({key: describe(key, field) for key, field in RunConfig.model_fields.items()})
+    return _described(RunConfig)
+
+
+@cache
+def _described(config: type[RunConfig]) -> Mapping[str, Setting]:
+    return MappingProxyType({key: describe(key, field) for key, field in config.model_fields.items()})

@@ -16,7 +16,9 @@ import stat
 import sys
 import termios
 from collections.abc import Callable
-from typing import Any
+
+TerminalSettings = list[int | list[bytes | int]]
+"""What termios tells of a terminal."""
 
 _PASSED_ON = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
 
@@ -101,14 +103,14 @@ def run_detachable(program: Callable[[Front], int]) -> int:
     return _wait_for(child, reading, settings)
 
 
-def _terminal_settings() -> list[Any] | None:
+def _terminal_settings() -> TerminalSettings | None:
     try:
         return termios.tcgetattr(0)
     except termios.error:
         return None
 
 
-def _put_in_order(settings: list[Any] | None) -> None:
+def _put_in_order(settings: TerminalSettings | None) -> None:
     """Make the terminal what it was before a program that had it was killed."""
     if settings is not None:
         with contextlib.suppress(termios.error, OSError):
@@ -116,7 +118,7 @@ def _put_in_order(settings: list[Any] | None) -> None:
             os.write(1, _AS_USUAL)
 
 
-def _wait_for(child: int, pipe: int, settings: list[Any] | None) -> int:
+def _wait_for(child: int, pipe: int, settings: TerminalSettings | None) -> int:
     waking, wake = os.pipe()
     for descriptor in (waking, wake):
         os.set_blocking(descriptor, False)
