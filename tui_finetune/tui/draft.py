@@ -121,15 +121,24 @@ class Draft:
 
     @property
     def model(self) -> str:
-        """The chosen model, as it is named in the settings."""
-        resolved = self.resolved
-        return resolved.config.model_name_or_path if resolved else str(self.choices.get("model_name_or_path", STARTER))
+        """The chosen model, as it is named in the settings; known also before the draft is settled."""
+        return str(self.choices.get("model_name_or_path", STARTER))
 
     @property
     def dataset(self) -> str:
         """The chosen data set, likewise."""
-        resolved = self.resolved
-        return resolved.config.dataset_name if resolved else str(self.choices.get("dataset_name", DEFAULT_SAMPLE))
+        return str(self.choices.get("dataset_name", DEFAULT_SAMPLE))
+
+    def settle(self) -> None:
+        """Resolve it for the first time, with the imports that this takes in a thread, and tell it."""
+
+        def work() -> None:
+            import tui_finetune.config.form
+            import tui_finetune.models.catalog  # noqa: F401
+
+            self._host.back(self.changed)
+
+        self._host.work(work, group="settle", description="reading the settings")
 
     def _resolve(self) -> Form | UserError:
         if self._outcome is None:
