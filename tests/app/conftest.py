@@ -30,9 +30,6 @@ os.environ["TEXTUAL_SMOOTH_SCROLL"] = "0"
 for _name in ("SSH_CONNECTION", "SSH_TTY", "SSH_CLIENT", "NO_COLOR", "HF_TOKEN", "HF_ENDPOINT", "HF_HUB_CACHE"):
     os.environ.pop(_name, None)
 
-SIZES = [(80, 24), (120, 36)]
-"""The sizes at which each screen has a snapshot."""
-
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

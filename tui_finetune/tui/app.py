@@ -140,7 +140,7 @@ class FinetuneApp(App[int]):
         self.state.draft.settle()
         self.state.monitor.look_for_runs()
 
-    def get_system_commands(self, screen: Screen[None]) -> Iterable[SystemCommand]:
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         from tui_finetune.tui.palette import system_commands
 
         yield from system_commands(self, screen, self.state)

@@ -70,9 +70,13 @@ class Draft:
 
     def unchoose(self, *keys: str) -> None:
         """Go back to the values that preset, model or default give."""
+        self.forget(*keys)
+        self.changed()
+
+    def forget(self, *keys: str) -> None:
+        """Take choices back that the next ones make pointless; nothing is told before these are made."""
         for key in keys:
             self.choices.pop(key, None)
-        self.changed()
 
     def choose_preset(self, name: str) -> None:
         """Start from a preset. What was chosen one by one in the form is let go, the model and the data stay."""

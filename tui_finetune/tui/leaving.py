@@ -8,7 +8,6 @@ from collections.abc import Callable
 from tui_finetune.system.stopping import Press, Stopping
 from tui_finetune.tui.host import Host
 from tui_finetune.tui.monitor import Monitor
-from tui_finetune.tui.question import Choice, Question
 
 
 class Leaving:
@@ -69,6 +68,8 @@ class Leaving:
         self._host.say("Stopping after this step; everything is being saved." if steps else "Stopping.")
 
     def _ask_to_end_at_once(self) -> None:
+        from tui_finetune.tui.question import Choice, Question
+
         def answered(answer: str | None) -> None:
             self._take_back = None
             if answer == "end":
@@ -99,6 +100,7 @@ class Leaving:
             return
         if self._host.has_dialog():
             return
+        from tui_finetune.tui.question import Choice, Question
 
         def answered(answer: str | None) -> None:
             if answer == "detach":

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from tui_finetune.errors import UserError
 from tui_finetune.tui.host import Host
-from tui_finetune.tui.question import Choice, Question
 
 if TYPE_CHECKING:
     # What reads runs is imported when there is one: the app's first frame comes before.
@@ -184,6 +183,8 @@ class Monitor:
         return self.watched is None and not self._host.has_dialog()
 
     def _offer(self, run: RunDirectory, step: int, total: int | None) -> None:
+        from tui_finetune.tui.question import Choice, Question
+
         if not self._is_untouched:
             return
         done = f" It is at step {step:,} of {total:,}." if total else ""

@@ -82,7 +82,7 @@ class RunsScreen(TabScreen):
             with Container(id="details"):
                 with VerticalScroll(id="facts", can_focus=False):
                     yield Static("", id="facts-text", markup=False)
-                chart = LossChart(id="curves")
+                chart = LossChart(id="curves", clock=self.shared.clock)
                 chart.can_focus = False
                 yield chart
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from textual import events, on
 from textual.app import ComposeResult
@@ -255,7 +254,7 @@ class SettingsScreen(TabScreen):
 
     # YAML
 
-    def _whole(self, then: Callable[[str], Any]) -> None:
+    def _whole(self, then: Callable[[str], object]) -> None:
         """Go on with the configuration as YAML, or say what is wrong with it."""
         draft = self.shared.draft
         if draft.resolved is not None:
