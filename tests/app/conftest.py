@@ -22,9 +22,6 @@ from tui_finetune.models import devices
 os.environ["TEXTUAL_ANIMATIONS"] = "none"
 os.environ["TEXTUAL_SMOOTH_SCROLL"] = "0"
 
-SIZES = [(80, 24), (120, 36)]
-"""The sizes at which each screen has a snapshot."""
-
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

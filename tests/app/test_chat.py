@@ -11,8 +11,8 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
-from tests.app.conftest import SIZES
 from tests.app.fake_run import FakeRun
+from tests.app.pictures import NARROW, SIZES, pictures
 from tests.tiny import make_model
 from tui_finetune.chat.conversation import Conversation, PromptHistory
 from tui_finetune.chat.engine import Engine as RealEngine
@@ -94,7 +94,6 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> type[FakeEngine]:
     Engine.load_gate.set()
     Engine.gate.set()
     monkeypatch.setattr("tui_finetune.chat.engine.Engine", Engine)
-    monkeypatch.setattr(FinetuneApp, "DEFAULT_MODE", "chat")
     return Engine
 
 
@@ -150,15 +149,15 @@ def text_of(pilot: Pilot[Any], selector: str) -> str:
 # Pictures
 
 
-@pytest.mark.parametrize("size", [(60, 20), *SIZES])
+@pictures("chat", "empty", NARROW, *SIZES)
 def test_picture_before_anything_is_said(snap_compare: Any, size: tuple[int, int]) -> None:
     async def come_up(pilot: Pilot[Any]) -> None:
         await loaded(pilot)
 
-    assert snap_compare(FinetuneApp(), terminal_size=size, run_before=come_up)
+    assert snap_compare(FinetuneApp(tab="chat"), terminal_size=size, run_before=come_up)
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pictures("chat", "conversation")
 def test_picture_of_a_conversation(snap_compare: Any, engine: type[FakeEngine], size: tuple[int, int]) -> None:
     engine.template = True
 
@@ -167,34 +166,34 @@ def test_picture_of_a_conversation(snap_compare: Any, engine: type[FakeEngine], 
         await say(pilot, "What happened to the lamp?")
         await answered(pilot)
 
-    assert snap_compare(FinetuneApp(), terminal_size=size, run_before=talk)
+    assert snap_compare(FinetuneApp(tab="chat"), terminal_size=size, run_before=talk)
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pictures("chat", "continued-text")
 def test_picture_of_a_text_that_was_continued(snap_compare: Any, size: tuple[int, int]) -> None:
     async def talk(pilot: Pilot[Any]) -> None:
         await loaded(pilot)
         await say(pilot, "At the harbour, in the evening, ")
         await answered(pilot)
 
-    assert snap_compare(FinetuneApp(), terminal_size=size, run_before=talk)
+    assert snap_compare(FinetuneApp(tab="chat"), terminal_size=size, run_before=talk)
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pictures("chat", "sampling")
 def test_picture_of_the_sampling_settings(snap_compare: Any, size: tuple[int, int]) -> None:
     async def look(pilot: Pilot[Any]) -> None:
         await loaded(pilot)
         await pilot.press("f3")
         await pilot.pause()
 
-    assert snap_compare(FinetuneApp(), terminal_size=size, run_before=look)
+    assert snap_compare(FinetuneApp(tab="chat"), terminal_size=size, run_before=look)
 
 
 # Whom it talks to
 
 
 async def test_the_chosen_model_is_loaded_where_no_run_is_over(engine: type[FakeEngine]) -> None:
-    async with FinetuneApp().run_test(size=(80, 24)) as pilot:
+    async with FinetuneApp(tab="chat").run_test(size=(80, 24)) as pilot:
         await loaded(pilot)
         assert "starter" in text_of(pilot, "#with")
         assert [Path(name).name for name in engine.loaded] == ["model"]
@@ -216,7 +215,7 @@ async def test_the_finished_run_of_the_session_is_loaded(home: Path, engine: typ
 async def test_who_has_talked_to_the_model_before_the_run_talks_to_what_became_of_it_after(
     home: Path, engine: type[FakeEngine], shown: Callable[[Any], str]
 ) -> None:
-    async with FinetuneApp().run_test(size=(80, 24)) as pilot:
+    async with FinetuneApp(tab="chat").run_test(size=(80, 24)) as pilot:
         await loaded(pilot)
         await say(pilot, "Before")
         await answered(pilot)
@@ -238,7 +237,7 @@ async def test_another_model_takes_the_place_of_the_first_and_knows_nothing_of_w
     (home / "mine").mkdir()
     (home / "mine" / "config.json").write_text("{}")
     engine.template = True
-    async with FinetuneApp().run_test(size=(80, 24)) as pilot:
+    async with FinetuneApp(tab="chat").run_test(size=(80, 24)) as pilot:
         screen = await loaded(pilot)
         await say(pilot, "Hello")
         await answered(pilot)
@@ -253,7 +252,7 @@ async def test_another_model_takes_the_place_of_the_first_and_knows_nothing_of_w
 
 
 async def test_a_model_that_must_be_downloaded_waits_for_the_first_prompt(engine: type[FakeEngine]) -> None:
-    async with FinetuneApp(choices={"model": "someone/large"}).run_test(size=(80, 24)) as pilot:
+    async with FinetuneApp(tab="chat", choices={"model": "someone/large"}).run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: "someone/large" in text_of(pilot, "#with"))
         assert "loaded with the first prompt" in text_of(pilot, "#hint")
         assert engine.loaded == []
@@ -267,7 +266,7 @@ async def test_a_prompt_written_while_the_model_loads_is_answered_then(
     engine: type[FakeEngine], shown: Callable[[Any], str]
 ) -> None:
     engine.load_gate.clear()
-    async with FinetuneApp().run_test(size=(80, 24)) as pilot:
+    async with FinetuneApp(tab="chat").run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: "Loading the model…  25 %" in text_of(pilot, "#status"))
         await say(pilot, "Once")
         assert engine.prompts == []
@@ -281,7 +280,7 @@ async def test_why_a_model_can_not_be_loaded_is_said_in_the_screen_and_the_promp
 ) -> None:
     engine.load_gate.clear()
     engine.error = UserError("the model is an encoder", "choose one that writes text")
-    async with FinetuneApp().run_test(size=(80, 24)) as pilot:
+    async with FinetuneApp(tab="chat").run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: "Loading" in text_of(pilot, "#status"))
         await say(pilot, "Once")
         engine.load_gate.set()
@@ -292,7 +291,7 @@ async def test_why_a_model_can_not_be_loaded_is_said_in_the_screen_and_the_promp
 async def test_a_run_that_starts_here_gets_the_memory_of_an_idle_model(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    async with FinetuneApp().run_test(size=(80, 24)) as pilot:
+    async with FinetuneApp(tab="chat").run_test(size=(80, 24)) as pilot:
         screen = await loaded(pilot)
         monkeypatch.setattr(Monitor, "is_training", True)
         screen._make_room()
@@ -315,7 +314,7 @@ async def test_runs_and_models_are_offered_and_a_name_may_be_typed(home: Path, e
     FakeRun(home / "runs" / "saved-nothing-1")
     assert [item.label for item in talkers(home)][:2] == ["starter-sea-tales-1", "starter"]
     assert "saved-nothing-1" not in [item.label for item in talkers(home)]
-    async with FinetuneApp().run_test(size=(80, 24)) as pilot:
+    async with FinetuneApp(tab="chat").run_test(size=(80, 24)) as pilot:
         await loaded(pilot)
         await pilot.press("f4")
         await until(pilot, lambda: isinstance(pilot.app.screen, PickModel) and bool(pilot.app.screen._items))
@@ -335,7 +334,7 @@ async def test_runs_and_models_are_offered_and_a_name_may_be_typed(home: Path, e
 
 
 async def test_a_base_model_continues_the_text_and_an_empty_line_goes_on(engine: type[FakeEngine]) -> None:
-    async with FinetuneApp().run_test(size=(80, 24)) as pilot:
+    async with FinetuneApp(tab="chat").run_test(size=(80, 24)) as pilot:
         await loaded(pilot)
         await say(pilot, "Once. ")
         exchange = await answered(pilot)
@@ -346,7 +345,7 @@ async def test_a_base_model_continues_the_text_and_an_empty_line_goes_on(engine:
 
 
 async def test_an_empty_line_at_first_sends_nothing(engine: type[FakeEngine]) -> None:
-    async with FinetuneApp().run_test(size=(80, 24)) as pilot:
+    async with FinetuneApp(tab="chat").run_test(size=(80, 24)) as pilot:
         await loaded(pilot)
         await say(pilot, "  ")
         assert engine.prompts == []
@@ -354,7 +353,7 @@ async def test_an_empty_line_at_first_sends_nothing(engine: type[FakeEngine]) ->
 
 async def test_a_model_with_a_template_is_given_all_turns(engine: type[FakeEngine]) -> None:
     engine.template = True
-    async with FinetuneApp().run_test(size=(80, 24)) as pilot:
+    async with FinetuneApp(tab="chat").run_test(size=(80, 24)) as pilot:
         await loaded(pilot)
         await say(pilot, "What?")
         await answered(pilot)
@@ -377,7 +376,7 @@ async def test_a_model_with_a_template_is_given_all_turns(engine: type[FakeEngin
 async def test_turns_and_text_change_with_a_key_and_a_base_model_says_why_not(
     engine: type[FakeEngine], shown: Callable[[Any], str]
 ) -> None:
-    async with FinetuneApp().run_test(size=(80, 24), notifications=True) as pilot:
+    async with FinetuneApp(tab="chat").run_test(size=(80, 24), notifications=True) as pilot:
         await loaded(pilot)
         await pilot.press("f2")
         await pilot.pause()
@@ -394,7 +393,7 @@ async def test_turns_and_text_change_with_a_key_and_a_base_model_says_why_not(
 
 async def test_ctrl_c_stops_the_reply_and_keeps_what_there_is(engine: type[FakeEngine]) -> None:
     engine.gate.clear()
-    async with FinetuneApp().run_test(size=(80, 24)) as pilot:
+    async with FinetuneApp(tab="chat").run_test(size=(80, 24)) as pilot:
         screen = await loaded(pilot)
         await say(pilot, "Once. ")
         await until(pilot, lambda: bool(screen.query(Exchange)) and screen.query(Exchange).last().reply != "")
@@ -408,7 +407,7 @@ async def test_ctrl_c_stops_the_reply_and_keeps_what_there_is(engine: type[FakeE
 
 async def test_another_prompt_waits_until_the_reply_is_over(engine: type[FakeEngine]) -> None:
     engine.gate.clear()
-    async with FinetuneApp().run_test(size=(80, 24)) as pilot:
+    async with FinetuneApp(tab="chat").run_test(size=(80, 24)) as pilot:
         screen = await loaded(pilot)
         await say(pilot, "Once")
         await say(pilot, "More")
@@ -422,7 +421,7 @@ async def test_what_was_left_out_of_a_long_prompt_is_said(
     engine: type[FakeEngine], shown: Callable[[Any], str]
 ) -> None:
     engine.notice = "The model sees 64 tokens at once: the first 9 tokens were left out."
-    async with FinetuneApp().run_test(size=(80, 24)) as pilot:
+    async with FinetuneApp(tab="chat").run_test(size=(80, 24)) as pilot:
         await loaded(pilot)
         await say(pilot, "Once")
         await answered(pilot)
@@ -437,7 +436,7 @@ async def test_what_goes_wrong_in_a_reply_is_said_below_it(
         raise UserError("the chat template refuses the conversation", "begin a new one")
 
     monkeypatch.setattr(engine, "reply", refuse)
-    async with FinetuneApp().run_test(size=(80, 24)) as pilot:
+    async with FinetuneApp(tab="chat").run_test(size=(80, 24)) as pilot:
         await loaded(pilot)
         await say(pilot, "Once")
         await until(pilot, lambda: "refuses the conversation — begin a new one" in caption(pilot))
@@ -447,7 +446,7 @@ async def test_what_goes_wrong_in_a_reply_is_said_below_it(
 async def test_markup_in_prompt_reply_and_name_is_inert(engine: type[FakeEngine], shown: Callable[[Any], str]) -> None:
     engine.pieces = (HOSTILE, "\x1b[31mred")
     for engine.template in (True, False):
-        async with FinetuneApp().run_test(size=(80, 24)) as pilot:
+        async with FinetuneApp(tab="chat").run_test(size=(80, 24)) as pilot:
             await loaded(pilot)
             await say(pilot, HOSTILE)
             await answered(pilot)
@@ -458,7 +457,7 @@ async def test_markup_in_prompt_reply_and_name_is_inert(engine: type[FakeEngine]
 async def test_a_real_model_writes_as_many_tokens_as_it_may(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make_model(home / "tiny")
     monkeypatch.setattr("tui_finetune.chat.engine.Engine", RealEngine)
-    async with FinetuneApp(choices={"model": "./tiny"}).run_test(size=(80, 24)) as pilot:
+    async with FinetuneApp(tab="chat", choices={"model": "./tiny"}).run_test(size=(80, 24)) as pilot:
         screen = await loaded(pilot)
         screen.sampling = Sampling(max_new_tokens=5, seed=1)
         await say(pilot, "The ship ")
@@ -469,7 +468,7 @@ async def test_a_real_model_writes_as_many_tokens_as_it_may(home: Path, monkeypa
 
 
 async def test_up_brings_earlier_prompts_back() -> None:
-    async with FinetuneApp().run_test(size=(80, 24)) as pilot:
+    async with FinetuneApp(tab="chat").run_test(size=(80, 24)) as pilot:
         screen = await loaded(pilot)
         for words in ("one", "two"):
             await say(pilot, words)
@@ -484,7 +483,7 @@ async def test_up_brings_earlier_prompts_back() -> None:
 
 
 async def test_the_last_reply_is_copied() -> None:
-    async with FinetuneApp().run_test(size=(80, 24)) as pilot:
+    async with FinetuneApp(tab="chat").run_test(size=(80, 24)) as pilot:
         await loaded(pilot)
         await say(pilot, "Once")
         await answered(pilot)
@@ -493,7 +492,7 @@ async def test_the_last_reply_is_copied() -> None:
 
 
 async def test_escape_leaves_the_line_so_that_digits_go_to_other_screens() -> None:
-    async with FinetuneApp().run_test(size=(80, 24)) as pilot:
+    async with FinetuneApp(tab="chat").run_test(size=(80, 24)) as pilot:
         screen = await loaded(pilot)
         await pilot.press("3")
         assert screen.query_one("#prompt", Input).value == "3"
@@ -506,7 +505,7 @@ async def test_escape_leaves_the_line_so_that_digits_go_to_other_screens() -> No
 
 @pytest.mark.parametrize("size", [(1, 1), (5, 3), (20, 5), (40, 12)])
 async def test_it_works_at_any_size(size: tuple[int, int]) -> None:
-    async with FinetuneApp().run_test(size=size) as pilot:
+    async with FinetuneApp(tab="chat").run_test(size=size) as pilot:
         await loaded(pilot)
         await say(pilot, "Once")
         await answered(pilot)
@@ -516,7 +515,7 @@ async def test_it_works_at_any_size(size: tuple[int, int]) -> None:
 
 
 async def test_sampling_settings_are_checked_where_they_are_typed_and_used() -> None:
-    async with FinetuneApp().run_test(size=(80, 24)) as pilot:
+    async with FinetuneApp(tab="chat").run_test(size=(80, 24)) as pilot:
         screen = await loaded(pilot)
         await pilot.press("f3")
         await pilot.pause()

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from textual.widgets import Input, OptionList, Static
 
-from tests.app.conftest import SIZES
 from tests.app.model_folders import write_model
+from tests.app.pictures import pictures
 from tests.tiny import make_tokenizer, sentences, write_jsonl
 from tui_finetune.data import samples
 from tui_finetune.errors import Cancelled
@@ -45,10 +45,9 @@ def data(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def app(monkeypatch: pytest.MonkeyPatch) -> FinetuneApp:
+def app() -> FinetuneApp:
     """The app, opening on the Dataset screen."""
-    monkeypatch.setattr(FinetuneApp, "DEFAULT_MODE", "dataset")
-    return FinetuneApp()
+    return FinetuneApp(tab="dataset")
 
 
 def listed(app: FinetuneApp) -> list[str]:
@@ -70,7 +69,7 @@ async def look_at(pilot: Any, typed: str, until: Until) -> None:
     await pilot.press("slash", *typed, "down")
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pictures("dataset", "sample")
 def test_picture(size: tuple[int, int], app: FinetuneApp, snap_compare: Any, until: Until) -> None:
     async def go(pilot: Any) -> None:
         await until(pilot, lambda: row(pilot.app))
@@ -78,19 +77,23 @@ def test_picture(size: tuple[int, int], app: FinetuneApp, snap_compare: Any, unt
     assert snap_compare(app, terminal_size=size, run_before=go)
 
 
-def test_picture_of_data_that_cannot_be_read(app: FinetuneApp, snap_compare: Any, until: Until, shown: Shown) -> None:
+@pictures("dataset", "unreadable", (80, 24))
+def test_picture_of_data_that_cannot_be_read(
+    app: FinetuneApp, snap_compare: Any, until: Until, shown: Shown, size: tuple[int, int]
+) -> None:
     async def go(pilot: Any) -> None:
         await look_at(pilot, "pairs", until)
         await until(pilot, lambda: "Columns" in shown(pilot.app))
 
-    assert snap_compare(app, terminal_size=(80, 24), run_before=go)
+    assert snap_compare(app, terminal_size=size, run_before=go)
 
 
-def test_picture_narrow(app: FinetuneApp, snap_compare: Any, until: Until) -> None:
+@pictures("dataset", "sample", (60, 30))
+def test_picture_narrow(app: FinetuneApp, snap_compare: Any, until: Until, size: tuple[int, int]) -> None:
     async def go(pilot: Any) -> None:
         await until(pilot, lambda: row(pilot.app))
 
-    assert snap_compare(app, terminal_size=(60, 30), run_before=go)
+    assert snap_compare(app, terminal_size=size, run_before=go)
 
 
 async def test_only_what_can_be_data_is_listed(app: FinetuneApp, until: Until) -> None:

@@ -10,7 +10,7 @@ from textual.binding import Binding
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from tests.app.conftest import SIZES
+from tests.app.pictures import NARROW, SIZES, pictures
 from tui_finetune.tui.app import FinetuneApp
 from tui_finetune.tui.dialogs.glossary import GLOSSARY
 from tui_finetune.tui.dialogs.help import HelpScreen, keys_of, written_keys
@@ -31,26 +31,19 @@ async def settle(pilot: Pilot[Any]) -> None:
         await pilot.pause()
 
 
-@pytest.mark.parametrize("size", [(60, 20), *SIZES])
-def test_picture_of_the_help_on_settings(
-    snap_compare: Any, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]
-) -> None:
-    monkeypatch.setattr(FinetuneApp, "DEFAULT_MODE", "settings")
-
+@pictures("help", "settings", NARROW, *SIZES)
+def test_picture_of_the_help_on_settings(snap_compare: Any, size: tuple[int, int]) -> None:
     async def ask(pilot: Pilot[Any]) -> None:
         await settle(pilot)
         await pilot.press("question_mark")
         await settle(pilot)
 
-    assert snap_compare(FinetuneApp(), terminal_size=size, run_before=ask)
+    assert snap_compare(FinetuneApp(tab="settings"), terminal_size=size, run_before=ask)
 
 
 @pytest.mark.parametrize("mode", MODES)
-async def test_every_screen_says_what_it_is_for_and_names_its_keys(
-    mode: str, monkeypatch: pytest.MonkeyPatch, shown: Callable[[Any], str]
-) -> None:
-    monkeypatch.setattr(FinetuneApp, "DEFAULT_MODE", mode)
-    async with FinetuneApp().run_test(size=(84, 160)) as pilot:
+async def test_every_screen_says_what_it_is_for_and_names_its_keys(mode: str, shown: Callable[[Any], str]) -> None:
+    async with FinetuneApp(tab=mode).run_test(size=(84, 160)) as pilot:
         await settle(pilot)
         screen = pilot.app.screen
         assert isinstance(screen, TabScreen)
@@ -69,7 +62,7 @@ async def test_every_screen_says_what_it_is_for_and_names_its_keys(
             assert term in text
         await pilot.press("escape")
         await settle(pilot)
-        assert pilot.app.screen is screen
+        assert pilot.app.screen_stack[-1] is screen
 
 
 async def test_bindings_of_a_screen_have_words_for_a_person() -> None:
@@ -84,11 +77,8 @@ async def test_bindings_of_a_screen_have_words_for_a_person() -> None:
                 assert binding.tooltip, f"{mode}: {binding.id} says nothing on what it does"
 
 
-async def test_a_question_mark_is_typed_where_there_is_an_input_and_f1_helps_there_too(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(FinetuneApp, "DEFAULT_MODE", "chat")
-    async with FinetuneApp().run_test(size=(80, 24)) as pilot:
+async def test_a_question_mark_is_typed_where_there_is_an_input_and_f1_helps_there_too() -> None:
+    async with FinetuneApp(tab="chat").run_test(size=(80, 24)) as pilot:
         await settle(pilot)
         await pilot.press("question_mark")
         assert pilot.app.screen.query_one("#prompt", Input).value == "?"

@@ -2,98 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.app.fake_run import half_way
-from tui_finetune.errors import UserError
+from tests.app.stand_ins import Clock, FakeHost, FakeLaunch
 from tui_finetune.runs.control import take
 from tui_finetune.runs.directory import RunDirectory
 from tui_finetune.runs.lock import RunLock
-from tui_finetune.runs.result import RunResult
 from tui_finetune.system.stopping import BURST_SECONDS, Press, Stopping
 from tui_finetune.tui.app import FinetuneApp
 from tui_finetune.tui.dialogs.confirm import Confirm
-from tui_finetune.tui.host import Severity
 from tui_finetune.tui.leaving import Leaving
 from tui_finetune.tui.monitor import Monitor
-
-
-class FakeHost:
-    """An app that only remembers what was asked of it."""
-
-    def __init__(self) -> None:
-        self.said: list[str] = []
-        self.asked: list[tuple[Confirm, Callable[[str | None], None]]] = []
-        self.left: list[int] = []
-        self.dialog = False
-
-    def work(self, work: Callable[[], None], *, group: str, description: str, exclusive: bool = False) -> None:
-        work()
-
-    def back(self, then: Callable[[], None]) -> None:
-        then()
-
-    def show_tab(self, mode: str) -> None:
-        pass
-
-    def say(
-        self, words: str, *, title: str = "", severity: Severity = "information", seconds: float | None = None
-    ) -> None:
-        self.said.append(words)
-
-    def refuse(self, error: UserError, title: str = "") -> None:
-        self.said.append(error.message)
-
-    def failed(self, error: BaseException, description: str) -> None:
-        raise error
-
-    def ask(self, question: Confirm, answered: Callable[[str | None], None]) -> None:
-        self.asked.append((question, answered))
-
-    def has_dialog(self) -> bool:
-        return self.dialog
-
-    def copy_selection(self) -> bool:
-        return False
-
-    def stop_reply(self) -> bool:
-        return False
-
-    def leave(self, status: int) -> None:
-        self.left.append(status)
-
-
-class FakeLaunch:
-    """A training that goes on until it is told otherwise."""
-
-    def __init__(self, run: RunDirectory) -> None:
-        self.run = run
-        self.is_alive = True
-        self.has_begun = False
-        self.result: RunResult | None = None
-        self.failure: BaseException | None = None
-
-    def begin(self) -> None:
-        self.has_begun = True
-
-    def stop(self, reason: str = "") -> None:
-        self.run.request("stop", reason=reason)
-
-    def wait(self, seconds: float | None = None) -> bool:
-        return not self.is_alive
-
-
-class Clock:
-    """A clock that is set by hand."""
-
-    def __init__(self) -> None:
-        self.seconds = 100.0
-
-    def __call__(self) -> float:
-        return self.seconds
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from textual.widgets import Input, OptionList
 
-from tests.app.conftest import SIZES
 from tests.app.model_folders import write_cached_model, write_model
+from tests.app.pictures import pictures
 from tui_finetune.errors import UserError
 from tui_finetune.models import catalog
 from tui_finetune.models.catalog import ModelEntry
@@ -50,7 +50,7 @@ def looked_at(app: FinetuneApp) -> str:
     return item.key if item else ""
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pictures("model", "starter")
 def test_picture(size: tuple[int, int], snap_compare: Any, until: Until, shown: Shown) -> None:
     async def go(pilot: Any) -> None:
         await until(pilot, lambda: "fits: about" in shown(pilot.app))
@@ -58,20 +58,24 @@ def test_picture(size: tuple[int, int], snap_compare: Any, until: Until, shown: 
     assert snap_compare(FinetuneApp(), terminal_size=size, run_before=go)
 
 
-def test_picture_of_a_model_that_does_not_fit(snap_compare: Any, until: Until, shown: Shown) -> None:
+@pictures("model", "too-large", (120, 36))
+def test_picture_of_a_model_that_does_not_fit(
+    snap_compare: Any, until: Until, shown: Shown, size: tuple[int, int]
+) -> None:
     async def go(pilot: Any) -> None:
         await until(pilot, lambda: "fits: about" in shown(pilot.app))
         await pilot.press("end")
         await until(pilot, lambda: "too large" in shown(pilot.app))
 
-    assert snap_compare(FinetuneApp(), terminal_size=(120, 36), run_before=go)
+    assert snap_compare(FinetuneApp(), terminal_size=size, run_before=go)
 
 
-def test_picture_narrow(snap_compare: Any, until: Until, shown: Shown) -> None:
+@pictures("model", "starter", (60, 30))
+def test_picture_narrow(snap_compare: Any, until: Until, shown: Shown, size: tuple[int, int]) -> None:
     async def go(pilot: Any) -> None:
         await until(pilot, lambda: "Tiny" in shown(pilot.app))
 
-    assert snap_compare(FinetuneApp(), terminal_size=(60, 30), run_before=go)
+    assert snap_compare(FinetuneApp(), terminal_size=size, run_before=go)
 
 
 async def test_the_starter_is_chosen_and_the_list_has_the_focus_so_that_digits_and_ctrl_r_work(until: Until) -> None:

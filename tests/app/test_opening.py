@@ -37,7 +37,7 @@ async def test_a_run_that_is_going_is_offered_and_one_key_shows_it(
     app = FinetuneApp()
     async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: isinstance(app.screen, Confirm))
-        assert "tales-1 is running" in str(app.screen.query_one("#question").render())  # type: ignore[attr-defined]
+        assert "tales-1 is running" in str(app.screen.query_one("#question").render())
         await pilot.press("w")
         await until(pilot, lambda: app.current_mode == "training")
         assert app.state.monitor.watched is not None

@@ -48,9 +48,8 @@ async def choose(pilot: Pilot[Any], title: str) -> None:
 
 
 @pytest.mark.parametrize("mode", MODES)
-async def test_every_described_key_of_a_screen_is_in_the_palette(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(FinetuneApp, "DEFAULT_MODE", mode)
-    async with FinetuneApp().run_test(size=(80, 24)) as pilot:
+async def test_every_described_key_of_a_screen_is_in_the_palette(mode: str) -> None:
+    async with FinetuneApp(tab=mode).run_test(size=(80, 24)) as pilot:
         await settle(pilot)
         app = app_of(pilot)
         found = commands(app)
@@ -85,9 +84,8 @@ async def test_the_palette_goes_to_a_setting_by_any_of_its_names(shown: Callable
         assert focused.item.key == "per_device_train_batch_size"
 
 
-async def test_there_is_a_way_to_every_setting_from_settings_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(FinetuneApp, "DEFAULT_MODE", "settings")
-    async with FinetuneApp().run_test(size=(80, 24)) as pilot:
+async def test_there_is_a_way_to_every_setting_from_settings_itself() -> None:
+    async with FinetuneApp(tab="settings").run_test(size=(80, 24)) as pilot:
         await settle(pilot)
         titles = [title for title in commands(app_of(pilot)) if title.startswith("Go to setting ")]
         assert [title.split()[3] for title in titles] == list(settings())

@@ -11,8 +11,8 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
-from tests.app.conftest import SIZES
 from tests.app.fake_run import BEGAN, FakeRun, half_way
+from tests.app.pictures import NARROW, SIZES, pictures
 from tui_finetune.errors import UserError
 from tui_finetune.runs.directory import RunDirectory
 from tui_finetune.runs.lock import RunLock
@@ -26,10 +26,9 @@ from tui_finetune.tui.screens.runs.table import RunsTable
 from tui_finetune.tui.state import AppState
 
 
-@pytest.fixture(autouse=True)
-def runs_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The app opens on the Runs screen, a while after the runs have begun."""
-    monkeypatch.setattr(FinetuneApp, "DEFAULT_MODE", "runs")
+def later() -> float:
+    """A while after the runs have begun."""
+    return BEGAN + 3 * 3600
 
 
 @pytest.fixture
@@ -70,7 +69,7 @@ def messages(app: FinetuneApp) -> str:
     return "\n".join(notification.message for notification in app._notifications)
 
 
-@pytest.mark.parametrize("size", [(60, 20), *SIZES])
+@pictures("runs", "three", NARROW, *SIZES)
 @pytest.mark.usefixtures("runs")
 def test_picture_of_the_list(snap_compare: Any, size: tuple[int, int]) -> None:
     async def look_at_the_second(pilot: Pilot[Any]) -> None:
@@ -78,12 +77,12 @@ def test_picture_of_the_list(snap_compare: Any, size: tuple[int, int]) -> None:
         await pilot.press("down")
         await settle(pilot)
 
-    assert snap_compare(FinetuneApp(now=lambda: BEGAN + 3 * 3600), terminal_size=size, run_before=look_at_the_second)
+    assert snap_compare(FinetuneApp(tab="runs", now=later), terminal_size=size, run_before=look_at_the_second)
 
 
 @pytest.mark.usefixtures("runs")
 async def test_runs_are_listed_newest_first_with_what_became_of_them(shown: Callable[[Any], str]) -> None:
-    app = FinetuneApp(now=lambda: BEGAN + 3 * 3600)
+    app = FinetuneApp(tab="runs", now=later)
     async with app.run_test(size=(120, 36)) as pilot:
         await settle(pilot)
         assert names(app) == ["starter-sea-tales-1", "starter-sea-tales-2", "gpt2-letters-1"]
@@ -93,7 +92,7 @@ async def test_runs_are_listed_newest_first_with_what_became_of_them(shown: Call
 
 
 async def test_without_runs_it_says_how_to_get_one(shown: Callable[[Any], str]) -> None:
-    app = FinetuneApp(now=lambda: BEGAN + 3 * 3600)
+    app = FinetuneApp(tab="runs", now=later)
     async with app.run_test(size=(80, 24)) as pilot:
         await settle(pilot)
         assert "No runs yet. ctrl+r starts one" in shown(app)
@@ -102,7 +101,7 @@ async def test_without_runs_it_says_how_to_get_one(shown: Callable[[Any], str]) 
 
 @pytest.mark.usefixtures("runs")
 async def test_details_follow_the_cursor(shown: Callable[[Any], str]) -> None:
-    app = FinetuneApp(now=lambda: BEGAN + 3 * 3600)
+    app = FinetuneApp(tab="runs", now=later)
     async with app.run_test(size=(120, 36)) as pilot:
         await settle(pilot)
         assert details(app).startswith("starter-sea-tales-1")
@@ -118,7 +117,7 @@ async def test_details_follow_the_cursor(shown: Callable[[Any], str]) -> None:
 
 @pytest.mark.usefixtures("runs")
 async def test_the_filter_works_as_it_is_typed_and_escape_takes_it_away(shown: Callable[[Any], str]) -> None:
-    app = FinetuneApp(now=lambda: BEGAN + 3 * 3600)
+    app = FinetuneApp(tab="runs", now=later)
     async with app.run_test(size=(100, 30)) as pilot:
         await settle(pilot)
         await pilot.press("slash", *"letters", "enter")
@@ -134,7 +133,7 @@ async def test_the_filter_works_as_it_is_typed_and_escape_takes_it_away(shown: C
 
 
 async def test_enter_shows_the_run_on_the_training_screen(runs: dict[str, RunDirectory]) -> None:
-    app = FinetuneApp(now=lambda: BEGAN + 3 * 3600)
+    app = FinetuneApp(tab="runs", now=later)
     async with app.run_test(size=(100, 30)) as pilot:
         await settle(pilot)
         await pilot.press("down", "enter")
@@ -149,7 +148,7 @@ async def test_r_extends_a_finished_run_by_as_many_epochs_as_are_asked_for(
 ) -> None:
     resumed: list[tuple[RunDirectory, object]] = []
     monkeypatch.setattr(Monitor, "resume", lambda self, run, changes=None: resumed.append((run, changes)))
-    app = FinetuneApp(now=lambda: BEGAN + 3 * 3600)
+    app = FinetuneApp(tab="runs", now=later)
     async with app.run_test(size=(80, 24)) as pilot:
         await settle(pilot)
         await pilot.press("r")
@@ -169,7 +168,7 @@ async def test_r_resumes_what_was_stopped_and_nothing_that_is_going(
 ) -> None:
     resumed: list[RunDirectory] = []
     monkeypatch.setattr(Monitor, "resume", lambda self, run: resumed.append(run))
-    app = FinetuneApp(now=lambda: BEGAN + 3 * 3600)
+    app = FinetuneApp(tab="runs", now=later)
     async with app.run_test(size=(100, 30)) as pilot:
         await settle(pilot)
         await pilot.press("down", "r")
@@ -183,7 +182,7 @@ async def test_r_resumes_what_was_stopped_and_nothing_that_is_going(
 async def test_c_chats_with_the_run(runs: dict[str, RunDirectory], monkeypatch: pytest.MonkeyPatch) -> None:
     chatted: list[str] = []
     monkeypatch.setattr(AppState, "chat_with", lambda self, name: chatted.append(name))
-    app = FinetuneApp(now=lambda: BEGAN + 3 * 3600)
+    app = FinetuneApp(tab="runs", now=later)
     async with app.run_test(size=(100, 30)) as pilot:
         await settle(pilot)
         await pilot.press("c")
@@ -195,7 +194,7 @@ async def test_deleting_asks_first_and_says_how_much(
 ) -> None:
     run = runs["starter-sea-tales-1"]
     (run.path / "final" / "model.safetensors").write_bytes(b"0" * 5_000_000)
-    app = FinetuneApp(now=lambda: BEGAN + 3 * 3600)
+    app = FinetuneApp(tab="runs", now=later)
     async with app.run_test(size=(100, 30)) as pilot:
         await settle(pilot)
         await pilot.press("d")
@@ -218,7 +217,7 @@ async def test_d6_the_key_that_asked_never_answers(
     runs: dict[str, RunDirectory], until: Callable[..., Awaitable[None]], pause: bool
 ) -> None:
     run = runs["starter-sea-tales-1"]
-    app = FinetuneApp(now=lambda: BEGAN + 3 * 3600)
+    app = FinetuneApp(tab="runs", now=later)
     async with app.run_test(size=(100, 30)) as pilot:
         await settle(pilot)
         await pilot.press(*["d"] * 10)
@@ -236,7 +235,7 @@ async def test_d6_the_key_that_asked_never_answers(
 
 async def test_a_run_that_is_going_is_not_deleted(runs: dict[str, RunDirectory]) -> None:
     run = runs["starter-sea-tales-1"]
-    app = FinetuneApp(now=lambda: BEGAN + 3 * 3600)
+    app = FinetuneApp(tab="runs", now=later)
     async with app.run_test(size=(100, 30)) as pilot:
         with RunLock(run.lock_path):
             await settle(pilot)
@@ -253,7 +252,7 @@ async def test_markup_in_a_configuration_is_only_text(home: Path, shown: Callabl
         model_name_or_path="[/red][@click=app.quit()]m",
         dataset_name="[bold]d\x1b]52;c;aGk=\x07",
     )
-    app = FinetuneApp(now=lambda: BEGAN + 3 * 3600)
+    app = FinetuneApp(tab="runs", now=later)
     async with app.run_test(size=(160, 36)) as pilot:
         await settle(pilot)
         screen = shown(app)
@@ -264,7 +263,7 @@ async def test_markup_in_a_configuration_is_only_text(home: Path, shown: Callabl
 
 @pytest.mark.usefixtures("runs")
 async def test_any_size_is_survived() -> None:
-    app = FinetuneApp(now=lambda: BEGAN + 3 * 3600)
+    app = FinetuneApp(tab="runs", now=later)
     async with app.run_test(size=(80, 24)) as pilot:
         await settle(pilot)
         for width, height in [(1, 1), (20, 5), (2, 40), (200, 3), (60, 20), (240, 80), (80, 24)]:

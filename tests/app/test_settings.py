@@ -11,7 +11,7 @@ import yaml
 from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
-from tests.app.conftest import SIZES
+from tests.app.pictures import NARROW, SIZES, pictures
 from tui_finetune.config import schema as config_module
 from tui_finetune.config.fields import setting
 from tui_finetune.config.schema import RunConfig, settings
@@ -24,9 +24,8 @@ from tui_finetune.tui.widgets.setting_field import SettingField
 
 
 @pytest.fixture(autouse=True)
-def settings_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The app opens on the Settings screen; the starter suggests nothing, so that no test changes when it does."""
-    monkeypatch.setattr(FinetuneApp, "DEFAULT_MODE", "settings")
+def nothing_suits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The starter suggests nothing, so that no test changes when it does."""
     monkeypatch.setattr("tui_finetune.models.catalog.model_settings", lambda name: {})
 
 
@@ -78,35 +77,35 @@ async def change(pilot: Pilot[Any], key: str, text: str) -> None:
 # Pictures
 
 
-@pytest.mark.parametrize("size", [(60, 20), *SIZES])
+@pictures("settings", "default", NARROW, *SIZES)
 def test_picture_at_first(snap_compare: Any, size: tuple[int, int]) -> None:
-    assert snap_compare(FinetuneApp(), terminal_size=size, run_before=settle)
+    assert snap_compare(FinetuneApp(tab="settings"), terminal_size=size, run_before=settle)
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pictures("settings", "wrong-value")
 def test_picture_of_a_value_that_is_not_allowed(snap_compare: Any, size: tuple[int, int]) -> None:
     async def spoil(pilot: Pilot[Any]) -> None:
         await settle(pilot)
         await change(pilot, "learning_rate", "fast")
 
-    assert snap_compare(FinetuneApp(preset="tutorial"), terminal_size=size, run_before=spoil)
+    assert snap_compare(FinetuneApp(tab="settings", preset="tutorial"), terminal_size=size, run_before=spoil)
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pictures("settings", "yaml")
 def test_picture_of_the_yaml(snap_compare: Any, size: tuple[int, int]) -> None:
     async def look(pilot: Pilot[Any]) -> None:
         await settle(pilot)
         await pilot.press("v")
         await settle(pilot)
 
-    assert snap_compare(FinetuneApp(preset="tutorial"), terminal_size=size, run_before=look)
+    assert snap_compare(FinetuneApp(tab="settings", preset="tutorial"), terminal_size=size, run_before=look)
 
 
 # What is there
 
 
 async def test_every_setting_has_a_line_that_explains_itself() -> None:
-    async with FinetuneApp().run_test(size=(120, 36)) as pilot:
+    async with FinetuneApp(tab="settings").run_test(size=(120, 36)) as pilot:
         await settle(pilot)
         for key, item in settings().items():
             line(pilot, key).focus()
@@ -130,7 +129,7 @@ async def test_a_setting_added_to_the_declaration_appears_by_itself(monkeypatch:
 
     monkeypatch.setattr(config_module, "RunConfig", Extended)
     monkeypatch.setattr("tui_finetune.config.resolve.RunConfig", Extended)
-    async with FinetuneApp().run_test(size=(120, 36)) as pilot:
+    async with FinetuneApp(tab="settings").run_test(size=(120, 36)) as pilot:
         await settle(pilot)
         assert "7" in words(await focus(pilot, "sparkle"))
         assert "More is brighter." in panel(pilot)
@@ -143,7 +142,7 @@ async def test_a_setting_added_to_the_declaration_appears_by_itself(monkeypatch:
 
 @pytest.mark.parametrize("size", [(1, 1), (5, 3), (20, 5), (40, 12), (200, 60)])
 async def test_it_comes_up_at_any_size(size: tuple[int, int]) -> None:
-    async with FinetuneApp().run_test(size=size) as pilot:
+    async with FinetuneApp(tab="settings").run_test(size=size) as pilot:
         await settle(pilot)
         await change(pilot, "seed", "-1")
         assert line(pilot, "seed").problem is not None
@@ -153,7 +152,7 @@ async def test_what_suits_the_model_and_the_preset_is_named_as_origin(monkeypatc
     monkeypatch.setattr(
         "tui_finetune.models.catalog.model_settings", lambda name: {"weight_decay": 0.5, "max_length": 64}
     )
-    async with FinetuneApp(preset="tutorial").run_test(size=(120, 36)) as pilot:
+    async with FinetuneApp(tab="settings", preset="tutorial").run_test(size=(120, 36)) as pilot:
         await settle(pilot)
         assert line(pilot, "max_length").origin == "preset tutorial"
         assert line(pilot, "save_total_limit").origin == "default"
@@ -166,7 +165,7 @@ async def test_what_suits_the_model_and_the_preset_is_named_as_origin(monkeypatc
 
 
 async def test_a_number_is_typed_and_reset() -> None:
-    async with FinetuneApp().run_test(size=(80, 24)) as pilot:
+    async with FinetuneApp(tab="settings").run_test(size=(80, 24)) as pilot:
         await settle(pilot)
         await change(pilot, "learning_rate", "1e-4")
         app = app_of(pilot)
@@ -181,7 +180,7 @@ async def test_a_number_is_typed_and_reset() -> None:
 
 
 async def test_emptying_an_input_goes_back_to_what_the_preset_gives() -> None:
-    async with FinetuneApp(preset="tutorial").run_test(size=(80, 24)) as pilot:
+    async with FinetuneApp(tab="settings", preset="tutorial").run_test(size=(80, 24)) as pilot:
         await settle(pilot)
         await change(pilot, "max_length", "128")
         await change(pilot, "max_length", "")
@@ -190,7 +189,7 @@ async def test_emptying_an_input_goes_back_to_what_the_preset_gives() -> None:
 
 
 async def test_arrows_cycle_choices_and_coming_back_chooses_nothing() -> None:
-    async with FinetuneApp().run_test(size=(80, 24)) as pilot:
+    async with FinetuneApp(tab="settings").run_test(size=(80, 24)) as pilot:
         await settle(pilot)
         await focus(pilot, "padding")
         await pilot.press("right")
@@ -207,7 +206,7 @@ async def test_arrows_cycle_choices_and_coming_back_chooses_nothing() -> None:
 
 
 async def test_escape_gives_up_what_was_typed() -> None:
-    async with FinetuneApp().run_test(size=(80, 24)) as pilot:
+    async with FinetuneApp(tab="settings").run_test(size=(80, 24)) as pilot:
         await settle(pilot)
         field = await focus(pilot, "seed")
         await pilot.press("enter", "7")
@@ -219,7 +218,7 @@ async def test_escape_gives_up_what_was_typed() -> None:
 
 
 async def test_arrows_leave_an_input_and_keep_what_was_typed() -> None:
-    async with FinetuneApp().run_test(size=(80, 24)) as pilot:
+    async with FinetuneApp(tab="settings").run_test(size=(80, 24)) as pilot:
         await settle(pilot)
         await focus(pilot, "weight_decay")
         await pilot.press("enter")
@@ -234,7 +233,7 @@ async def test_arrows_leave_an_input_and_keep_what_was_typed() -> None:
 
 
 async def test_a_wrong_value_stays_with_the_reason_until_it_is_mended() -> None:
-    async with FinetuneApp().run_test(size=(80, 24)) as pilot:
+    async with FinetuneApp(tab="settings").run_test(size=(80, 24)) as pilot:
         await settle(pilot)
         await change(pilot, "per_device_train_batch_size", "many")
         field = line(pilot, "per_device_train_batch_size")
@@ -248,7 +247,7 @@ async def test_a_wrong_value_stays_with_the_reason_until_it_is_mended() -> None:
 
 
 async def test_two_wrong_values_are_both_marked_and_the_others_still_shown() -> None:
-    async with FinetuneApp(preset="tutorial").run_test(size=(80, 24)) as pilot:
+    async with FinetuneApp(tab="settings", preset="tutorial").run_test(size=(80, 24)) as pilot:
         await settle(pilot)
         await change(pilot, "seed", "x")
         await change(pilot, "weight_decay", "7")
@@ -261,7 +260,7 @@ async def test_two_wrong_values_are_both_marked_and_the_others_still_shown() -> 
 
 async def test_a_value_is_checked_while_it_is_typed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tui_finetune.tui.widgets.setting_field.TYPING_PAUSE", 0.01)
-    async with FinetuneApp().run_test(size=(80, 24)) as pilot:
+    async with FinetuneApp(tab="settings").run_test(size=(80, 24)) as pilot:
         await settle(pilot)
         field = await focus(pilot, "learning_rate")
         await pilot.press("enter")
@@ -275,7 +274,7 @@ async def test_a_value_is_checked_while_it_is_typed(monkeypatch: pytest.MonkeyPa
 
 
 async def test_what_the_plan_finds_wrong_is_said_at_its_setting() -> None:
-    async with FinetuneApp().run_test(size=(120, 36)) as pilot:
+    async with FinetuneApp(tab="settings").run_test(size=(120, 36)) as pilot:
         await settle(pilot)
         app = app_of(pilot)
         assert app.state.draft.resolved is not None
@@ -287,7 +286,7 @@ async def test_what_the_plan_finds_wrong_is_said_at_its_setting() -> None:
 
 async def test_markup_in_a_value_is_inert(shown: Callable[[Any], str]) -> None:
     hostile = "[/red][@click=app.quit()]boom[/]"
-    async with FinetuneApp(choices={"output_dir": hostile}).run_test(size=(120, 80)) as pilot:
+    async with FinetuneApp(tab="settings", choices={"output_dir": hostile}).run_test(size=(120, 80)) as pilot:
         await settle(pilot)
         assert hostile in words(line(pilot, "output_dir"))
         await change(pilot, "logging_steps", hostile)
@@ -300,7 +299,7 @@ async def test_markup_in_a_value_is_inert(shown: Callable[[Any], str]) -> None:
 
 
 async def test_a_preset_is_chosen_and_shown_everywhere() -> None:
-    async with FinetuneApp().run_test(size=(80, 24)) as pilot:
+    async with FinetuneApp(tab="settings").run_test(size=(80, 24)) as pilot:
         await settle(pilot)
         assert pilot.app.focused is pilot.app.screen.query_one("#preset-default")
         await pilot.press("down", "enter")
@@ -312,13 +311,15 @@ async def test_a_preset_is_chosen_and_shown_everywhere() -> None:
 
 
 async def test_a_preset_asks_before_it_lets_go_of_what_was_chosen() -> None:
-    async with FinetuneApp(choices={"lr": 1e-3, "dataset": "mine.txt"}).run_test(size=(80, 24)) as pilot:
+    async with FinetuneApp(tab="settings", choices={"lr": 1e-3, "dataset": "mine.txt"}).run_test(
+        size=(80, 24)
+    ) as pilot:
         await settle(pilot)
         pilot.app.screen.query_one("#preset-quick", ChoiceRow).focus()
         await pilot.press("enter")
         await settle(pilot)
         assert isinstance(pilot.app.screen, Confirm)
-        assert "learning_rate" in pilot.app.screen.consequence
+        assert "learning_rate" in pilot.app.screen.question.consequence
         await pilot.press("k")
         await settle(pilot)
         assert app_of(pilot).state.draft.preset_name == "default"
@@ -334,7 +335,7 @@ async def test_a_preset_asks_before_it_lets_go_of_what_was_chosen() -> None:
 
 
 async def test_a_setting_is_found_by_the_name_that_another_tool_has_for_it() -> None:
-    async with FinetuneApp().run_test(size=(80, 24)) as pilot:
+    async with FinetuneApp(tab="settings").run_test(size=(80, 24)) as pilot:
         await settle(pilot)
         await pilot.press("slash", *"cutoff_len")
         await settle(pilot)
@@ -348,7 +349,7 @@ async def test_a_setting_is_found_by_the_name_that_another_tool_has_for_it() -> 
 
 
 async def test_a_search_that_finds_nothing_says_so(shown: Callable[[Any], str]) -> None:
-    async with FinetuneApp().run_test(size=(80, 24)) as pilot:
+    async with FinetuneApp(tab="settings").run_test(size=(80, 24)) as pilot:
         await settle(pilot)
         await pilot.press("slash", *"zebra")
         await settle(pilot)
@@ -356,7 +357,7 @@ async def test_a_search_that_finds_nothing_says_so(shown: Callable[[Any], str]) 
 
 
 async def test_the_panel_says_what_an_update_is_made_of() -> None:
-    async with FinetuneApp().run_test(size=(120, 36)) as pilot:
+    async with FinetuneApp(tab="settings").run_test(size=(120, 36)) as pilot:
         await settle(pilot)
         assert "8 rows × 2 = 16 rows per update" in panel(pilot)
         await change(pilot, "gradient_accumulation_steps", "4")
@@ -364,7 +365,7 @@ async def test_the_panel_says_what_an_update_is_made_of() -> None:
 
 
 async def test_saved_yaml_is_the_configuration_and_replaces_nothing_silently(home: Path) -> None:
-    async with FinetuneApp(choices={"num_train_epochs": 5}).run_test(size=(80, 24)) as pilot:
+    async with FinetuneApp(tab="settings", choices={"num_train_epochs": 5}).run_test(size=(80, 24)) as pilot:
         await settle(pilot)
         await pilot.press("ctrl+s")
         await settle(pilot)
@@ -384,7 +385,7 @@ async def test_saved_yaml_is_the_configuration_and_replaces_nothing_silently(hom
 
 
 async def test_a_name_that_can_not_be_saved_to_is_refused_at_the_input(home: Path, shown: Callable[[Any], str]) -> None:
-    async with FinetuneApp().run_test(size=(80, 24)) as pilot:
+    async with FinetuneApp(tab="settings").run_test(size=(80, 24)) as pilot:
         await settle(pilot)
         await pilot.press("ctrl+s")
         await settle(pilot)
@@ -395,7 +396,7 @@ async def test_a_name_that_can_not_be_saved_to_is_refused_at_the_input(home: Pat
 
 
 async def test_digits_go_to_other_screens_from_a_line_and_into_an_input() -> None:
-    async with FinetuneApp().run_test(size=(80, 24)) as pilot:
+    async with FinetuneApp(tab="settings").run_test(size=(80, 24)) as pilot:
         await settle(pilot)
         field = await focus(pilot, "seed")
         await pilot.press("enter")

@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.text import Text
 from textual.pilot import Pilot
 from textual.screen import Screen
 from textual.widgets import Static
 
-from tests.app.conftest import SIZES
 from tests.app.fake_run import FakeRun, half_way
+from tests.app.pictures import NARROW, SIZES, pictures
+from tests.app.stand_ins import Clock
 from tui_finetune.runs.control import take
 from tui_finetune.runs.directory import RunDirectory
 from tui_finetune.runs.lock import RunLock
@@ -21,6 +23,7 @@ from tui_finetune.tui.monitor import Monitor
 from tui_finetune.tui.screens.training.panes import RunPanes
 from tui_finetune.tui.widgets.chart import loss_chart
 from tui_finetune.tui.widgets.chart.loss_chart import LossChart
+from tui_finetune.tui.widgets.chart.plot import Curves, Palette, draw_curves
 
 HOSTILE = "[/red][bold][@click=app.quit()]boom[/] \x1b]52;c;aGk=\x07\x9b31m"
 
@@ -39,9 +42,17 @@ def going(home: Path) -> Iterator[FakeRun]:
 
 
 @pytest.fixture
-def training_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The app opens on the Training screen."""
-    monkeypatch.setattr(FinetuneApp, "DEFAULT_MODE", "training")
+def drawn(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The width of each picture of the curves, in order."""
+    widths: list[int] = []
+    real = LossChart._curves
+
+    def counting(self: LossChart, columns: int) -> Curves:
+        widths.append(columns)
+        return real(self, columns)
+
+    monkeypatch.setattr(LossChart, "_curves", counting)
+    return widths
 
 
 async def settle(pilot: Pilot[Any]) -> None:
@@ -61,12 +72,12 @@ def text_of(app: FinetuneApp, selector: str) -> str:
 # Pictures
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pictures("training", "running")
 def test_picture_of_a_run_that_is_going(snap_compare: Any, going: FakeRun, size: tuple[int, int]) -> None:
     assert snap_compare(FinetuneApp(clock=lambda: 0.0, run=going.run), terminal_size=size, run_before=settle)
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pictures("training", "finished")
 def test_picture_of_a_finished_run(snap_compare: Any, home: Path, size: tuple[int, int]) -> None:
     fake = half_way(home / "runs" / "starter-sea-tales-1")
     fake.train(240)
@@ -74,7 +85,7 @@ def test_picture_of_a_finished_run(snap_compare: Any, home: Path, size: tuple[in
     assert snap_compare(FinetuneApp(clock=lambda: 0.0, run=fake.run), terminal_size=size, run_before=settle)
 
 
-@pytest.mark.parametrize("size", [(60, 20), *SIZES])
+@pictures("training", "preparing", NARROW, *SIZES)
 def test_picture_of_the_preparation(snap_compare: Any, home: Path, size: tuple[int, int]) -> None:
     fake = FakeRun(home / "runs" / "starter-sea-tales-1")
     fake.phase("checking", 0, None, "", "Getting ready")
@@ -84,24 +95,23 @@ def test_picture_of_the_preparation(snap_compare: Any, home: Path, size: tuple[i
         assert snap_compare(FinetuneApp(clock=lambda: 0.0, run=fake.run), terminal_size=size, run_before=settle)
 
 
-def test_picture_on_a_narrow_screen_in_light_colors(snap_compare: Any, going: FakeRun) -> None:
+@pictures("training", "running-light", (60, 20))
+def test_picture_on_a_narrow_screen_in_light_colors(snap_compare: Any, going: FakeRun, size: tuple[int, int]) -> None:
     app = FinetuneApp(clock=lambda: 0.0, run=going.run)
     app.theme = "finetune-light"
-    assert snap_compare(app, terminal_size=(60, 20), run_before=settle)
+    assert snap_compare(app, terminal_size=size, run_before=settle)
 
 
-@pytest.mark.usefixtures("training_first")
-@pytest.mark.parametrize("size", SIZES)
+@pictures("training", "no-run")
 def test_picture_before_any_run(snap_compare: Any, size: tuple[int, int]) -> None:
-    assert snap_compare(FinetuneApp(clock=lambda: 0.0), terminal_size=size, run_before=settle)
+    assert snap_compare(FinetuneApp(clock=lambda: 0.0, tab="training"), terminal_size=size, run_before=settle)
 
 
 # What is shown
 
 
-@pytest.mark.usefixtures("training_first")
 async def test_without_a_run_it_says_what_to_press(shown: Callable[[Any], str]) -> None:
-    app = FinetuneApp(clock=lambda: 0.0)
+    app = FinetuneApp(clock=lambda: 0.0, tab="training")
     async with app.run_test(size=(80, 24)) as pilot:
         await settle(pilot)
         assert "ctrl+r trains starter on sea-tales" in shown(app)
@@ -121,13 +131,10 @@ async def test_numbers_and_chart_tell_of_the_run(going: FakeRun, shown: Callable
 
 
 async def test_new_events_appear_and_without_any_nothing_is_drawn(
-    going: FakeRun, monkeypatch: pytest.MonkeyPatch, shown: Callable[[Any], str]
+    going: FakeRun, drawn: list[int], shown: Callable[[Any], str]
 ) -> None:
-    monkeypatch.setattr(loss_chart, "MOVING_SECONDS", 0.0)
-    drawn: list[int] = []
-    real = LossChart._curves
-    monkeypatch.setattr(LossChart, "_curves", lambda self, columns: (drawn.append(columns), real(self, columns))[1])
-    app = FinetuneApp(clock=lambda: 0.0, run=going.run)
+    clock = Clock()
+    app = FinetuneApp(clock=clock, run=going.run)
     async with app.run_test(size=(100, 30)) as pilot:
         await settle(pilot)
         before = len(drawn)
@@ -135,19 +142,15 @@ async def test_new_events_appear_and_without_any_nothing_is_drawn(
             await settle(pilot)
         assert len(drawn) == before
         going.train(20)
+        clock.seconds += 3
         await settle(pilot)
         assert len(drawn) == before + 1
         assert "380 / 600" in shown(app)
 
 
-async def test_nothing_is_drawn_while_another_screen_is_in_front(
-    going: FakeRun, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(loss_chart, "MOVING_SECONDS", 0.0)
-    drawn: list[int] = []
-    real = LossChart._curves
-    monkeypatch.setattr(LossChart, "_curves", lambda self, columns: (drawn.append(columns), real(self, columns))[1])
-    app = FinetuneApp(clock=lambda: 0.0, run=going.run)
+async def test_nothing_is_drawn_while_another_screen_is_in_front(going: FakeRun, drawn: list[int]) -> None:
+    clock = Clock()
+    app = FinetuneApp(clock=clock, run=going.run)
     async with app.run_test(size=(100, 30)) as pilot:
         await settle(pilot)
         app.add_mode("elsewhere", Screen)
@@ -155,6 +158,7 @@ async def test_nothing_is_drawn_while_another_screen_is_in_front(
         await settle(pilot)
         before = len(drawn)
         going.train(20)
+        clock.seconds += 3
         await settle(pilot)
         assert len(drawn) == before
         await app.switch_mode("training")
@@ -167,15 +171,14 @@ async def test_a_run_with_100_000_points_hands_plotext_only_a_few(home: Path, mo
     fake.prepare()
     fake.train(100_000, every=1, evaluate_every=5_000)
     handed: list[int] = []
-    import tui_finetune.tui.widgets.chart.loss_chart as module
 
-    real = module.draw_curves
-
-    def counting(curves: Any, window: Any, size: Any, palette: Any, **more: Any) -> Any:
+    def counting(
+        curves: Curves, window: tuple[float, float], size: tuple[int, int], palette: Palette, *, log_scale: bool
+    ) -> Text:
         handed.append(len(curves.raw[0]) + len(curves.smoothed[0]) + len(curves.evaluation[0]))
-        return real(curves, window, size, palette, **more)
+        return draw_curves(curves, window, size, palette, log_scale=log_scale)
 
-    monkeypatch.setattr(module, "draw_curves", counting)
+    monkeypatch.setattr(loss_chart, "draw_curves", counting)
     app = FinetuneApp(clock=lambda: 0.0, run=fake.run)
     async with app.run_test(size=(120, 36)) as pilot:
         await settle(pilot)

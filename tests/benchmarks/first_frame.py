@@ -1,10 +1,11 @@
-"""How long the app takes to its first frame, against a Textual app that does nothing.
+"""How long the app takes to its first frame, and to the first that can be used, against a Textual app that does nothing.
 
     python -m tests.benchmarks.first_frame [RUNS]
 
-Both are started in turn on a pseudo-terminal, as from a shell, with an empty home and the working directory's program.
-Measured is the time from the start of the process to the moment when a word of the frame has arrived. The goal is a
-ratio of at most 1.5.
+Both are started in turn on a pseudo-terminal, as from a shell, with an empty home and the working directory's program,
+compiled as an installed one is. Measured is the time from the start of the process to the moment when the frame's words
+have arrived. The first frame has the tabs; the first that can be used has the list of models with the starter chosen, and
+the keys in the footer, which work. The goals are ratios of at most 1.5 and 1.8.
 """
 
 from __future__ import annotations
@@ -23,7 +24,6 @@ import termios
 import time
 from pathlib import Path
 
-GOAL = 1.5
 RUNS = 7
 ROWS, COLUMNS = 24, 80
 PATIENCE_SECONDS = 60.0
@@ -39,27 +39,32 @@ class Empty(App):
 Empty().run()
 """
 
-PROGRAMS = {
-    "an empty Textual app": ([sys.executable, "-c", EMPTY], b"first-frame"),
-    "finetune-tui": ([sys.executable, "-m", "tui_finetune"], b"Dataset"),
-}
-"""What is started, and a word of its first frame."""
+EMPTY_APP = [sys.executable, "-c", EMPTY]
+REAL_APP = [sys.executable, "-m", "tui_finetune"]
+
+FIRST = [b"Dataset"]
+USABLE = ["● ".encode(), b"Choose", b"Quit"]
+"""Words of the two frames: the mark of what is chosen, the keys of the list and of the app."""
+
+GOALS = {"the first frame": 1.5, "the first that can be used": 1.8}
+"""How many times as long as the empty app's they may take."""
 
 
-def seconds_to_frame(command: list[str], word: bytes, home: Path) -> float:
-    """Start a program on a new terminal, wait for a word on it, and end the program.
+def seconds_to_words(command: list[str], frames: list[list[bytes]], home: Path) -> list[float]:
+    """Start a program on a new terminal, wait for the words of each frame, and end the program.
 
     Raises:
         RuntimeError: it ended, or did not draw in time.
     """
     environment = {
-        **os.environ,
+        **{name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"},
         "HOME": str(home),
         "FINETUNE_TUI_STATE": str(home / "state"),
         "HF_HOME": str(home / "hub"),
         "HF_HUB_OFFLINE": "1",
         "TERM": "xterm-256color",
         "PYTHONPATH": str(Path(__file__).parents[2]),
+        "PYTHONPYCACHEPREFIX": str(home / "compiled"),
     }
     began = time.perf_counter()
     process, terminal = pty.fork()
@@ -68,8 +73,9 @@ def seconds_to_frame(command: list[str], word: bytes, home: Path) -> float:
         os.chdir(home)
         os.execvpe(command[0], command, environment)
     drawn = b""
+    taken: list[float] = []
     try:
-        while word not in drawn:
+        while len(taken) < len(frames):
             left = PATIENCE_SECONDS - (time.perf_counter() - began)
             ready, _, _ = select.select([terminal], [], [], max(0.0, left))
             if not ready:
@@ -78,7 +84,9 @@ def seconds_to_frame(command: list[str], word: bytes, home: Path) -> float:
                 drawn += os.read(terminal, 65536)
             except OSError:
                 raise RuntimeError(f"the program ended: {drawn[-2000:].decode('utf-8', 'replace')}") from None
-        return time.perf_counter() - began
+            while len(taken) < len(frames) and all(word in drawn for word in frames[len(taken)]):
+                taken.append(time.perf_counter() - began)
+        return taken
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process, signal.SIGKILL)
@@ -88,20 +96,26 @@ def seconds_to_frame(command: list[str], word: bytes, home: Path) -> float:
 
 def main() -> int:
     runs = int(sys.argv[1]) if len(sys.argv) > 1 else RUNS
-    times: dict[str, list[float]] = {name: [] for name in PROGRAMS}
+    empty: list[float] = []
+    real: dict[str, list[float]] = {name: [] for name in GOALS}
     with tempfile.TemporaryDirectory(prefix="first-frame-") as home:
         for number in range(runs + 1):
-            for name, (command, word) in PROGRAMS.items():
-                took = seconds_to_frame(command, word, Path(home))
-                if number:  # the first of each fills the caches of the disk and of compiled Python
-                    times[name].append(took)
-    print(f"{'seconds to the first frame':28}{'median':>10}{'best':>10}{'worst':>10}")
-    for name, taken in times.items():
-        print(f"{name:28}{statistics.median(taken):10.3f}{min(taken):10.3f}{max(taken):10.3f}")
-    empty, real = (statistics.median(taken) for taken in times.values())
-    ratio = real / empty
-    print(f"{'ratio of the medians':28}{ratio:10.2f}   (goal: at most {GOAL})")
-    return 0 if ratio <= GOAL else 1
+            took = seconds_to_words(EMPTY_APP, [[b"first-frame"]], Path(home))
+            frames = seconds_to_words(REAL_APP, [FIRST, USABLE], Path(home))
+            if number:  # the first of each fills the caches of the disk and of compiled Python
+                empty += took
+                for name, seconds in zip(GOALS, frames, strict=True):
+                    real[name].append(seconds)
+    print(f"{'seconds to':30}{'median':>10}{'best':>10}{'worst':>10}{'ratio':>10}{'goal':>10}")
+    base = statistics.median(empty)
+    print(f"{'an empty Textual app':30}{base:10.3f}{min(empty):10.3f}{max(empty):10.3f}")
+    good = True
+    for name, goal in GOALS.items():
+        taken = real[name]
+        median = statistics.median(taken)
+        good = good and median / base <= goal
+        print(f"{name:30}{median:10.3f}{min(taken):10.3f}{max(taken):10.3f}{median / base:10.2f}{goal:10.1f}")
+    return 0 if good else 1
 
 
 if __name__ == "__main__":

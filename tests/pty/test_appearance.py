@@ -48,7 +48,8 @@ def test_a_size_that_a_shell_has_exported_is_not_taken_for_the_terminals(machine
     "environment", [{"NO_COLOR": "1"}, {"TERM": "xterm", "COLORTERM": ""}], ids=["no color", "16 colors"]
 )
 def test_it_shows_on_plain_terminals(machine: Machine, environment: dict[str, str]) -> None:
-    terminal = machine.terminal(**environment)
+    machine.environment |= environment
+    terminal = machine.terminal()
     terminal.wait("● starter(?s:.*)Choose")  # what is chosen is told by a mark
     quit_app(terminal)
     if "NO_COLOR" in environment:

@@ -14,7 +14,6 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from tui_finetune.errors import UserError
-from tui_finetune.runs.directory import RunDirectory
 from tui_finetune.system.allocator import keep_freed_memory
 from tui_finetune.system.background import Front, let_go_of_terminal, run_detachable
 from tui_finetune.system.files import PRIVATE_DIRECTORY
@@ -22,6 +21,7 @@ from tui_finetune.system.paths import state_dir
 from tui_finetune.system.terminal import is_terminal, over_ssh
 
 if TYPE_CHECKING:
+    from tui_finetune.runs.directory import RunDirectory
     from tui_finetune.training.launch import Launch
     from tui_finetune.tui.app import FinetuneApp
 

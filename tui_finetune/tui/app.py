@@ -21,7 +21,6 @@ from textual.screen import Screen
 from textual.worker import Worker, WorkerState
 
 from tui_finetune.errors import UserError
-from tui_finetune.runs.directory import RunDirectory
 from tui_finetune.system.terminal import over_ssh
 from tui_finetune.tui.draft import Draft
 from tui_finetune.tui.host import Severity
@@ -29,11 +28,13 @@ from tui_finetune.tui.leaving import Leaving
 from tui_finetune.tui.monitor import Monitor
 from tui_finetune.tui.screens.base import TabScreen
 from tui_finetune.tui.state import AppState
+from tui_finetune.tui.stylesheet import LastingStylesheet
 from tui_finetune.tui.theme import DARK, LIGHT, ControlCharacterFilter
 from tui_finetune.tui.widgets.tab_bar import TABS
 
 if TYPE_CHECKING:
-    from tui_finetune.tui.dialogs.confirm import Confirm
+    from tui_finetune.runs.directory import RunDirectory
+    from tui_finetune.tui.question import Question
 
 
 def _screen(state: AppState, mode: str) -> TabScreen:
@@ -110,6 +111,7 @@ class FinetuneApp(App[int]):
         self.register_theme(DARK)
         self.register_theme(LIGHT)
         self.theme = DARK.name
+        self.stylesheet = LastingStylesheet(self.get_css_variables())
         if run is not None:
             monitor.watch(run)
 
@@ -127,14 +129,18 @@ class FinetuneApp(App[int]):
         self.call_after_refresh(self.first_frame_drawn)
 
     async def first_frame_drawn(self) -> None:
-        """What waits for the first frame: the rest of its screen, what is chosen, and runs that are going."""
-        gc.enable()
-        if (screen := self.tab_screen) is not None and not self.state.draft.is_settled:
+        """What waits for the first frame: the rest of its screen, and behind that what takes imports."""
+        if (screen := self.tab_screen) is not None:
             await screen.complete()
-        self.state.draft.changed()
+            screen.call_after_refresh(self.first_screen_drawn)
+
+    def first_screen_drawn(self) -> None:
+        """What waits for a screen that can be used: settings and plan, and runs that are going."""
+        gc.enable()
+        self.state.draft.settle()
         self.state.monitor.look_for_runs()
 
-    def get_system_commands(self, screen: Screen[None]) -> Iterable[SystemCommand]:
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         from tui_finetune.tui.palette import system_commands
 
         yield from system_commands(self, screen, self.state)
@@ -205,8 +211,12 @@ class FinetuneApp(App[int]):
     def refuse(self, error: UserError, title: str = "Can't do that") -> None:
         self.say(f"{error.message}\n{error.remedy}", title=title, severity="error")
 
-    def ask(self, question: Confirm, answered: Callable[[str | None], None]) -> None:
-        self.push_screen(question, answered)
+    def ask(self, question: Question, answered: Callable[[str | None], None]) -> Callable[[], None]:
+        from tui_finetune.tui.dialogs.confirm import Confirm
+
+        dialog = Confirm(question)
+        self.push_screen(dialog, answered)
+        return dialog.take_back
 
     def has_dialog(self) -> bool:
         return self.screen is not self.tab_screen

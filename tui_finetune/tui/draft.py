@@ -70,9 +70,13 @@ class Draft:
 
     def unchoose(self, *keys: str) -> None:
         """Go back to the values that preset, model or default give."""
+        self.forget(*keys)
+        self.changed()
+
+    def forget(self, *keys: str) -> None:
+        """Take choices back that the next ones make pointless; nothing is told before these are made."""
         for key in keys:
             self.choices.pop(key, None)
-        self.changed()
 
     def choose_preset(self, name: str) -> None:
         """Start from a preset. What was chosen one by one in the form is let go, the model and the data stay."""
@@ -121,15 +125,24 @@ class Draft:
 
     @property
     def model(self) -> str:
-        """The chosen model, as it is named in the settings."""
-        resolved = self.resolved
-        return resolved.config.model_name_or_path if resolved else str(self.choices.get("model_name_or_path", STARTER))
+        """The chosen model, as it is named in the settings; known also before the draft is settled."""
+        return str(self.choices.get("model_name_or_path", STARTER))
 
     @property
     def dataset(self) -> str:
         """The chosen data set, likewise."""
-        resolved = self.resolved
-        return resolved.config.dataset_name if resolved else str(self.choices.get("dataset_name", DEFAULT_SAMPLE))
+        return str(self.choices.get("dataset_name", DEFAULT_SAMPLE))
+
+    def settle(self) -> None:
+        """Resolve it for the first time, with the imports that this takes in a thread, and tell it."""
+
+        def work() -> None:
+            import tui_finetune.config.form
+            import tui_finetune.models.catalog  # noqa: F401
+
+            self._host.back(self.changed)
+
+        self._host.work(work, group="settle", description="reading the settings")
 
     def _resolve(self) -> Form | UserError:
         if self._outcome is None:

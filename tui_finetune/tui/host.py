@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
     from tui_finetune.errors import UserError
-    from tui_finetune.tui.dialogs.confirm import Confirm
+    from tui_finetune.tui.question import Question
 
 Severity = Literal["information", "warning", "error"]
 
@@ -42,8 +42,8 @@ class Host(Protocol):
     def failed(self, error: BaseException, description: str) -> None:
         """Say that some work has failed; of a bug the details go to the log."""
 
-    def ask(self, question: Confirm, answered: Callable[[str | None], None]) -> None:
-        """Ask a question over whatever is shown."""
+    def ask(self, question: Question, answered: Callable[[str | None], None]) -> Callable[[], None]:
+        """Ask a question over whatever is shown; None is no answer. Returns what takes the question back."""
 
     def has_dialog(self) -> bool:
         """Whether a question or something else lies over the tab."""

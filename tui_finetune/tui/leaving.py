@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 
 from tui_finetune.system.stopping import Press, Stopping
-from tui_finetune.tui.dialogs.confirm import Choice, Confirm
 from tui_finetune.tui.host import Host
 from tui_finetune.tui.monitor import Monitor
 
@@ -28,7 +27,7 @@ class Leaving:
         self._host = host
         self._monitor = monitor
         self._stopping = Stopping(clock)
-        self._question: Confirm | None = None
+        self._take_back: Callable[[], None] | None = None
         self._status_when_over: int | None = None
 
     def new_run(self) -> None:
@@ -69,19 +68,21 @@ class Leaving:
         self._host.say("Stopping after this step; everything is being saved." if steps else "Stopping.")
 
     def _ask_to_end_at_once(self) -> None:
+        from tui_finetune.tui.question import Choice, Question
+
         def answered(answer: str | None) -> None:
-            self._question = None
+            self._take_back = None
             if answer == "end":
                 self.end_at_once()
             else:
                 self._stopping.answered()
 
-        self._question = Confirm(
+        question = Question(
             "The run is being stopped and saved. End it at once instead?",
             "What was trained since the last checkpoint would be lost; checkpoints that are saved stay.",
-            [Choice("wait", "w", "Wait"), Choice("end", "e", "End at once")],
+            (Choice("wait", "w", "Wait"), Choice("end", "e", "End at once")),
         )
-        self._host.ask(self._question, answered)
+        self._take_back = self._host.ask(question, answered)
 
     def end_at_once(self) -> None:
         """Leave without waiting for the step or the save. Only what is committed counts, so nothing saved is harmed."""
@@ -99,6 +100,7 @@ class Leaving:
             return
         if self._host.has_dialog():
             return
+        from tui_finetune.tui.question import Choice, Question
 
         def answered(answer: str | None) -> None:
             if answer == "detach":
@@ -106,10 +108,10 @@ class Leaving:
             elif answer == "stop":
                 self.end_training(0)
 
-        question = Confirm(
+        question = Question(
             "A run is in progress. What should happen to it?",
             "Detached it continues in the background; `finetune-tui attach` comes back to it.",
-            [Choice("detach", "d", "Detach"), Choice("stop", "s", "Save and stop"), Choice("stay", "escape", "Stay")],
+            (Choice("detach", "d", "Detach"), Choice("stop", "s", "Save and stop"), Choice("stay", "escape", "Stay")),
         )
         self._host.ask(question, answered)
 
@@ -123,9 +125,9 @@ class Leaving:
         """Leave where that was waited for; take back a question that the end of the run has answered."""
         if self._status_when_over is not None and not self._monitor.is_training:
             self._host.leave(self._status_when_over)
-        if self._question is not None and not self._monitor.is_going:
-            question, self._question = self._question, None
-            question.take_back()
+        if self._take_back is not None and not self._monitor.is_going:
+            take_back, self._take_back = self._take_back, None
+            take_back()
 
     def detach_if_going(self) -> None:
         """Detach, where a run is going."""

@@ -7,22 +7,21 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from tui_finetune.errors import UserError
-from tui_finetune.runs.control import Action
-from tui_finetune.runs.directory import RunDirectory, create_run
-from tui_finetune.runs.events import CheckpointEvent, NoticeEvent, PhaseEvent, SampleEvent, StatusEvent
-from tui_finetune.runs.status import mark, word
-from tui_finetune.runs.summary import load_state
-from tui_finetune.runs.watch import Watch
 from tui_finetune.tui.host import Host
 
 if TYPE_CHECKING:
+    # What reads runs is imported when there is one: the app's first frame comes before.
     from tui_finetune.config.resolve import Resolved
+    from tui_finetune.runs.control import Action
+    from tui_finetune.runs.directory import RunDirectory
+    from tui_finetune.runs.watch import Watch
     from tui_finetune.training.launch import Launch
 
 DRAW_SECONDS = 1.0
-_TELLING = (StatusEvent, PhaseEvent, CheckpointEvent, SampleEvent, NoticeEvent)
+_TELLING = frozenset({"status", "phase", "checkpoint", "sample", "notice"})
+"""Events of these types are shown at once."""
 
-Start = Callable[[RunDirectory, "Resolved | None", "Mapping[str, object]"], "Launch"]
+Start = Callable[["RunDirectory", "Resolved | None", "Mapping[str, object]"], "Launch"]
 """Prepares a run: of a configuration, or without one resuming what is there, with changes. It begins by `begin`."""
 
 
@@ -68,6 +67,8 @@ class Monitor:
     def train(self, resolved: Resolved) -> None:
         """Train a configuration."""
         if self._is_free():
+            from tui_finetune.runs.directory import create_run
+
             try:
                 run = create_run(resolved.config)
                 self._prepare(run, resolved, {})
@@ -104,6 +105,8 @@ class Monitor:
 
     def watch(self, run: RunDirectory, *, show: bool = True) -> None:
         """Watch a run, whoever trains it, and show it on the Training screen unless that is not wanted."""
+        from tui_finetune.runs.watch import Watch
+
         self.watched = Watch(run, lambda: self._trains(run))
         self.watched.poll()
         if show:
@@ -134,7 +137,7 @@ class Monitor:
         news = self.watched.poll()
         self._unseen = self._unseen or bool(news)
         # On a CPU every drawing is taken from the training: while it goes, numbers that only move are drawn once a second.
-        telling = self.watched.state.phase != "training" or any(isinstance(event, _TELLING) for event in news)
+        telling = self.watched.state.phase != "training" or any(event.type in _TELLING for event in news)
         due = telling or self._clock() - self._drawn_at >= DRAW_SECONDS
         if self.watched.status != before or (self._unseen and due):
             self._unseen, self._drawn_at = False, self._clock()
@@ -144,6 +147,8 @@ class Monitor:
         """A few words on the run, for the corner of every screen; shorter ones after them."""
         if self.watched is None:
             return ("",)
+        from tui_finetune.runs.status import mark, word
+
         state, status = self.watched.state, self.watched.status
         if status == "running" and state.total_steps:
             share = f"{100 * state.step // state.total_steps} %"
@@ -159,6 +164,7 @@ class Monitor:
 
         def work() -> None:
             from tui_finetune.runs.registry import known_runs
+            from tui_finetune.runs.summary import load_state
 
             known = [run for run in known_runs() if run.is_readable]
             going = next((run for run in known if run.is_live), None)
@@ -177,7 +183,7 @@ class Monitor:
         return self.watched is None and not self._host.has_dialog()
 
     def _offer(self, run: RunDirectory, step: int, total: int | None) -> None:
-        from tui_finetune.tui.dialogs.confirm import Choice, Confirm
+        from tui_finetune.tui.question import Choice, Question
 
         if not self._is_untouched:
             return
@@ -187,10 +193,10 @@ class Monitor:
             if answer == "watch":
                 self.watch(run)
 
-        question = Confirm(
+        question = Question(
             f"{run.name} is running in the background.",
             f"You can watch it here, and pause, save or stop it.{done}",
-            [Choice("watch", "w", "Watch it"), Choice("stay", "escape", "Not now")],
+            (Choice("watch", "w", "Watch it"), Choice("stay", "escape", "Not now")),
         )
         self._host.ask(question, answered)
 
@@ -208,5 +214,7 @@ class Monitor:
 
 def _advised(run: RunDirectory) -> Mapping[str, object]:
     """The settings that a run itself advises to resume with, where memory was too small."""
+    from tui_finetune.runs.summary import load_state
+
     result = load_state(run, brief=True).result
     return result.first_changes if result else {}

@@ -16,7 +16,7 @@ from tui_finetune.tui.state import AppState
 _SKIPPED = {"command_palette", "interrupt"}
 
 
-def system_commands(app: App[int], screen: Screen[None], shared: AppState) -> Iterator[SystemCommand]:
+def system_commands(app: App[int], screen: Screen[object], shared: AppState) -> Iterator[SystemCommand]:
     """Every action that has a key here and now, from the bindings themselves, and what has none.
 
     The settings, of which there are many, are only found by typing.

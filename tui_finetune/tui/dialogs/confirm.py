@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
@@ -11,24 +9,13 @@ from textual.events import Key
 from textual.widgets import Button, Static
 
 from tui_finetune.tui.dialogs.dialog import Dialog
-
-
-@dataclass(frozen=True)
-class Choice:
-    """One answer: what is returned, the key that gives it, and the words on its button."""
-
-    answer: str
-    key: str
-    label: str
+from tui_finetune.tui.question import Question
 
 
 class Confirm(Dialog[str | None]):
     """Asks, and returns the answer that was chosen; None on escape.
 
-    Args:
-        question: one line.
-        consequence: what follows from the answers, in a sentence or two.
-        choices: the answers; the first is the safe one and has the focus.
+    Keys that are no answer do nothing here, and nothing to what lies below.
     """
 
     BINDINGS = [
@@ -37,27 +24,24 @@ class Confirm(Dialog[str | None]):
         Binding("right", "app.focus_next", show=False),
     ]
 
-    def __init__(self, question: str, consequence: str, choices: list[Choice]) -> None:
+    def __init__(self, question: Question) -> None:
         super().__init__()
         self.question = question
-        self.consequence = consequence
-        self.choices = choices
 
     def compose(self) -> ComposeResult:
         with Vertical(id="dialog"):
-            yield Static(self.question, id="question", markup=False)
-            yield Static(self.consequence, id="consequence", markup=False)
+            yield Static(self.question.question, id="question", markup=False)
+            yield Static(self.question.consequence, id="consequence", markup=False)
             with Horizontal(id="answers"):
-                for choice in self.choices:
+                for choice in self.question.choices:
                     key = "esc" if choice.key == "escape" else choice.key
-                    button = Button(f"{key}  {choice.label}", id=f"answer-{choice.answer}", compact=True)
-                    yield button
+                    yield Button(f"{key}  {choice.label}", id=f"answer-{choice.answer}", compact=True)
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         self.dismiss((event.button.id or "").removeprefix("answer-"))
 
     def on_key(self, event: Key) -> None:
-        for choice in self.choices:
+        for choice in self.question.choices:
             if event.key == choice.key and event.key != "escape":
                 # Otherwise the screen below, in front by then, would take the key for its own.
                 event.stop()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from rich.cells import cell_len, set_cell_size
 from textual import events
@@ -108,41 +107,40 @@ class FilterList(Vertical):
         Binding("escape", "leave_filter", "Clear filter", show=False, id="list.clear", tooltip="Clear the filter")
     ]
 
-    @dataclass
-    class Looked(Message):
+    class _Told(Message):
+        """Something that a list tells."""
+
+        def __init__(self, filter_list: FilterList) -> None:
+            super().__init__()
+            self.filter_list = filter_list
+
+        @property
+        def control(self) -> FilterList:
+            return self.filter_list
+
+    class Looked(_Told):
         """Another item is under the cursor; None where the list is empty."""
 
-        filter_list: FilterList
-        item: Item | None
+        def __init__(self, filter_list: FilterList, item: Item | None) -> None:
+            super().__init__(filter_list)
+            self.item = item
 
-        @property
-        def control(self) -> FilterList:
-            return self.filter_list
-
-    @dataclass
-    class Picked(Message):
+    class Picked(_Told):
         """An item was taken with enter or a click."""
 
-        filter_list: FilterList
-        item: Item
+        def __init__(self, filter_list: FilterList, item: Item) -> None:
+            super().__init__(filter_list)
+            self.item = item
 
-        @property
-        def control(self) -> FilterList:
-            return self.filter_list
-
-    @dataclass
-    class Typed(Message):
+    class Typed(_Told):
         """The filter's text has changed."""
 
-        filter_list: FilterList
-        text: str
+        def __init__(self, filter_list: FilterList, text: str) -> None:
+            super().__init__(filter_list)
+            self.text = text
 
-        @property
-        def control(self) -> FilterList:
-            return self.filter_list
-
-    def __init__(self, placeholder: str, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+    def __init__(self, placeholder: str, *, id: str | None = None) -> None:
+        super().__init__(id=id)
         self._placeholder = placeholder
         self._items: list[Item] = []
         self._rows: list[Item | None] = []

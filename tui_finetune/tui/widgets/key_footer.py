@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from textual.screen import Screen
 from textual.widgets import Footer
 
@@ -14,9 +12,9 @@ class KeyFooter(Footer):
     Textual makes it anew whenever the focus moves, which takes several times as long as moving it.
     """
 
-    _keys: tuple[Any, ...] | None = None
+    _keys: tuple[tuple[str, str, bool], ...] | None = None
 
-    def bindings_changed(self, screen: Screen[Any]) -> None:
+    def bindings_changed(self, screen: Screen[object]) -> None:
         keys = tuple(
             (active.binding.key, active.binding.description, active.enabled)
             for active in screen.active_bindings.values()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from textual.binding import Binding
 from textual.widgets import Input
 
@@ -19,8 +17,8 @@ class PromptInput(Input):
         Binding("down", "recall(1)", "Later prompt", show=False),
     ]  # fmt: skip
 
-    def __init__(self, history: PromptHistory, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+    def __init__(self, history: PromptHistory, *, id: str, placeholder: str) -> None:
+        super().__init__(id=id, placeholder=placeholder, compact=True)
         self._history = history
 
     def action_recall(self, by: int) -> None:

@@ -55,7 +55,7 @@ def sampling_settings() -> list[Setting]:
     ]
 
 
-def parsed(item: Setting, text: str) -> Any:
+def parsed(item: Setting, text: str) -> float | int | None:
     """The value that was typed; raises UserError where it is no number."""
     if item.optional and text == item.unset:
         return None
@@ -107,8 +107,8 @@ class SamplingDialog(Dialog[Sampling | None]):
     def _chosen(self, event: SettingField.Chosen) -> None:
         field, item = event.field, event.field.item
         try:
-            value: Any = item.default if event.value is None else parsed(item, event.value)
-            self.sampling = replace(self.sampling, **{item.key: value})
+            changed: Any = {item.key: item.default if event.value is None else parsed(item, event.value)}
+            self.sampling = replace(self.sampling, **changed)
         except UserError as error:
             field.show(event.value or "", "form", error, item.show(item.default))
         else:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding
-from textual.containers import Vertical
 from textual.content import Content
 from textual.timer import Timer
 from textual.widgets import Input, Static
@@ -29,14 +28,14 @@ from tui_finetune.tui.screens.chat.describe import (
     progress_words,
     sampling_words,
 )
+from tui_finetune.tui.screens.chat.loading import load
 from tui_finetune.tui.screens.chat.message import Conversed, Exchange, Note
 from tui_finetune.tui.screens.chat.prompt_input import PromptInput
+from tui_finetune.tui.screens.chat.status import ChatHead, StatusLine
 from tui_finetune.tui.state import AppState
 
 if TYPE_CHECKING:
     from tui_finetune.chat.engine import Engine, Reply
-
-SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 
 
 class ChatScreen(TabScreen):
@@ -89,17 +88,14 @@ class ChatScreen(TabScreen):
         self._stop = threading.Event()
         self._buffer = TextBuffer()
         self._history = PromptHistory()
-        self._ticks = 0
         self._timer: Timer | None = None
 
     def compose_body(self) -> ComposeResult:
-        with Vertical(id="head"):
-            yield Static("", id="with", markup=False)
-            yield Static("", id="sampling", markup=False)
+        yield ChatHead(id="head")
         with Conversed(id="conversation"):
             yield Static("", id="hint", markup=False)
-        yield Static("", id="status", markup=False)
-        yield PromptInput(self._history, id="prompt", compact=True, placeholder="Write, and press enter")
+        yield StatusLine(id="status")
+        yield PromptInput(self._history, id="prompt", placeholder="Write, and press enter")
 
     def on_mount(self) -> None:
         self._timer = self.set_interval(0.25 if over_ssh() else 0.1, self._tick, pause=True)
@@ -182,8 +178,6 @@ class ChatScreen(TabScreen):
         self.engine, self.is_loading, self._waiting, self._progress = None, False, None, ""
 
     def _load(self) -> None:
-        from tui_finetune.chat.targets import learned_plain_text, resolve_chat_target
-
         name, number = self.target or "starter", self._number
         self.is_loading, self.problem, self._progress = True, None, ""
 
@@ -194,22 +188,17 @@ class ChatScreen(TabScreen):
 
         def work() -> None:
             try:
-                path, _ = resolve_chat_target(name)
-                from tui_finetune.chat.engine import Engine
-
-                engine = Engine.load(path, report)
+                engine, style = load(name, report)
             except Cancelled:
                 return
             except UserError as error:
                 self._back(number, partial(self._failed, error))
             except Exception:
-                self._back(
-                    number, lambda: self._failed(UserError("the model could not be loaded", "F4 chooses another"))
-                )
+                failed = UserError("the model could not be loaded", "F4 chooses another")
+                self._back(number, lambda: self._failed(failed))
                 raise
             else:
-                continues = learned_plain_text(path) or not engine.has_chat_template
-                self._back(number, lambda: self._loaded(engine, "text" if continues else "turns"))
+                self._back(number, lambda: self._loaded(engine, style))
 
         self._work(work, f"loading {name}")
 
@@ -315,7 +304,7 @@ class ChatScreen(TabScreen):
             self.query_one(Conversed).follow()
 
     def _tick(self) -> None:
-        self._ticks += 1
+        self.query_one(StatusLine).turn()
         self._drain()
         self._show_status()
         if not self.is_loading and self._exchange is None and self._timer is not None:
@@ -332,10 +321,7 @@ class ChatScreen(TabScreen):
             return
         style = self.conversation.style
         kind = ("chat turns" if style == "turns" else "continues text") if self.engine else "not loaded yet"
-        self.query_one("#with", Static).update(
-            Content.assemble(("with  ", "$foreground 60%"), (self.label, "bold"), (f"  ·  {kind}", "$foreground 60%"))
-        )
-        self.query_one("#sampling", Static).update(Content(sampling_words(self.sampling)))
+        self.query_one(ChatHead).show(self.label, kind, sampling_words(self.sampling))
         hint = self.query_one("#hint", Static)
         hint.display = not self.query(Exchange)
         busy, loaded = self.problem is not None or self.is_loading, self.engine is not None
@@ -344,18 +330,18 @@ class ChatScreen(TabScreen):
         self._show_status()
 
     def _show_status(self) -> None:
-        line = self.query_one("#status", Static)
-        line.set_class(self.problem is not None, "-problem")
-        turning = SPINNER[self._ticks % len(SPINNER)]
+        line = self.query_one(StatusLine)
         if self.problem is not None:
-            line.update(Content(f"✗ {self.problem.message} — {self.problem.remedy}"))
+            line.show_problem(self.problem)
         elif self.is_loading:
             then = "  ·  your prompt comes next" if self._waiting is not None else ""
-            line.update(Content(f"{turning} Loading the model…{self._progress}{then}"))
+            line.show(f"Loading the model…{self._progress}{then}", turning=True)
+        elif self._exchange is not None and self._stop.is_set():
+            line.show("Stopping…")
         elif self._exchange is not None:
-            line.update(Content("Stopping…" if self._stop.is_set() else f"{turning} Writing  ·  ctrl+c stops"))
+            line.show("Writing  ·  ctrl+c stops", turning=True)
         else:
-            line.update(Content(""))
+            line.show("")
 
     # Keys
 

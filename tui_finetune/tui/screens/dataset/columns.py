@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from textual.app import App
 
@@ -57,11 +57,11 @@ _COLUMN_KEYS = sorted(_PART_NAMES)
 
 
 def ask_columns(
-    app: App[Any],
+    app: App[object],
     columns: Sequence[tuple[str, str]],
     preview: Preview | None,
     config: RunConfig,
-    choose: Callable[[dict[str, Any]], None],
+    choose: Callable[[dict[str, str | None]], None],
 ) -> None:
     """Ask for the form of the rows and for each column that it needs; nothing is chosen before the last answer.
 
@@ -73,7 +73,7 @@ def ask_columns(
         choose: takes the settings.
     """
 
-    def ask(form: str, parts: Sequence[tuple[str, str]], chosen: dict[str, Any]) -> None:
+    def ask(form: str, parts: Sequence[tuple[str, str]], chosen: dict[str, str | None]) -> None:
         if not parts:
             choose({"dataset_format": form, **chosen})
             return

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 from rich.text import Text
 from textual.color import Color
@@ -27,8 +26,8 @@ def binned(lengths: Sequence[int], bins: int, longest: int) -> tuple[int, list[i
 class LengthHistogram(PlotextPlot):
     """Bars of how many texts have which length; those beyond max_length stand out, and a line is where it is."""
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+    def __init__(self) -> None:
+        super().__init__()
         self._lengths: Sequence[int] = ()
         self._limit: int | None = None
 

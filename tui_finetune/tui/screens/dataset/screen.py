@@ -4,44 +4,24 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding
-from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.containers import Horizontal
 from textual.timer import Timer
-from textual.widgets import Static
 from textual.worker import Worker, WorkerState, get_current_worker
 
 from tui_finetune.config.schema import RunConfig
-from tui_finetune.data.kinds import place_in
 from tui_finetune.errors import Cancelled, UserError
 from tui_finetune.formatting import size as bytes_in_words
 from tui_finetune.planning.dataset import GLADLY_BYTES, Findings, TokenizerKept, bytes_of, look, row_as_it_stands
-from tui_finetune.system.terminal import printable
 from tui_finetune.tui.screens.base import TabScreen
-from tui_finetune.tui.screens.dataset.describe import (
-    TokenStyles,
-    example_text,
-    facts_of,
-    mapping_in_words,
-    packed_in_words,
-    packed_text,
-    problems_of,
-    progress_in_words,
-    tokens_in_words,
-    tokens_text,
-)
+from tui_finetune.tui.screens.dataset.about import DataAbout
+from tui_finetune.tui.screens.dataset.describe import progress_in_words
 from tui_finetune.tui.screens.dataset.items import FOLDER, Shelf, items_for, look_into, same_data
 from tui_finetune.tui.screens.dataset.recent import recent_data, remember_data
 from tui_finetune.tui.state import AppState
-from tui_finetune.tui.widgets.facts import Facts
 from tui_finetune.tui.widgets.filter_list import CHOSEN, FilterList, Item
-
-if TYPE_CHECKING:
-    from tui_finetune.data.preview import Preview
-    from tui_finetune.data.problems import Problem
 
 SETTING = "dataset_name"
 OF_THE_DATA = {key for key in RunConfig.model_fields if key.startswith("dataset_")}
@@ -93,27 +73,14 @@ class DatasetScreen(TabScreen):
     def __init__(self, shared: AppState) -> None:
         super().__init__(shared)
         self._shelf = Shelf(listing=look_into(Path.cwd()))
-        self._findings: Findings | None = None
         self._known: dict[str, Findings] = {}
-        self._row = self._problem = 0
-        self._view = "text"
         self._kept = TokenizerKept()
         self._pause: Timer | None = None
 
     def compose_body(self) -> ComposeResult:
         with Horizontal(id="columns"):
             yield FilterList("filter, path or hub name", id="data")
-            with VerticalScroll(id="about", can_focus=False):
-                yield Static(id="name", markup=False)
-                yield Static(id="origin", markup=False)
-                yield Static(id="trouble", markup=False)
-                with Horizontal(id="numbers"):
-                    yield Facts(id="facts")
-                    yield Vertical(id="chart")
-                yield Facts(id="problems")
-                yield Static(id="row-head", markup=False)
-                with VerticalScroll(id="row-view"):
-                    yield Static(id="row", markup=False)
+            yield DataAbout(id="about")
 
     def body_mounted(self) -> None:
         self._fill(look_at=self.chosen)
@@ -133,6 +100,10 @@ class DatasetScreen(TabScreen):
     @property
     def _data(self) -> FilterList:
         return self.query_one("#data", FilterList)
+
+    @property
+    def _about(self) -> DataAbout:
+        return self.query_one("#about", DataAbout)
 
     def _fill(self, look_at: str | None = None) -> None:
         base = Path.cwd()
@@ -177,17 +148,16 @@ class DatasetScreen(TabScreen):
             return
         self._choose(event.item)
 
-    def _choose(self, item: Item, **how: Any) -> None:
+    def _choose(self, item: Item, **how: object) -> None:
         """Choose this data, with what is said about how to read it; what was said about other data is let go."""
         if not self._is_chosen(item):
-            for key in OF_THE_DATA:
-                self.shared.draft.choices.pop(key, None)
+            self.shared.draft.forget(*OF_THE_DATA)
         remember_data(item.key)
         self._shelf = Shelf(self._shelf.samples, recent_data(), self._shelf.listing)
         self.shared.draft.choose(**{SETTING: item.key}, **how)
 
     def on_filter_list_looked(self, event: FilterList.Looked) -> None:
-        self.query_one("#about").remove_class("-at-row")
+        self._about.begin_at_top()
         self._look_again()
 
     # Looking into it
@@ -211,11 +181,11 @@ class DatasetScreen(TabScreen):
         item = self._data.looked
         if item is None:
             self._stop_looking()
-            self._show_words("Nothing here has this name", "escape clears the filter")
+            self._about.show_words("Nothing here has this name", "escape clears the filter")
             return
         if item.key.startswith(FOLDER):
             self._stop_looking()
-            self._show_words(item.label, "enter opens the folder")
+            self._about.show_words(item.label, "enter opens the folder")
             return
         known = self._known.get(self._key(item))
         if known is not None:
@@ -227,13 +197,13 @@ class DatasetScreen(TabScreen):
         if not self._is_chosen(item) and not is_sample:
             if size is None:
                 self._stop_looking()
-                self._show_words(item.key, "enter downloads it from the hub and chooses it")
+                self._about.show_words(item.key, "enter downloads it from the hub and chooses it")
                 return
             if size > GLADLY_BYTES:
                 self._stop_looking()
-                self._show_words(item.key, f"{bytes_in_words(size)}: enter chooses it and looks into it")
+                self._about.show_words(item.key, f"{bytes_in_words(size)}: enter chooses it and looks into it")
                 return
-        self._show_words(item.key, self._origin(item), progress="looking into it …")
+        self._about.show_words(item.key, self._origin(item), progress="looking into it …")
         self._pause = self.set_timer(PAUSE_SECONDS, lambda: self._start_looking(item))
 
     def _key(self, item: Item) -> str:
@@ -267,8 +237,8 @@ class DatasetScreen(TabScreen):
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         """A bug while looking: the app says what it was; here it must not look as if it were still going on."""
         if event.worker.group == "look" and event.state == WorkerState.ERROR:
-            self._show_trouble(UserError("it could not be looked into", "the details are in the log"))
-            self.query_one("#row-head", Static).update("")
+            self._about.show_trouble(UserError("it could not be looked into", "the details are in the log"))
+            self._about.show_progress("")
 
     def _found(self, item: Item, key: str, findings: Findings) -> None:
         if findings.problem is None and findings.lengths_problem is None:
@@ -282,104 +252,34 @@ class DatasetScreen(TabScreen):
         return f"{CHOSEN} chosen" if self._is_chosen(item) else "enter chooses it"
 
     def _show_progress(self, item: Item, words: str) -> None:
-        if self._data.looked == item and self._findings is None:
-            self.query_one("#row-head", Static).update(words)
-
-    def _show_words(self, name: str, origin: str, progress: str = "") -> None:
-        """Show a name and a line about it, and nothing else but how far looking into it is."""
-        self._findings = None
-        self.query_one("#name", Static).update(name)
-        self._show_origin(origin)
-        self._show_trouble(None)
-        self.query_one("#facts", Facts).show([])
-        self.query_one("#problems", Facts).display = False
-        self.query_one("#row-head", Static).update(progress)
-        self.query_one("#row", Static).update("")
-        self._draw_lengths()
-
-    def _show_origin(self, words: str) -> None:
-        origin = Text(words)
-        if words.startswith(CHOSEN):
-            origin.stylize(self.app.theme_variables["accent"], 0, len(f"{CHOSEN} chosen"))
-        self.query_one("#origin", Static).update(origin)
-
-    def _show_trouble(self, error: UserError | None) -> None:
-        trouble = self.query_one("#trouble", Static)
-        trouble.display = error is not None
-        if error is not None:
-            trouble.update("\n".join(part for part in (f"✗ {error.message}", error.remedy) if part))
+        if self._data.looked == item and self._about.findings is None:
+            self._about.show_progress(words)
 
     def _show(self, item: Item, findings: Findings) -> None:
-        self._show_words(item.key, self._origin(item))
-        self._findings = findings
-        self._row = self._problem = 0
-        if findings.problem is not None:
-            self._show_trouble(findings.problem)
-            if findings.columns:
-                self.query_one("#facts", Facts).show(
-                    [("Columns", "\n".join(f"{name}  ({holds})" for name, holds in findings.columns[:12]))]
-                )
-            return
-        preview = findings.preview
-        if preview is None:
-            return
         sample = next((sample for sample in self._shelf.samples if sample.name == item.key), None)
-        if sample is not None and sample.summary and self.size.height >= 30:
-            self._show_origin(f"{self._origin(item)} · {sample.summary}")
-        facts = [("Format", f"{preview.format}: {preview.reason}")]
-        if len(findings.columns) > 1:
-            facts.append(("Columns", f"{mapping_in_words(preview.mapping, preview.unused)}  (c changes it)"))
-        self.query_one("#facts", Facts).show(facts + facts_of(preview, findings.lengths_problem), label_width=9)
-        problems = problems_of(preview)
-        view = self.query_one("#problems", Facts)
-        view.display = bool(problems)
-        if problems:
-            view.show([(f"! {place}".strip(), words) for place, words in problems], label_width=9)
-        self._show_row()
-        self._draw_lengths()
+        self._about.show(item.key, self._origin(item), findings, sample.summary if sample else "")
 
-    def _show_row(self) -> None:
-        preview = self._findings.preview if self._findings else None
-        if preview is None or not preview.examples:
-            return
-        views = self._views(preview)
-        view = self._view if self._view in views else "text"
-        after = views[(views.index(view) + 1) % len(views)]
-        head = Text.assemble((f"Row {self._row + 1}" if view != "packed" else "A packed row", "bold"))
-        if view == "text":
-            head.append(f"  of the first {len(preview.examples)}", "dim")
-            content = example_text(preview.examples[self._row])
-        elif view == "tokens":
-            tokens = preview.example_tokens[self._row]
-            head.append(
-                f"  {tokens_in_words(tokens)}" if tokens else "  is left out: nothing of it can be learned", "dim"
-            )
-            content = tokens_text(tokens, self._token_styles())
-        else:
-            head.append(f"  {packed_in_words(preview)}", "dim")
-            content = packed_text(preview.packed_row, self._token_styles())
-        keys = ["n b row"] if len(preview.examples) > 1 and view != "packed" else []
-        keys += [f"t {after}"] if len(views) > 1 else []
-        view_head = self.query_one("#row-head", Static)
-        while len(keys) > 1 and head.cell_len + 3 + len(", ".join(keys)) > (view_head.size.width or 80):
-            keys.pop(0)  # on one line, if it can be
-        head.append("   " + ", ".join(keys), "dim")
-        view_head.update(head)
-        self.query_one("#row", Static).update(content)
-        self.query_one("#row-view", VerticalScroll).scroll_home(animate=False)
+    def on_resize(self) -> None:
+        self._about.fit()
+
+    def action_next_view(self) -> None:
+        """Show the row in the next of its ways."""
+        self._about.next_view()
+
+    def action_turn(self, by: int) -> None:
+        """Show another of the first rows."""
+        self._about.turn(by)
 
     def action_problem(self) -> None:
         """Show the row of the next problem as it stands in its file."""
-        preview = self._findings.preview if self._findings else None
-        placed = [(problem, problem.row) for problem in preview.problems if problem.row] if preview else []
-        if not placed:
+        problem = self._about.next_problem()
+        if problem is None or problem.row is None:
             self.notify("No row has a problem.", timeout=3, markup=False)
             return
-        problem, number = placed[self._problem % len(placed)]
-        self._problem += 1
+        number = problem.row
 
         def work() -> None:
-            self.app.call_from_thread(self._show_problem, problem, number, row_as_it_stands(problem.file, number))
+            self.app.call_from_thread(self._about.show_problem, problem, row_as_it_stands(problem.file, number))
 
         self.run_worker(
             work,
@@ -390,80 +290,12 @@ class DatasetScreen(TabScreen):
             description=f"reading {problem.file}",
         )
 
-    def _show_problem(self, problem: Problem, number: int, line: str) -> None:
-        head = Text.assemble(
-            (f"{Path(problem.file).name}, {place_in(problem.file, number)}", "bold"),
-            (f"  {problem.message}; {problem.remedy}", "dim"),
-        )
-        self.query_one("#row-head", Static).update(head)
-        self.query_one("#row", Static).update(printable(line) or "It can't be shown here.")
-        self.query_one("#row-view", VerticalScroll).scroll_home(animate=False)
-        self._look_at_row()
-
-    @staticmethod
-    def _views(preview: Preview) -> list[str]:
-        """The ways in which a row can be shown."""
-        return ["text", *(["tokens"] if preview.example_tokens else []), *(["packed"] if preview.packed_row else [])]
-
-    def _token_styles(self) -> TokenStyles:
-        colors = self.app.theme_variables
-        return TokenStyles(
-            trained=f"{colors['foreground']} underline",
-            read="dim",
-            special=f"bold {colors['accent']}",
-            second=colors["panel"],
-        )
-
-    def action_next_view(self) -> None:
-        """Show the row in the next of its ways."""
-        preview = self._findings.preview if self._findings else None
-        if preview is not None:
-            views = self._views(preview)
-            view = self._view if self._view in views else "text"
-            self._view = views[(views.index(view) + 1) % len(views)]
-            self._show_row()
-            self._look_at_row()
-
-    def action_turn(self, by: int) -> None:
-        """Show another of the first rows."""
-        preview = self._findings.preview if self._findings else None
-        if preview is not None and preview.examples:
-            self._row = min(max(self._row + by, 0), len(preview.examples) - 1)
-            self._show_row()
-            self._look_at_row()
-
-    def _look_at_row(self) -> None:
-        """Scroll to the row where it is out of sight; nothing moves where all of it is in view."""
-        self.query_one("#about").add_class("-at-row")
-        self.call_after_refresh(lambda: self.query_one("#row-head").scroll_visible(animate=False, top=True))
-
-    def on_resize(self) -> None:
-        # Where it is narrow or low not all of it fits: tab goes there, and the arrows scroll.
-        self.query_one("#about").can_focus = self.size.width < 80 or self.size.height < 30
-        self.call_after_refresh(self._draw_lengths)
-
-    def _draw_lengths(self) -> None:
-        """The histogram, where there is room for it; plotext is imported when it is first drawn."""
-        holder = self.query_one("#chart", Vertical)
-        preview = self._findings.preview if self._findings else None
-        wanted = preview is not None and len(preview.token_lengths) > 1 and self.size.width >= 110
-        holder.display = wanted
-        if not wanted or preview is None:
-            return
-        from tui_finetune.tui.screens.dataset.histogram import LengthHistogram
-
-        if not holder.children:
-            holder.mount(Static("Tokens in a row", id="chart-head", markup=False), LengthHistogram())
-            self.call_after_refresh(self._draw_lengths)
-            return
-        self.query_one(LengthHistogram).show(preview.token_lengths, preview.max_length)
-
     # The column
 
     def action_column(self) -> None:
         """Choose the form of the rows, and then the columns that it needs."""
         item = self._data.looked
-        if item is None or self._findings is None or not self._findings.columns:
+        if item is None or self._about.findings is None or not self._about.findings.columns:
             self.notify("Its columns are not known yet.", timeout=3, markup=False)
             return
         from tui_finetune.tui.screens.dataset.columns import ask_columns
@@ -471,8 +303,8 @@ class DatasetScreen(TabScreen):
         config = self._config(item)
         ask_columns(
             self.app,
-            self._findings.columns,
-            self._findings.preview,
+            self._about.findings.columns,
+            self._about.findings.preview,
             config,
             lambda chosen: self._choose(item, **chosen),
         )

@@ -47,7 +47,7 @@ class ModelBody(Horizontal):
     def begin(self) -> None:
         """Show at once what is chosen; the rest is looked for."""
         self._fill(look_at=self.chosen)
-        self.look_for_models()
+        self.call_after_refresh(self.look_for_models)
 
     # What there is
 
@@ -85,7 +85,8 @@ class ModelBody(Horizontal):
         self._entries, self._loaded = entries, True
         self._fill()
         if self._models.looked is not None:
-            self._look_at(self._models.looked)
+            self._show_item(self._models.looked)
+            self._examine_looked()
 
     def choices_changed(self) -> None:
         """Mark what is chosen now."""
@@ -96,15 +97,19 @@ class ModelBody(Horizontal):
             self._fill()
         if models.looked is not None and self._is_model(models.looked):
             self._show_head(models.looked)
+            self._examine_looked()  # whether it fits depends on the settings
 
     def plan_changed(self) -> None:
         """Show what working out the plan has told about the chosen model."""
         if not self._is_looked_at(self.chosen):
             return
-        plan = self._shared.draft.plan
+        draft = self._shared.draft
+        if not draft.is_settled:
+            return
+        plan = draft.plan
         if plan is not None and plan.facts is not None:
             self._about.show_facts(plan.facts)
-        problem = self._shared.draft.problem or (plan.problem if plan else None)
+        problem = draft.hindrance
         if problem is not None and problem.setting == SETTING:
             self._about.show_trouble(f"{problem.message}\n{problem.remedy}")
 
@@ -123,7 +128,8 @@ class ModelBody(Horizontal):
                 "Nothing here has this name", "ctrl+f searches the hub for it; escape clears the filter"
             )
         else:
-            self._look_at(event.item)
+            self._show_item(event.item)
+            self._examine_looked()
 
     def on_filter_list_picked(self, event: FilterList.Picked) -> None:
         key = event.item.key
@@ -181,7 +187,7 @@ class ModelBody(Horizontal):
         where = GROUPS[entry.source] if entry else "" if item.group == CHOSEN_GROUP else item.group
         self._about.show_head(item.key, where.lower(), chosen=item.key == self.chosen)
 
-    def _look_at(self, item: Item) -> None:
+    def _show_item(self, item: Item) -> None:
         if item.key == SEARCH:
             self._about.show_words(
                 "Search the hub", "enter searches", "Models that write text, the most downloaded first."
@@ -191,7 +197,12 @@ class ModelBody(Horizontal):
         else:
             self._show_head(item)
             self._about.show_fit(None)
-            self._examine(item.key, network=False)
+
+    def _examine_looked(self) -> None:
+        """Find out about the model under the cursor; before the settings are known that waits for them."""
+        looked = self._models.looked
+        if looked is not None and self._is_model(looked) and self._shared.draft.is_settled:
+            self._examine(looked.key, network=False)
 
     def fetch_facts(self) -> None:
         """Download the description of the hub model under the cursor."""

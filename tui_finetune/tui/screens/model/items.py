@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from tui_finetune.config.names import STARTER
 from tui_finetune.formatting import count
-from tui_finetune.models.hub import NAME
 from tui_finetune.system.browsing import list_directory, looks_like_path, split_typed
 from tui_finetune.tui.widgets.filter_list import Item
 
@@ -72,12 +71,18 @@ def _folder_items(text: str, base: Path) -> list[Item]:
     return items
 
 
+def _can_be_a_name(text: str) -> bool:
+    from tui_finetune.models.hub import NAME  # not needed for the app's first frame
+
+    return bool(NAME.match(text))
+
+
 def _hub_items(text: str, search: HubSearch, known: set[str]) -> list[Item]:
     group = GROUPS["hub"]
     if hub_is_off():
         return [Item("", "off: HF_HUB_OFFLINE is set", "", group, kept=True, enabled=False)]
     items = []
-    if "/" in text and NAME.match(text) and text not in known:
+    if "/" in text and text not in known and _can_be_a_name(text):
         items.append(Item(text, text, "use as typed", group, kept=True))
     if search.running:
         items.append(Item("", f"searching for {search.query} …", "", group, kept=True, enabled=False))

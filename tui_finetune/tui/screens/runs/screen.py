@@ -18,6 +18,7 @@ from tui_finetune.runs.directory import RunDirectory
 from tui_finetune.runs.registry import known_runs
 from tui_finetune.runs.state import RunState
 from tui_finetune.runs.summary import RunSummary, load_state, summarize
+from tui_finetune.tui.question import Choice, Question
 from tui_finetune.tui.screens.base import TabScreen
 from tui_finetune.tui.screens.runs.details import details_content
 from tui_finetune.tui.screens.runs.table import RunsTable
@@ -81,7 +82,7 @@ class RunsScreen(TabScreen):
             with Container(id="details"):
                 with VerticalScroll(id="facts", can_focus=False):
                     yield Static("", id="facts-text", markup=False)
-                chart = LossChart(id="curves")
+                chart = LossChart(id="curves", clock=self.shared.clock)
                 chart.can_focus = False
                 yield chart
 
@@ -297,7 +298,10 @@ class RunsScreen(TabScreen):
     def _ask_to_delete(self, run: RunDirectory, weight: int) -> None:
         from tui_finetune.formatting import size
         from tui_finetune.system.paths import short_path
-        from tui_finetune.tui.dialogs.confirm import Choice, Confirm
+
+        if not self.is_current:  # somebody has gone on to something else meanwhile
+            self._asks_to_delete = False
+            return
 
         def answered(answer: str | None) -> None:
             self._asks_to_delete = False
@@ -307,15 +311,14 @@ class RunsScreen(TabScreen):
         elsewhere = (
             "" if run.final_dir.parent == run.path else f" The final model in {short_path(run.final_dir)} stays."
         )
-        self.app.push_screen(
-            Confirm(
-                f"Delete {run.name}?",
-                f"Its events, checkpoints and final model in {short_path(run.path)} are deleted, {size(weight)} in all. "
-                f"This can't be undone.{elsewhere}",
-                [Choice("keep", "k", "Keep"), Choice("delete", "x", "Delete")],
-            ),
-            answered,
+        question = Question(
+            f"Delete {run.name}?",
+            f"Its events, checkpoints and final model in {short_path(run.path)} are deleted, {size(weight)} in all. "
+            f"This can't be undone.{elsewhere}",
+            # Not the key that asked: it may be held down.
+            (Choice("keep", "k", "Keep"), Choice("delete", "x", "Delete")),
         )
+        self.shared.host.ask(question, answered)
 
     def _delete(self, run: RunDirectory) -> None:
         def work() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tui_finetune.config.presets import KEPT
-from tui_finetune.tui.dialogs.confirm import Choice, Confirm
+from tui_finetune.tui.question import Choice, Question
 from tui_finetune.tui.state import AppState
 
 
@@ -14,9 +14,9 @@ def use_preset(shared: AppState, name: str) -> None:
     if not lost:
         draft.choose_preset(name)
         return
-    question = Confirm(
+    question = Question(
         f"Start from preset {name}?",
         f"What you chose yourself goes back to what it gives: {', '.join(lost)}.",
-        [Choice("keep", "k", "Keep mine"), Choice("use", "u", f"Use {name}")],
+        (Choice("keep", "k", "Keep mine"), Choice("use", "u", f"Use {name}")),
     )
     shared.host.ask(question, lambda answer: draft.choose_preset(name) if answer == "use" else None)

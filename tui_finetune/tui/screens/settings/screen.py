@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from textual import events, on
 from textual.app import ComposeResult
@@ -20,6 +19,7 @@ from tui_finetune.config.presets import PRESETS
 from tui_finetune.config.schema import settings
 from tui_finetune.errors import UserError
 from tui_finetune.system.files import write_atomically
+from tui_finetune.tui.question import Choice, Question
 from tui_finetune.tui.screens.base import TabScreen
 from tui_finetune.tui.screens.settings.choice_row import ChoiceRow
 from tui_finetune.tui.screens.settings.panel import SettingPanel, amounts
@@ -254,7 +254,7 @@ class SettingsScreen(TabScreen):
 
     # YAML
 
-    def _whole(self, then: Callable[[str], Any]) -> None:
+    def _whole(self, then: Callable[[str], object]) -> None:
         """Go on with the configuration as YAML, or say what is wrong with it."""
         draft = self.shared.draft
         if draft.resolved is not None:
@@ -293,8 +293,6 @@ class SettingsScreen(TabScreen):
         self._whole(ask)
 
     def _save(self, path: Path, text: str) -> None:
-        from tui_finetune.tui.dialogs.confirm import Choice, Confirm
-
         def write() -> None:
             try:
                 write_atomically(path, text)
@@ -304,14 +302,12 @@ class SettingsScreen(TabScreen):
                 self.notify(f"Saved as {path}", markup=False)
 
         if path.exists():
-            self.app.push_screen(
-                Confirm(
-                    f"{path} is there already.",
-                    "Replacing it loses what is in it.",
-                    [Choice("keep", "k", "Keep it"), Choice("replace", "r", "Replace it")],
-                ),
-                lambda answer: write() if answer == "replace" else None,
+            question = Question(
+                f"{path} is there already.",
+                "Replacing it loses what is in it.",
+                (Choice("keep", "k", "Keep it"), Choice("replace", "r", "Replace it")),
             )
+            self.shared.host.ask(question, lambda answer: write() if answer == "replace" else None)
         else:
             write()
 

@@ -106,7 +106,7 @@ class TrainingScreen(TabScreen):
                 yield ProgressLine(id="phase")
             with Horizontal(id="top"):
                 with Vertical(id="stage"):
-                    yield LossChart(id="chart")
+                    yield LossChart(id="chart", clock=self.shared.clock)
                     with Middle(id="preparation"), Center():
                         yield Static("", id="preparation-text", markup=False)
                 yield NumbersPanel(id="numbers")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 
 from rich.text import Text
 from textual.app import ComposeResult, RenderResult
@@ -69,6 +70,9 @@ class LossChart(Vertical, can_focus=True):
 
     It draws when something is new and it can be seen, and never hands plotext more than two points a column of dots.
 
+    Args:
+        clock: seconds that never go back; it draws no more often than is good for the training.
+
     Attributes:
         view: the part that is shown.
         train, evaluation: the curves.
@@ -79,8 +83,9 @@ class LossChart(Vertical, can_focus=True):
     COMMANDS = ("zoom_in", "zoom_out", "pan_left", "pan_right", "reset", "smoothing", "log_scale",
                 "cursor_left", "cursor_right")  # fmt: skip
 
-    def __init__(self, *, id: str | None = None) -> None:
+    def __init__(self, *, id: str | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__(id=id)
+        self._clock = clock
         self._state: RunState | None = None
         self.log_scale = False
         self.smoothing = START_SMOOTHING
@@ -217,7 +222,7 @@ class LossChart(Vertical, can_focus=True):
 
     def draw_if_due(self) -> None:
         """Draw what moved, unless it was drawn a moment ago or would look the same."""
-        waited = time.monotonic() - self._drawn_at
+        waited = self._clock() - self._drawn_at
         moved = abs(self.view.last - self._drawn_to)  # back, where the run was resumed from an earlier step
         if waited >= STILL_SECONDS or (waited >= MOVING_SECONDS and moved >= self._dot):
             self.draw()
@@ -235,7 +240,7 @@ class LossChart(Vertical, can_focus=True):
         width, height = self._plot_size
         if width == 0 or height == 0:
             return
-        self._dirty, self._drawn_at, self._drawn_to = False, time.monotonic(), self.view.last
+        self._dirty, self._drawn_at, self._drawn_to = False, self._clock(), self.view.last
         curves, self._cut = self._curves(2 * width), None
         if not self.log_scale and not self.view.zoomed:
             curves, self._cut = without_steep_start(curves)
