@@ -31,7 +31,7 @@ def prepare_file(folder: str, path: str) -> None:
     from tui_finetune.data.open import open_dataset
     from tui_finetune.data.prepare import prepare
     from tui_finetune.models.loading import load_tokenizer
-    from tui_finetune.system.heavy import import_libraries
+    from tui_finetune.system.libraries import import_libraries
 
     import_libraries("torch", "transformers", "datasets")
     config = RunConfig(dataset_name=path, max_length=MAX_LENGTH)

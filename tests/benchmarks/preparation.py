@@ -27,7 +27,7 @@ def ours(folder: str) -> None:
     from tui_finetune.data.open import open_dataset
     from tui_finetune.data.prepare import prepare
     from tui_finetune.models.loading import load_tokenizer
-    from tui_finetune.system.library_log import quiet_libraries
+    from tui_finetune.system.libraries import quiet_libraries
 
     quiet_libraries()
     tokenizer = load_tokenizer(f"{folder}/model")

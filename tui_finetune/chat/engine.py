@@ -219,7 +219,7 @@ class Engine:
         Raises:
             UserError: it can't be had.
         """
-        from tui_finetune.system.heavy import import_libraries
+        from tui_finetune.system.libraries import import_libraries
 
         import_libraries("torch", "transformers")
         import torch

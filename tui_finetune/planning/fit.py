@@ -36,7 +36,7 @@ def this_device() -> DeviceFacts:
     """The device that training would use."""
     if not _may_have_gpu():
         return devices.cpu_facts()
-    from tui_finetune.system.heavy import import_libraries
+    from tui_finetune.system.libraries import import_libraries
 
     import_libraries("torch")
     return devices.device_facts()

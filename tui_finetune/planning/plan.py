@@ -102,18 +102,20 @@ def examine(
 
 def _stages(config: RunConfig, report: Report | None, *, read_hub_data: bool) -> Iterator[Plan]:
     """The plan, growing: first what files say, then what needs the heavy libraries."""
-    from tui_finetune.models.catalog import model_facts
     from tui_finetune.models.devices import cpu_facts
+    from tui_finetune.models.located import locate
     from tui_finetune.planning.precheck import precheck
 
     precheck(config)
-    facts = model_facts(config.model_name_or_path, network=True)
+    # What is in the cache is good enough for a plan: the run itself asks whether there is a newer version.
+    model = locate(config.model_name_or_path, config.model_revision, weights=False, newest=False)
+    facts = model.facts()
     plan = Plan(config, facts)
     if facts is not None and facts.parameters is not None:
         plan = replace(plan, estimate=_estimate(config, facts, None, None, cpu_facts()))
     yield plan
 
-    from tui_finetune.system.heavy import import_libraries
+    from tui_finetune.system.libraries import import_libraries
 
     import_libraries("torch", "transformers", "datasets")
     from tui_finetune.config.steps import count_steps
@@ -121,20 +123,17 @@ def _stages(config: RunConfig, report: Report | None, *, read_hub_data: bool) ->
     from tui_finetune.data.readers.files import find_files
     from tui_finetune.data.samples import sample_path
     from tui_finetune.models.devices import device_facts
-    from tui_finetune.models.loading import check_trainable, load_tokenizer, model_folder, resolve_max_length
+    from tui_finetune.models.loading import check_trainable, load_tokenizer, resolve_max_length
 
-    folder = model_folder(config.model_name_or_path, weights=False)
-    check_trainable(config.model_name_or_path, folder)
-    from transformers import AutoConfig
-
-    max_length = resolve_max_length(config, AutoConfig.from_pretrained(str(folder)))
+    check_trainable(model)
+    max_length = resolve_max_length(config, model)
     device = device_facts()
     local = sample_path(config.dataset_name) is not None or find_files(config.dataset_name) is not None
     if not local and not read_hub_data:
         if facts is not None and facts.parameters is not None:
             yield replace(plan, estimate=_estimate(config, facts, None, None, device))
         return
-    tokenizer = load_tokenizer(config.model_name_or_path)
+    tokenizer = load_tokenizer(model)
     seen = preview(config, tokenizer, report, max_length=max_length)
     steps = count_steps(estimate_rows(seen, config), config)
     plan = replace(plan, preview=seen, steps=steps)

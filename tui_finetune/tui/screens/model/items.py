@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from tui_finetune.config.names import STARTER
 from tui_finetune.formatting import count
-from tui_finetune.models.hub import NAME
+from tui_finetune.models.hub import NAME, is_offline
 from tui_finetune.system.browsing import list_directory, looks_like_path, split_typed
 from tui_finetune.tui.widgets.filter_list import Item
 
@@ -33,11 +32,6 @@ class HubSearch:
     running: bool = False
     found: tuple[ModelEntry, ...] = ()
     problem: str = ""
-
-
-def hub_is_off() -> bool:
-    """Whether HF_HUB_OFFLINE forbids asking the hub."""
-    return os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}
 
 
 def _size(summary: str) -> str:
@@ -74,7 +68,7 @@ def _folder_items(text: str, base: Path) -> list[Item]:
 
 def _hub_items(text: str, search: HubSearch, known: set[str]) -> list[Item]:
     group = GROUPS["hub"]
-    if hub_is_off():
+    if is_offline():
         return [Item("", "off: HF_HUB_OFFLINE is set", "", group, kept=True, enabled=False)]
     items = []
     if "/" in text and NAME.match(text) and text not in known:
