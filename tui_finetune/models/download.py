@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from tui_finetune.errors import Cancelled, UserError
 from tui_finetune.models.hub import REQUEST_SECONDS, cached_folder, hub_error, is_commit, reference, status_of

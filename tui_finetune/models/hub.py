@@ -53,14 +53,12 @@ def cached_folder(name: str, revision: str | None = None) -> Path | None:
         name: the model's name on the hub.
         revision: a branch, tag or commit; the main branch if left out. What a branch or tag was at the last download counts.
     """
-    commit = revision
-    if not is_commit(revision):
-        try:
-            commit = reference(name, revision).read_text().strip()
-        except (OSError, ValueError):
-            return None
-    folder = _repository(name) / "snapshots" / str(commit)
-    return folder if is_commit(commit) and (folder / "config.json").is_file() else None
+    try:
+        commit = str(revision) if is_commit(revision) else reference(name, revision).read_text().strip()
+    except (OSError, ValueError):
+        return None
+    folder = _repository(name) / "snapshots" / commit
+    return folder if commit.isalnum() and (folder / "config.json").is_file() else None
 
 
 def cached_models() -> Iterator[tuple[str, Path]]:
@@ -105,7 +103,10 @@ def hub_error(
     chain = list(_chain(error))
     kinds = {base.__name__ for item in chain for base in type(item).__mro__}
     if "RevisionNotFoundError" in kinds and revision is not None:
-        message, remedy = f"the {kind} '{name}' has no revision '{revision}'", "name one of its branches, tags or commits"
+        message, remedy = (
+            f"the {kind} '{name}' has no revision '{revision}'",
+            "name one of its branches, tags or commits",
+        )
         return UserError(message, remedy, setting="model_revision" if kind == "model" else setting)
     first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     message, remedy = (

@@ -55,9 +55,7 @@ class TokenizerKept:
             from tui_finetune.models.loading import load_tokenizer
             from tui_finetune.models.located import locate
 
-            model = locate(
-                config.model_name_or_path, config.model_revision, weights=False, newest=False, report=report
-            )
+            model = locate(config.model_name_or_path, config.model_revision, weights=False, newest=False, report=report)
             self.tokenizer = load_tokenizer(model)
             self.name = name
         return self.tokenizer

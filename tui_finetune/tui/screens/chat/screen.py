@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from textual import on
@@ -162,13 +161,14 @@ class ChatScreen(TabScreen):
         self.target, self.label, self.problem = name, name, None
         self.conversation.forget()
         try:
-            path, self.label = resolve_chat_target(name)
+            target = resolve_chat_target(name)
+            self.label = target.label
         except UserError as error:
             self.problem = error
         else:
             if self.query(Exchange):
                 self._note(f"Now with {self.label}, which knows nothing of the above.")
-            if not automatic or (Path(path).is_dir() and not self.shared.monitor.is_training):
+            if not automatic or (target.is_folder and not self.shared.monitor.is_training):
                 self._load()
         self._show()
 
@@ -182,7 +182,8 @@ class ChatScreen(TabScreen):
         self.engine, self.is_loading, self._waiting, self._progress = None, False, None, ""
 
     def _load(self) -> None:
-        from tui_finetune.chat.targets import learned_plain_text, resolve_chat_target
+        from tui_finetune.chat.session import open_chat
+        from tui_finetune.chat.targets import resolve_chat_target
 
         name, number = self.target or "starter", self._number
         self.is_loading, self.problem, self._progress = True, None, ""
@@ -194,10 +195,7 @@ class ChatScreen(TabScreen):
 
         def work() -> None:
             try:
-                path, _ = resolve_chat_target(name)
-                from tui_finetune.chat.engine import Engine
-
-                engine = Engine.load(path, report)
+                engine, conversation = open_chat(resolve_chat_target(name), report)
             except Cancelled:
                 return
             except UserError as error:
@@ -208,8 +206,7 @@ class ChatScreen(TabScreen):
                 )
                 raise
             else:
-                continues = learned_plain_text(path) or not engine.has_chat_template
-                self._back(number, lambda: self._loaded(engine, "text" if continues else "turns"))
+                self._back(number, lambda: self._loaded(engine, conversation.style))
 
         self._work(work, f"loading {name}")
 

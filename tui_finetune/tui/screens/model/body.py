@@ -10,6 +10,7 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal
 
 from tui_finetune.errors import UserError
+from tui_finetune.models.hub import is_offline
 from tui_finetune.tui.screens.model.about import ModelAbout
 from tui_finetune.tui.screens.model.describe import hindrance
 from tui_finetune.tui.screens.model.items import CHOSEN_GROUP, FOLDER, GROUPS, SEARCH, HubSearch, items_for
