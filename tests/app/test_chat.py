@@ -19,6 +19,7 @@ from tui_finetune.chat.engine import Engine as RealEngine
 from tui_finetune.chat.engine import Reply
 from tui_finetune.chat.sampling import Sampling
 from tui_finetune.errors import UserError
+from tui_finetune.models.located import LocatedModel
 from tui_finetune.tui.app import FinetuneApp
 from tui_finetune.tui.monitor import Monitor
 from tui_finetune.tui.screens.chat.describe import done_words, progress_words, sampling_words
@@ -56,14 +57,14 @@ class FakeEngine:
         self.has_chat_template = type(self).template
 
     @classmethod
-    def load(cls, name: str, report: Callable[[int, int | None, str], None] | None = None) -> FakeEngine:
+    def load(cls, model: LocatedModel, report: Callable[[int, int | None, str], None] | None = None) -> FakeEngine:
         if report is not None:
             report(1, 4, "files")
         assert cls.load_gate.wait(20)
         if cls.error is not None:
             raise cls.error
-        cls.loaded.append(name)
-        return cls(name)
+        cls.loaded.append(model.name)
+        return cls(model.name)
 
     def reply(
         self, prompt: Any, sampling: Sampling, on_text: Callable[[str], None], cancelled: Callable[[], bool]
@@ -94,6 +95,7 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> type[FakeEngine]:
     Engine.load_gate.set()
     Engine.gate.set()
     monkeypatch.setattr("tui_finetune.chat.engine.Engine", Engine)
+    monkeypatch.setattr("tui_finetune.models.located.locate", lambda name, **_: LocatedModel(name, Path(name)))
     return Engine
 
 
@@ -196,7 +198,7 @@ async def test_the_chosen_model_is_loaded_where_no_run_is_over(engine: type[Fake
     async with FinetuneApp(tab="chat").run_test(size=(80, 24)) as pilot:
         await loaded(pilot)
         assert "starter" in text_of(pilot, "#with")
-        assert [Path(name).name for name in engine.loaded] == ["model"]
+        assert engine.loaded == ["starter"]
 
 
 async def test_the_finished_run_of_the_session_is_loaded(home: Path, engine: type[FakeEngine]) -> None:

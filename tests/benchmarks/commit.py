@@ -29,8 +29,9 @@ def make_model(folder: Path) -> int:
     from transformers import GPT2Config, GPT2LMHeadModel
 
     from tui_finetune.models.loading import load_tokenizer
+    from tui_finetune.models.located import locate
 
-    tokenizer = load_tokenizer("starter")
+    tokenizer = load_tokenizer(locate("starter"))
     tokenizer.save_pretrained(folder)
     config = GPT2Config(
         vocab_size=len(tokenizer), n_positions=512, n_embd=512, n_layer=7, n_head=8, bos_token_id=0, eos_token_id=0

@@ -31,7 +31,8 @@ def prepare_file(folder: str, path: str) -> None:
     from tui_finetune.data.open import open_dataset
     from tui_finetune.data.prepare import prepare
     from tui_finetune.models.loading import load_tokenizer
-    from tui_finetune.system.heavy import import_libraries
+    from tui_finetune.models.located import locate
+    from tui_finetune.system.libraries import import_libraries
 
     import_libraries("torch", "transformers", "datasets")
     config = RunConfig(dataset_name=path, max_length=MAX_LENGTH)
@@ -41,7 +42,7 @@ def prepare_file(folder: str, path: str) -> None:
     def report(done: int, total: int | None, unit: str) -> None:
         told.append(time.monotonic())
 
-    tokenizer = load_tokenizer(f"{folder}/model")
+    tokenizer = load_tokenizer(locate(f"{folder}/model"))
     data = prepare(open_dataset(config, report), config, tokenizer, MAX_LENGTH, report)
     took = time.monotonic() - began
     waits = [b - a for a, b in zip([began, *told], [*told, time.monotonic()], strict=True)]

@@ -27,10 +27,11 @@ def ours(folder: str) -> None:
     from tui_finetune.data.open import open_dataset
     from tui_finetune.data.prepare import prepare
     from tui_finetune.models.loading import load_tokenizer
-    from tui_finetune.system.library_log import quiet_libraries
+    from tui_finetune.models.located import locate
+    from tui_finetune.system.libraries import quiet_libraries
 
     quiet_libraries()
-    tokenizer = load_tokenizer(f"{folder}/model")
+    tokenizer = load_tokenizer(locate(f"{folder}/model"))
     config = RunConfig(dataset_name=f"{folder}/data.jsonl", max_length=MAX_LENGTH, validation_split=0)
     began = time.monotonic()
     data = prepare(open_dataset(config), config, tokenizer, MAX_LENGTH)

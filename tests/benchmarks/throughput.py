@@ -47,13 +47,15 @@ def bare(name: str, path: str) -> None:
     from tui_finetune.data.prepare import prepare
     from tui_finetune.models.catalog import model_settings
     from tui_finetune.models.loading import load_model, load_tokenizer
+    from tui_finetune.models.located import locate
     from tui_finetune.training.arguments import training_arguments
     from tui_finetune.training.packing.attention import attention_by_document
 
     config = resolve({"model": name}, model_settings=model_settings(name)).config
-    tokenizer = load_tokenizer(config.model_name_or_path)
+    located = locate(config.model_name_or_path)
+    tokenizer = load_tokenizer(located)
     data = prepare(open_dataset(config), config, tokenizer, config.max_length or 512)
-    model = load_model(config.model_name_or_path, tokenizer=tokenizer)
+    model = load_model(located, tokenizer=tokenizer)
     file = open(path, "w", buffering=1)  # noqa: SIM115 - as long as the process is there
 
     class Clock(TrainerCallback):

@@ -10,14 +10,11 @@ from tests.tiny import make_model
 from tui_finetune.errors import UserError
 from tui_finetune.models.catalog import (
     list_models,
-    local_folder,
     model_facts,
     model_settings,
-    resolve_model,
 )
 from tui_finetune.models.facts import computed_parameters, facts_from, is_causal
 from tui_finetune.models.hub import cache_dir
-from tui_finetune.starter.paths import MODEL
 
 
 @pytest.fixture(scope="module")
@@ -143,7 +140,6 @@ def test_starter_folders_runs_and_cache_are_listed(tmp_path, cache):
     assert [entry.source for entry in found.values()] == ["starter", "local", "local", "local", "cache"]
     assert "77 tokens" in found["someone/small"].summary
     assert "first" in found["./runs/first/final"].summary
-    assert resolve_model("starter") == str(MODEL)
 
 
 def test_a_broken_cache_does_not_disturb_the_list(tmp_path, cache):
@@ -156,21 +152,6 @@ def test_a_broken_cache_does_not_disturb_the_list(tmp_path, cache):
 
 def test_a_hub_name_that_is_not_here_has_no_facts(cache):
     assert model_facts("nobody/nothing") is None
-    assert local_folder("nobody/nothing") is None
-
-
-@pytest.mark.parametrize("name", ["/no/such/place", "./nothing", "~nobody/x/y", "a/b/c", "two words", "", "a" * 200])
-def test_what_can_be_no_model_is_refused_at_its_setting(name):
-    with pytest.raises(UserError) as caught:
-        resolve_model(name) if name else resolve_model("%")
-    assert caught.value.setting == "model_name_or_path"
-    assert caught.value.remedy
-
-
-def test_a_file_is_no_model(tmp_path):
-    (tmp_path / "model.gguf").write_text("")
-    with pytest.raises(UserError, match="is a file"):
-        resolve_model(str(tmp_path / "model.gguf"))
 
 
 def test_a_model_may_suggest_settings_for_learning_only(tmp_path):

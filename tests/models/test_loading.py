@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import warnings
 
 import pytest
 import torch
@@ -18,6 +19,7 @@ from tui_finetune.models.loading import (
     resolve_max_length,
     tokenizer_notices,
 )
+from tui_finetune.models.located import LocatedModel, locate
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +40,7 @@ def edit(path, **changes):
 
 def refused(name):
     with pytest.raises(UserError) as caught:
-        load_model(str(name))
+        load_model(locate(str(name)))
     assert caught.value.setting == "model_name_or_path"
     assert caught.value.remedy
     assert "\n" not in caught.value.message
@@ -49,14 +51,14 @@ def test_weights_come_in_fp32_whatever_they_are_stored_in(folder):
     from transformers import AutoModelForCausalLM
 
     AutoModelForCausalLM.from_pretrained(folder, dtype=torch.bfloat16).save_pretrained(folder)
-    model = load_model(str(folder))
+    model = load_model(locate(str(folder)))
     assert {p.dtype for p in model.parameters()} == {torch.float32}
     assert model.lm_head.weight is model.model.embed_tokens.weight
 
 
 def test_loading_reports_each_weight_and_prints_nothing(folder, capfd):
     calls = []
-    model = load_model(str(folder), report=lambda *call: calls.append(call))
+    model = load_model(locate(str(folder)), report=lambda *call: calls.append(call))
     count = sum(1 for _ in model.parameters())
     assert calls[-1] == (count, count, "weights")
     assert capfd.readouterr() == ("", "")
@@ -68,15 +70,18 @@ def test_loading_can_be_cancelled(folder):
             raise Cancelled
 
     with pytest.raises(Cancelled):
-        load_model(str(folder), report=report)
+        load_model(locate(str(folder)), report=report)
 
 
 def test_gradient_checkpointing_is_turned_on_without_changing_the_gradients(folder):
     ids = torch.arange(20)[None]
     gradients = []
     for on in (False, True):
-        model = load_model(str(folder), gradient_checkpointing=on)
-        assert model.is_gradient_checkpointing is on
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", FutureWarning)
+            model = load_model(locate(str(folder)), gradient_checkpointing=on)
+        checkpointed = [layer for layer in model.modules() if getattr(layer, "gradient_checkpointing", False)]
+        assert bool(checkpointed) is on
         model.train()
         model.config.attention_dropout = 0.0
         for module in model.modules():
@@ -162,7 +167,7 @@ def test_missing_weights_are_not_made_up(folder):
 def test_a_missing_padding_token_is_found_among_those_there_are(folder, special, pad):
     tiny = tiny_tokenizer(**special)
     tiny.save_pretrained(folder)
-    tokenizer = load_tokenizer(str(folder))
+    tokenizer = load_tokenizer(locate(str(folder)))
     assert tokenizer.pad_token == pad
     assert len(tokenizer) == len(tiny)
     assert bool(tokenizer_notices(tokenizer)) is (tokenizer.eos_token is None)
@@ -172,30 +177,34 @@ def test_a_folder_without_a_tokenizer_is_refused(folder):
     for path in folder.glob("tokenizer*"):
         path.unlink()
     with pytest.raises(UserError, match="no tokenizer"):
-        load_tokenizer(str(folder))
+        load_tokenizer(locate(str(folder)))
 
 
 def test_a_broken_tokenizer_is_a_plain_error(folder):
     (folder / "tokenizer.json").write_text("{")
     with pytest.raises(UserError, match="can't be read"):
-        load_tokenizer(str(folder))
+        load_tokenizer(locate(str(folder)))
 
 
 def test_tokens_beyond_the_vocabulary_are_refused(folder):
-    tokenizer = load_tokenizer(str(folder))
-    model = load_model(str(folder), tokenizer=tokenizer)
+    tokenizer = load_tokenizer(locate(str(folder)))
+    model = load_model(locate(str(folder)), tokenizer=tokenizer)
     tokenizer.add_tokens(["one-too-many"])
     with pytest.raises(UserError, match="embeddings"):
         check_vocabulary(tokenizer, model)
 
 
-def test_max_length_is_the_models_limit_at_most():
+def test_max_length_is_the_models_limit_at_most(tmp_path):
     from transformers import GPT2Config, LlamaConfig
 
+    def limited(tokens):
+        LlamaConfig(max_position_embeddings=tokens).save_pretrained(tmp_path)
+        return LocatedModel("limited", tmp_path)
+
     assert context_length(GPT2Config(n_positions=77)) == 77
-    assert resolve_max_length(RunConfig(), LlamaConfig(max_position_embeddings=100)) == 100
-    assert resolve_max_length(RunConfig(), LlamaConfig(max_position_embeddings=100_000)) == 1024
-    assert resolve_max_length(RunConfig(max_length=2000), LlamaConfig(max_position_embeddings=4096)) == 2000
+    assert resolve_max_length(RunConfig(), limited(100)) == 100
+    assert resolve_max_length(RunConfig(), limited(100_000)) == 1024
+    assert resolve_max_length(RunConfig(max_length=2000), limited(4096)) == 2000
     with pytest.raises(UserError, match="at most 100") as caught:
-        resolve_max_length(RunConfig(max_length=101), LlamaConfig(max_position_embeddings=100))
+        resolve_max_length(RunConfig(max_length=101), limited(100))
     assert caught.value.setting == "max_length"

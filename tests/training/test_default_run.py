@@ -8,6 +8,7 @@ import pytest
 
 from tui_finetune.config.resolve import resolve
 from tui_finetune.models.catalog import model_settings
+from tui_finetune.models.located import locate
 from tui_finetune.runs.directory import RunDirectory, new_run_path
 from tui_finetune.runs.summary import load_state
 from tui_finetune.starter.recipe.judge import judge
@@ -21,7 +22,7 @@ def _share_of_sea(name: str) -> float:
     from tui_finetune.chat.engine import Engine
     from tui_finetune.chat.sampling import Sampling
 
-    engine = Engine.load(name)
+    engine = Engine.load(locate(name))
     texts = [engine.reply("", Sampling(temperature=0.7, max_new_tokens=150, seed=seed)).text for seed in range(STORIES)]
     sentences = [sentence for text in texts for sentence in judge(text).sentences]
     return sum("sea" in sentence.worlds for sentence in sentences) / len(sentences)

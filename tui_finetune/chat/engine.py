@@ -13,6 +13,7 @@ from tui_finetune.chat.prompts import Prompt, prepare
 from tui_finetune.chat.sampling import Sampling
 from tui_finetune.chat.streaming import TextStream
 from tui_finetune.errors import UserError
+from tui_finetune.models.located import LocatedModel
 from tui_finetune.system.progress import Report
 
 if TYPE_CHECKING:
@@ -209,17 +210,17 @@ class Engine:
         self.name = name
 
     @classmethod
-    def load(cls, name_or_path: str, report: Report | None = None) -> Engine:
+    def load(cls, model: LocatedModel, report: Report | None = None) -> Engine:
         """Load a model onto the best device, in bf16 where that is good at it.
 
         Args:
-            name_or_path: 'starter', a folder, or a name on the hub.
+            model: which one.
             report: progress of the download and of the loading; may raise Cancelled.
 
         Raises:
             UserError: it can't be had.
         """
-        from tui_finetune.system.heavy import import_libraries
+        from tui_finetune.system.libraries import import_libraries
 
         import_libraries("torch", "transformers")
         import torch
@@ -227,19 +228,19 @@ class Engine:
         from tui_finetune.models.devices import best_device, device_facts
         from tui_finetune.models.loading import load_model, load_tokenizer
 
-        tokenizer = load_tokenizer(name_or_path, report=report)
-        model = load_model(name_or_path, tokenizer=tokenizer, report=report)
+        tokenizer = load_tokenizer(model)
+        loaded = load_model(model, tokenizer=tokenizer, report=report)
         device = best_device()
         if device == "cuda" and device_facts().bf16_good:
-            model = model.to(torch.bfloat16)
+            loaded.to(dtype=torch.bfloat16)
         try:
-            model = model.to(device)
+            loaded.to(device=torch.device(device))
         except torch.OutOfMemoryError as error:
             raise UserError(
-                f"{name_or_path} does not fit into the memory of the {device} device",
+                f"{model.name} does not fit into the memory of the {device} device",
                 "stop what else uses it, or choose a smaller model",
             ) from error
-        return cls(model.eval(), tokenizer, name_or_path)
+        return cls(loaded.eval(), tokenizer, model.name)
 
     @property
     def has_chat_template(self) -> bool:

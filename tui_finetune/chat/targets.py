@@ -2,86 +2,99 @@
 
 from __future__ import annotations
 
-import re
+from dataclasses import dataclass
 from pathlib import Path
 
-from tui_finetune.config.schema import STARTER
+from tui_finetune.chat.conversation import Style
+from tui_finetune.config.names import STARTER
 from tui_finetune.errors import UserError
-from tui_finetune.models.catalog import resolve_model
+from tui_finetune.models.located import named_folder
+from tui_finetune.runs import checkpoints
 from tui_finetune.runs.directory import RunDirectory
 from tui_finetune.runs.registry import find_run, known_runs
 from tui_finetune.runs.summary import load_state
 
-MANIFEST = "manifest.json"
-_CHECKPOINT = re.compile(r"checkpoint-(\d+)\Z")
+
+@dataclass(frozen=True)
+class ChatTarget:
+    """A model to talk to.
+
+    Attributes:
+        model: a folder, 'starter' or a name on the hub, as `models.located.locate` takes it.
+        label: how it is called.
+        trained_on: what the run that it is from has taught it; None where no run is known.
+    """
+
+    model: str
+    label: str
+    trained_on: Style | None = None
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether it is a folder on this machine, the starter's too, so that loading it needs no hub."""
+        return named_folder(self.model) is not None
+
+    def style(self, *, has_chat_template: bool) -> Style:
+        """How it is talked to: in turns where it has a chat template, but for a run that was trained on plain text."""
+        return "turns" if has_chat_template and self.trained_on != "text" else "text"
 
 
-def _newest_checkpoint(run: RunDirectory) -> tuple[int, Path] | None:
-    """The newest checkpoint that was saved to its end, with its step."""
-    found = []
-    if run.checkpoints_dir.is_dir():
-        for path in run.checkpoints_dir.iterdir():
-            match = _CHECKPOINT.match(path.name)
-            if match and (path / MANIFEST).is_file():
-                found.append((int(match.group(1)), path))
-    return max(found, default=None)
+def _in_run(path: Path, label: str) -> ChatTarget:
+    """The model in a folder that may be a run's final model, or one of its checkpoints."""
+    in_checkpoints = path.parent.name == "checkpoints"
+    run = RunDirectory(path.parent.parent if in_checkpoints else path.parent)
+    data_format = ""
+    if run.events_path.is_file():
+        result = load_state(run, brief=True).result
+        data_format = result.data_format if result is not None else ""
+    if not data_format and in_checkpoints:  # of a run that is not over
+        try:
+            data_format = str(checkpoints.read_manifest(path).facts.get("data_format") or "")
+        except checkpoints.UnsoundCheckpoint:
+            pass  # said when it is loaded
+    return ChatTarget(str(path), label, ("text" if data_format == "text" else "turns") if data_format else None)
 
 
-def _of_run(run: RunDirectory) -> tuple[str, str] | None:
+def _of_run(run: RunDirectory) -> ChatTarget | None:
     """A run's final model, else its newest checkpoint."""
     if (run.final_dir / "config.json").is_file():
-        return str(run.final_dir), run.name
-    newest = _newest_checkpoint(run)
-    return (str(newest[1]), f"{run.name}, step {newest[0]}") if newest else None
+        return _in_run(run.final_dir, run.name)
+    saved = checkpoints.committed(run.checkpoints_dir)
+    if not saved:
+        return None
+    return _in_run(saved[-1], f"{run.name}, step {checkpoints.step_of(saved[-1])}")
 
 
-def resolve_chat_target(name: str | None, base: Path | None = None) -> tuple[str, str]:
-    """What to load for a name, and how to call it.
+def resolve_chat_target(name: str | None, base: Path | None = None) -> ChatTarget:
+    """What to talk to for a name; asks no hub.
 
     Args:
         name: a run's name or directory, a model's folder, 'starter' or a name on the hub. Left out: the newest run that
             has something to talk to, else the starter.
         base: the directory that `runs` is in; the current one if left out.
 
-    Returns:
-        What Engine.load takes, and a label for people.
-
     Raises:
         UserError: there is nothing of that name, or the run has saved nothing yet.
     """
     if name is None:
-        for run in known_runs(base):
-            if (target := _of_run(run)) is not None:
-                return target
-        return resolve_model(STARTER), STARTER
+        targets = (_of_run(run) for run in known_runs(base))
+        return next((target for target in targets if target is not None), ChatTarget(STARTER, STARTER))
     if name == STARTER:
-        return resolve_model(STARTER), STARTER
+        return ChatTarget(STARTER, STARTER)
     folder = Path(name).expanduser()
     if (folder / "config.json").is_file():
-        if _CHECKPOINT.match(folder.name) and folder.parent.name == "checkpoints" and not (folder / MANIFEST).is_file():
-            raise UserError(f"{name} was not saved to its end", f"`finetune-tui chat {folder.parent.parent.name}`")
-        return str(folder), folder.name if folder.name != "final" else folder.absolute().parent.name
+        in_checkpoints = checkpoints.step_of(folder) >= 0 and folder.parent.name == "checkpoints"
+        if in_checkpoints and folder not in checkpoints.committed(folder.parent):
+            raise UserError(f"{name} was not saved completely", f"`finetune-tui chat {folder.parent.parent.name}`")
+        return _in_run(folder, folder.name if folder.name != "final" else folder.absolute().parent.name)
     try:
         run = find_run(name, base)
     except UserError:
-        return resolve_model(name), name
+        named_folder(name)  # raises where it can't be the name of a model either
+        return ChatTarget(name, name)
     target = _of_run(run)
     if target is None:
         raise UserError(
             f"the run {run.name} has saved no model yet", "`finetune-tui chat starter` talks to the starter"
         )
     return target
-
-
-def learned_plain_text(path: str) -> bool:
-    """Whether a model is of a run that learned plain text: it continues texts, whatever its template could do.
-
-    Args:
-        path: as resolve_chat_target gives it: a run's final model, or one of its checkpoints.
-    """
-    folder = Path(path)
-    run = RunDirectory(folder.parent.parent if folder.parent.name == "checkpoints" else folder.parent)
-    if not run.events_path.is_file():
-        return False
-    result = load_state(run, brief=True).result
-    return result is not None and result.data_format == "text"

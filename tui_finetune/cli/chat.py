@@ -6,13 +6,15 @@ import signal
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tui_finetune.cli.flags import spellings
 from tui_finetune.cli.output import write_line, write_text
 from tui_finetune.system.terminal import printable
 
 if TYPE_CHECKING:
+    from tui_finetune.chat.conversation import Conversation
+    from tui_finetune.chat.engine import Engine
     from tui_finetune.chat.sampling import Sampling
 
 HELP = "Chat with a model."
@@ -26,36 +28,34 @@ SAMPLING: Mapping[str, Callable[[str], float]] = {
 }
 """Sampling settings that are flags, and what reads their values."""
 
-KEYS = "enter sends, ctrl+c stops a reply, ctrl+d ends, /new begins anew"
+KEYS = "enter sends, ctrl+c stops a reply, ctrl+d ends, /new starts a new conversation"
 
 
-def chat(name: str | None, prompts: list[str] | None, given: dict[str, Any]) -> int:
-    """Talk to a model; with prompts print what follows each, and end.
+def chat(name: str | None, prompts: list[str] | None, given: Mapping[str, float]) -> int:
+    """Talk to a model; with prompts print its reply to each and exit.
 
     Args:
         name: a run, a folder, a hub name or 'starter'; the newest run if left out.
-        prompts: texts to continue.
+        prompts: what is said to it, each in a conversation of its own; a text to continue where it was taught no turns.
         given: sampling settings.
     """
+    from tui_finetune.chat.conversation import Conversation
     from tui_finetune.chat.sampling import Sampling
+    from tui_finetune.chat.session import open_chat
     from tui_finetune.chat.targets import resolve_chat_target
 
-    sampling = Sampling(**given)
-    path, label = resolve_chat_target(name)
+    sampling = Sampling(**given)  # type: ignore[arg-type]  # checked as it is made
+    target = resolve_chat_target(name)
     if not prompts and sys.stdin.isatty():
-        write_line(f"loading {label} …", sys.stderr)
-    from tui_finetune.chat.engine import Engine
-
-    engine = Engine.load(path)
-    if prompts:
-        for number, prompt in enumerate(prompts):
-            if number:
-                write_line()
-            _write(prompt)
-            engine.reply(prompt, sampling, on_text=_write)
+        write_line(f"loading {target.label} …", sys.stderr)
+    engine, conversation = open_chat(target)
+    if not prompts:
+        return _converse(engine, conversation, target.label, sampling)
+    for number, prompt in enumerate(prompts):
+        if number:
             write_line()
-        return 0
-    return _converse(engine, label, sampling)
+        _reply(engine, Conversation(conversation.style), prompt, sampling)
+    return 0
 
 
 def _write(text: str) -> None:
@@ -66,17 +66,19 @@ class _Interrupt:
     """Remembers that ctrl+c was pressed, while a reply is being written."""
 
     def __init__(self) -> None:
-        self.pressed = False
+        self._pressed = False
 
     def __call__(self, *_: object) -> None:
-        self.pressed = True
+        self._pressed = True
+
+    def was_pressed(self) -> bool:
+        return self._pressed
 
 
-def _converse(engine: Any, label: str, sampling: Sampling) -> int:
+def _converse(engine: Engine, conversation: Conversation, label: str, sampling: Sampling) -> int:
     """A conversation on standard input and output, until it ends."""
     if sys.stdin.isatty():
         write_line(f"{label}: {KEYS}")
-    messages: list[dict[str, str]] = []
     while True:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
@@ -85,28 +87,28 @@ def _converse(engine: Any, label: str, sampling: Sampling) -> int:
             write_line()
             return 0
         if text == "/new":
-            messages = []
-            continue
-        if text:
-            _reply(engine, text, messages, sampling)
+            conversation.forget()
+        elif text:
+            interrupt = _Interrupt()
+            signal.signal(signal.SIGINT, interrupt)
+            conversation.keep(text, _reply(engine, conversation, text, sampling, interrupt.was_pressed))
 
 
-def _reply(engine: Any, text: str, messages: list[dict[str, str]], sampling: Sampling) -> None:
-    """Print a reply as it is written; with a chat template, the conversation so far goes before it."""
-    interrupt = _Interrupt()
-    signal.signal(signal.SIGINT, interrupt)
-    prompt: Any = text
-    if engine.has_chat_template:
-        messages.append({"role": "user", "content": text})
-        prompt = messages
-    else:
+def _reply(
+    engine: Engine,
+    conversation: Conversation,
+    text: str,
+    sampling: Sampling,
+    cancelled: Callable[[], bool] | None = None,
+) -> str:
+    """Print a reply as it is written, and return it; where the model continues a text, the text comes before it."""
+    if conversation.style == "text":
         _write(text)
-    reply = engine.reply(prompt, sampling, on_text=_write, cancelled=lambda: interrupt.pressed)
-    if engine.has_chat_template:
-        messages.append({"role": "assistant", "content": reply.text})
-    write_line("" if reply.stopped == "end" else " …")
+    reply = engine.reply(conversation.prompt_for(text), sampling, on_text=_write, cancelled=cancelled)
+    write_line(" …" if cancelled is not None and reply.stopped != "end" else "")
     if reply.notice:
-        write_line(f"note: {reply.notice}")
+        write_line(f"note: {reply.notice}", sys.stderr)
+    return reply.text
 
 
 def add_arguments(parser: ArgumentParser) -> None:

@@ -152,8 +152,10 @@ def _network(environ: Mapping[str, str]) -> Finding:
     import socket
     from urllib.parse import urlparse
 
+    from tui_finetune.models.hub import is_offline
+
     endpoint = environ.get("HF_ENDPOINT") or DEFAULT_ENDPOINT
-    if environ.get("HF_HUB_OFFLINE", "").lower() in {"1", "true", "yes", "on"}:
+    if is_offline(environ):
         return _good("network", "HF_HUB_OFFLINE is set: only what is on this machine is used")
     url = urlparse(endpoint)
     try:

@@ -56,12 +56,11 @@ def _lines(plan: Plan) -> list[str]:
     if estimate is None:
         return []
     memory = estimate.memory
-    fits = "fits" if estimate.fits else "does not fit"
     return [
         f"parameters   {amount(estimate.parameters)}, all of them trained",
         f"steps        {plan.steps if plan.steps is not None else 'not known'}",
         f"time         {'about ' + rough_duration(estimate.seconds) if estimate.seconds else 'not known'}",
-        f"memory       {size(memory['total'])}: {fits} in the {size(estimate.available)} that are free",
+        f"memory       {'fits' if estimate.fits else 'does not fit'}: {estimate.memory_words()}",
         *(f"  {part:<11}{size(count):>9}" for part, count in memory.items() if part != "total"),
         f"disk         {size(estimate.disk)}",
         *(f"assumed: {assumption}" for assumption in estimate.assumptions),

@@ -38,16 +38,15 @@ def run(arguments: Namespace) -> int:
 def show_preview(resolved: Resolved, *, as_json: bool) -> int:
     """Print a data set's preview, tokenized as the chosen model does it."""
     from tui_finetune.data.preview import preview
-    from tui_finetune.models.loading import load_tokenizer, model_folder, resolve_max_length
+    from tui_finetune.models.loading import load_tokenizer, resolve_max_length
+    from tui_finetune.models.located import locate
     from tui_finetune.planning.precheck import precheck
 
     config = resolved.config
     precheck(config)
-    from transformers import AutoConfig
-
-    folder = model_folder(config.model_name_or_path, weights=False)
-    max_length = resolve_max_length(config, AutoConfig.from_pretrained(str(folder)))
-    seen = preview(config, load_tokenizer(config.model_name_or_path), max_length=max_length)
+    model = locate(config.model_name_or_path, config.model_revision, weights=False, newest=False)
+    max_length = resolve_max_length(config, model)
+    seen = preview(config, load_tokenizer(model), max_length=max_length)
     if as_json:
         write_line(json.dumps(seen.to_json(), ensure_ascii=True, indent=1))
         return 0

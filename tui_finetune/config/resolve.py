@@ -137,6 +137,11 @@ def resolve(
     values: dict[str, object] = {}
     origins: dict[str, str] = {}
     for origin, layer in (weakest, *strong):
+        before = values.get("model_name_or_path")
+        if layer.get("model_name_or_path", before) != before:
+            # The revision of another model means nothing to this one.
+            values.pop("model_revision", None)
+            origins.pop("model_revision", None)
         for key, value in with_strategies(layer).items():
             values[key] = value
             origins[key] = origin

@@ -61,6 +61,15 @@ class RunConfig(BaseModel):
         "'distilgpt2' or 'Qwen/Qwen3-0.6B'. It must be a causal language model: one that writes text from left to "
         "right. A larger model writes better and takes more memory and time, roughly in proportion.",
     )
+    model_revision: Annotated[str | None, Auto] = setting(
+        None,
+        group="Model and data",
+        aliases=("revision",),
+        help="Version of a hub model: a branch, tag or commit; auto is the newest.",
+        explanation="Models on the hub change. A run writes the commit it used into its config.yaml, so that it can be "
+        "resumed and repeated with the very same weights, also without a network. Set it to stay with one version "
+        "or to use a branch other than 'main'. Folders and the starter have no versions.",
+    )
     dataset_name: str = setting(
         DEFAULT_SAMPLE,
         group="Model and data",

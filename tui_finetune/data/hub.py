@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import difflib
-import os
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -12,7 +11,7 @@ from typing import Any
 from tui_finetune.config.schema import RunConfig
 from tui_finetune.data.samples import list_samples
 from tui_finetune.errors import UserError
-from tui_finetune.models.hub import REQUEST_SECONDS, hub_error
+from tui_finetune.models.hub import REQUEST_SECONDS, hub_error, is_offline
 from tui_finetune.system.progress import Report
 
 POLL_SECONDS = 0.2
@@ -126,11 +125,10 @@ def explain(error: Exception, config: RunConfig) -> UserError:
     if "HFValidationError" in kinds:
         return UserError(f"'{name}' can't be the name of a data set", _nearest(name), setting="dataset_name")
     if isinstance(error, ConnectionError) or "OfflineModeIsEnabled" in words:
-        set_offline = os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}
-        why = "HF_HUB_OFFLINE is set" if set_offline else "the hub can't be reached"
+        why = "HF_HUB_OFFLINE is set" if is_offline() else "the hub can't be reached"
         return UserError(
             f"there is no file, folder or sample '{name}' here, and {why}",
-            _nearest(name, "check the name, and " + ("unset HF_HUB_OFFLINE" if set_offline else "the network")),
+            _nearest(name, "check the name, and " + ("unset HF_HUB_OFFLINE" if is_offline() else "the network")),
             setting="dataset_name",
         )
     if kinds & {"EmptyDatasetError", "DataFilesNotFoundError"}:

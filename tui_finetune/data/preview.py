@@ -17,6 +17,7 @@ from tui_finetune.data.problems import Problem, Tally
 from tui_finetune.data.segments import Example, plain_text
 from tui_finetune.data.source import Source
 from tui_finetune.errors import UserError
+from tui_finetune.models.facts import DEFAULT_MAX_LENGTH
 from tui_finetune.system.progress import Report, Ticker
 
 if TYPE_CHECKING:
@@ -32,7 +33,6 @@ MAX_CHARACTERS = 16_000_000
 """Numbers of a larger data set are estimated from so many rows, or as many as have so many characters."""
 
 SAMPLE_BLOCKS = 100
-USUAL_MAX_LENGTH = 1024
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class Preview:
     sampled: int | None = None
     documents: int = 0
     token_lengths: list[int] = field(default_factory=list)
-    max_length: int = USUAL_MAX_LENGTH
+    max_length: int = DEFAULT_MAX_LENGTH
     splits: bool = True
     out_of_reach: list[int] = field(default_factory=list)
     example_tokens: list[list[SeenToken]] = field(default_factory=list)
@@ -148,7 +148,7 @@ def preview(
     """
     source = open_dataset(config, report)
     shape = recognize(source, config)
-    limit = max_length or config.max_length or USUAL_MAX_LENGTH
+    limit = max_length or config.max_length or DEFAULT_MAX_LENGTH
     total = len(source.rows)
     reader = Reader(shape, config, tokenizer)
     look = _Look(source, reader, config, tokenizer, report, limit)

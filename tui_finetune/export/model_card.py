@@ -172,7 +172,7 @@ def model_card(
 
 def _what_it_is(config: RunConfig, state: RunState, made: Made) -> str:
     model, dataset = _public(config.model_name_or_path), _public(config.dataset_name)
-    revision = getattr(config, "model_revision", None)
+    revision = config.model_revision
     base = escape(model) + (f" (revision {escape(str(revision)[:12])})" if revision else "")
     kind = f", as {made.result.data_format}" if made.result and made.result.data_format else ""
     words = f"A causal language model: {base}, fine-tuned on {escape(dataset)}{kind} for {state.step:,} steps."

@@ -6,20 +6,18 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from tui_finetune.config.aliases import canonical
 from tui_finetune.config.files import read_yaml
 from tui_finetune.config.resolve import MODEL_SETTINGS_FILE
 from tui_finetune.config.schema import STARTER, settings
 from tui_finetune.errors import UserError
-from tui_finetune.models.facts import ModelFacts, facts_from, read_json
-from tui_finetune.models.hub import NAME, REQUEST_SECONDS, cached_folder, cached_models, fetch, hub_error
+from tui_finetune.models.facts import ModelFacts
+from tui_finetune.models.hub import REQUEST_SECONDS, cached_folder, cached_models, hub_error
+from tui_finetune.models.located import SETTING, LocatedModel, find_local, locate, named_folder
 from tui_finetune.starter.paths import MODEL
 
-__all__ = ["ModelEntry", "ModelFacts", "list_models", "model_facts", "model_settings", "resolve_model", "search_hub"]
-
-SETTING = "model_name_or_path"
 ModelSource = Literal["starter", "local", "cache", "hub"]
 
 
@@ -34,47 +32,6 @@ class ModelEntry:
     name: str
     path: Path | None
     summary: str
-
-
-def _is_path(name: str) -> bool:
-    """Whether a name can only be meant as a path."""
-    return name.startswith(("/", "./", "../", "~", ".\\")) or name in {".", ".."} or "\\" in name or name.count("/") > 1
-
-
-def resolve_model(name: str) -> str:
-    """What from_pretrained is given for a name: a folder's path, or the name of a model on the hub.
-
-    Raises:
-        UserError: it is neither.
-    """
-    if name == STARTER:
-        return str(MODEL)
-    path = Path(name).expanduser()
-    if path.is_dir():
-        return str(path)
-    if path.exists():
-        raise UserError(
-            f"{name} is a file, not the folder of a model", "name the folder that it is in", setting=SETTING
-        )
-    if _is_path(name):
-        raise UserError(f"there is no folder {name}", "check the path, or use 'starter'", setting=SETTING)
-    if not NAME.match(name):
-        raise UserError(
-            f"'{name}' can't be the name of a model",
-            "name a local folder, a model on the hub as 'Qwen/Qwen3-0.6B', or 'starter'",
-            setting=SETTING,
-        )
-    return name
-
-
-def local_folder(name: str) -> Path | None:
-    """The folder of a model that is on this machine, in the hub's cache too; None where it is not.
-
-    Raises:
-        UserError: the name is no name of a model.
-    """
-    resolved = resolve_model(name)
-    return Path(resolved) if Path(resolved).is_dir() else cached_folder(resolved)
 
 
 def _short(number: int | None) -> str:
@@ -96,7 +53,7 @@ def _summary(facts: ModelFacts) -> str:
 
 
 def _entry(source: ModelSource, name: str, folder: Path, remark: str = "") -> ModelEntry:
-    summary = _summary(facts_from(name, read_json(folder / "config.json"), folder))
+    summary = _summary(LocatedModel(name, folder).facts())
     return ModelEntry(source, name, folder, " · ".join(part for part in (remark, summary) if part))
 
 
@@ -124,7 +81,7 @@ def list_models(base: Path) -> list[ModelEntry]:
     starter = MODEL
     entries: list[ModelEntry] = []
     if (starter / "config.json").is_file():
-        entries.append(_entry("starter", STARTER, starter, "comes along, no network"))
+        entries.append(_entry("starter", STARTER, starter, "included, needs no network"))
     entries += _local(base)
     entries += [_entry("cache", name, folder) for name, folder in cached_models()]
     return entries
@@ -159,12 +116,13 @@ def search_hub(query: str, limit: int = 20) -> list[ModelEntry]:
     ][:limit]
 
 
-def model_facts(name: str, *, network: bool = False) -> ModelFacts | None:
+def model_facts(name: str, revision: str | None = None, *, network: bool = False) -> ModelFacts | None:
     """What is known about a model.
 
     Args:
         name: 'starter', a folder, or a name on the hub.
-        network: fetch the small files of a hub model that is not on this machine.
+        revision: a branch, tag or commit on the hub.
+        network: download the small files of a hub model that is not on this machine.
 
     Returns:
         None where it is not on this machine and the network is not to be used.
@@ -172,19 +130,17 @@ def model_facts(name: str, *, network: bool = False) -> ModelFacts | None:
     Raises:
         UserError: there is no such model, or the hub can't be reached.
     """
-    folder = local_folder(name)
-    if folder is None and network:
-        folder = fetch(name, weights=False)
-    if folder is None:
-        return None
-    return facts_from(name, read_json(folder / "config.json"), folder)
+    model = find_local(name, revision)
+    if model is None and network:
+        model = locate(name, revision, weights=False)
+    return model.facts() if model is not None else None
 
 
 _SUITING = {"Text to tokens", "Length of training", "Learning", "Evaluation and saving"}
 """The groups of settings that a model may speak for: a model that was downloaded can't choose files or the network."""
 
 
-def model_settings(name: str) -> dict[str, Any]:
+def model_settings(name: str) -> dict[str, object]:
     """The settings that a model's folder says suit it, {} where it says nothing.
 
     Only the starter and local folders are asked: a hub model's would count from the second run on.
@@ -193,11 +149,11 @@ def model_settings(name: str) -> dict[str, Any]:
         UserError: the file can't be read, or sets what a model has no say in.
     """
     try:
-        resolved = Path(resolve_model(name))
+        folder = named_folder(name)
     except UserError:
         return {}  # said in full when the model is loaded
-    path = resolved / MODEL_SETTINGS_FILE
-    if not path.is_file():
+    path = folder / MODEL_SETTINGS_FILE if folder is not None else None
+    if path is None or not path.is_file():
         return {}
     values = canonical(read_yaml(path), str(path))
     known = settings()

@@ -7,10 +7,11 @@ import platform
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import psutil
 
+from tui_finetune.errors import Notice
 from tui_finetune.system.threads import in_a_passing_thread
 
 Kind = Literal["cuda", "mps", "cpu"]
@@ -39,7 +40,7 @@ class DeviceFacts:
     count: int
     bf16_good: bool
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         return asdict(self)
 
 
@@ -101,24 +102,28 @@ def device_facts() -> DeviceFacts:
     return cpu_facts()
 
 
-def resolve_precision(precision: str, facts: DeviceFacts) -> tuple[Precision, tuple[str, str] | None]:
-    """The number format that is used, and a notice (message, remedy) where it is not the one asked for.
+def resolve_precision(precision: str, facts: DeviceFacts) -> tuple[Precision, Notice | None]:
+    """The number format that is used, and a notice where it is not the one asked for, or not a good one.
 
     Args:
         precision: the setting: 'auto', 'fp32', 'bf16' or 'fp16'.
         facts: the device.
     """
-    if precision == "auto":
-        return ("bf16" if facts.bf16_good else "fp32"), None
-    if precision == "fp16" and facts.kind != "cuda":
-        return "fp32", ("fp16 needs a GPU: computing in fp32 here", "set precision: auto")
-    if precision == "bf16" and not facts.bf16_good:
-        if facts.kind == "mps":
-            return "fp32", (f"{facts.name} is not good at bf16: computing in fp32", "set precision: auto")
-        return "bf16", (f"bf16 is slower than fp32 on {facts.name}", "set precision: auto")
+    if precision == "fp16":
+        if facts.kind == "cuda":
+            return "fp16", None
+        return "fp32", _precision_notice("fp16 needs a GPU: computing in fp32 here")
     if precision == "bf16":
-        return "bf16", None
-    return ("fp16" if precision == "fp16" else "fp32"), None
+        if facts.bf16_good:
+            return "bf16", None
+        if facts.kind == "mps":
+            return "fp32", _precision_notice(f"{facts.name} is not good at bf16: computing in fp32")
+        return "bf16", _precision_notice(f"bf16 is slower than fp32 on {facts.name}")
+    return ("bf16" if precision == "auto" and facts.bf16_good else "fp32"), None
+
+
+def _precision_notice(message: str) -> Notice:
+    return Notice("warning", message, "set precision: auto", "precision")
 
 
 LEAST_PRODUCTS = 5

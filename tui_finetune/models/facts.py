@@ -14,6 +14,9 @@ import yaml
 from tui_finetune.errors import UserError
 from tui_finetune.models.weights import INDEX_FILE, SINGLE_FILE, count_parameters, read_weights, weight_files
 
+DEFAULT_MAX_LENGTH = 1024
+"""Tokens in a training row where neither the settings nor the model's limit say less."""
+
 MAX_JSON_BYTES = 64_000_000
 MAX_CARD_BYTES = 1_000_000
 
@@ -101,6 +104,16 @@ def first_number(config: Mapping[str, Any], names: tuple[str, ...]) -> int | Non
                 if isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0:
                     return int(value)
     return None
+
+
+def row_length(max_length: int | None, limit: int | None) -> int:
+    """The tokens in a full training row.
+
+    Args:
+        max_length: the setting; None for the usual.
+        limit: the tokens that the model can see at once; None where it has no limit.
+    """
+    return max_length or min(limit or DEFAULT_MAX_LENGTH, DEFAULT_MAX_LENGTH)
 
 
 def _drops_attention(config: Mapping[str, Any]) -> bool:

@@ -5,29 +5,22 @@ Weights come from safetensors only and no program code of a model is ever run. t
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tui_finetune.config.schema import RunConfig
-from tui_finetune.errors import Cancelled, UserError
-from tui_finetune.models.catalog import resolve_model
-from tui_finetune.models.facts import CONTEXT, facts_from, first_number, read_json
-from tui_finetune.models.hub import fetch, is_whole
+from tui_finetune.errors import Cancelled, Notice, UserError
+from tui_finetune.models.download import TOKENIZER_FILES
+from tui_finetune.models.facts import CONTEXT, first_number, read_json, row_length
+from tui_finetune.models.located import SETTING, LocatedModel, with_weights
 from tui_finetune.models.weights import read_weights
+from tui_finetune.system.libraries import quiet
 from tui_finetune.system.progress import Report
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 
-SETTING = "model_name_or_path"
-DEFAULT_MAX_LENGTH = 1024
-"""Tokens in a row where neither the configuration nor the model's limit says less."""
-
-_ANOTHER = "choose a causal language model, as 'starter', 'distilgpt2' or 'Qwen/Qwen3-0.6B'"
-_TOKENIZER_FILES = (
-    "tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model", "sentencepiece.bpe.model",
-)  # fmt: skip
+_ANOTHER = "choose a causal language model, such as 'starter', 'distilgpt2' or 'Qwen/Qwen3-0.6B'"
 
 
 def _refuse(message: str, remedy: str) -> UserError:
@@ -39,35 +32,16 @@ def _first_line(error: BaseException) -> str:
     return text.splitlines()[0][:300] if text else type(error).__name__
 
 
-def model_folder(name: str, *, weights: bool = True, report: Report | None = None) -> Path:
-    """The folder of a model, downloaded where it is on the hub.
-
-    Raises:
-        UserError: there is none, it can't be downloaded, or it has no config.json.
-    """
-    resolved = resolve_model(name)
-    folder = Path(resolved) if Path(resolved).is_dir() else fetch(resolved, weights=weights, report=report)
-    if (folder / "config.json").is_file():
-        return folder
-    if (folder / "final" / "config.json").is_file():
-        raise _refuse(f"{name} is a run, not a model", f"its final model is {Path(name) / 'final'}")
-    if (folder / "adapter_config.json").is_file():
-        raise _refuse(f"{name} holds an adapter, without the model that it belongs to", _ANOTHER)
-    if any(folder.glob("*.gguf")):
-        raise _refuse(f"{name} holds a GGUF file, which can't be trained", "take the model it was made from")
-    raise _refuse(f"{name} is no model: it has no config.json", "name a folder as save_pretrained writes it")
-
-
-def check_trainable(name: str, folder: Path) -> None:
+def check_trainable(model: LocatedModel) -> None:
     """Refuse, before anything is loaded, a model that can't be fine-tuned here.
 
     Raises:
         UserError: an encoder, quantized weights, an architecture that is not known or brings its own code.
     """
-    raw = read_json(folder / "config.json")
+    name, raw = model.name, read_json(model.folder / "config.json")
     if not raw:
-        raise _refuse(f"{folder / 'config.json'} can't be read", "copy or download the model again")
-    facts = facts_from(name, raw)
+        raise _refuse(f"{model.folder / 'config.json'} can't be read", "copy or download the model again")
+    facts = model.facts()
     what = facts.architecture or facts.model_type or "its architecture"
     if not facts.is_causal_lm:
         raise _refuse(f"{name} ({what}) does not write text from left to right", _ANOTHER)
@@ -90,28 +64,26 @@ def check_trainable(name: str, folder: Path) -> None:
         raise _refuse(f"{name} ({what}) is not a language model", _ANOTHER)
 
 
-def load_tokenizer(name: str, *, report: Report | None = None) -> PreTrainedTokenizerBase:
+def load_tokenizer(model: LocatedModel) -> PreTrainedTokenizerBase:
     """The tokenizer of a model, with a padding token.
 
     Where it has none, its end-of-text token pads, else its unknown token, else its first: no token is added, so the
     embeddings keep their size. That loses nothing, because labels are masked by position and not by token.
 
     Raises:
-        UserError: there is no such model, or no tokenizer in it.
+        UserError: it has none, or one that can't be read.
     """
     from transformers import AutoTokenizer
 
-    from tui_finetune.system.quiet import quiet
-
-    folder = model_folder(name, weights=False, report=report)
-    if not any((folder / file).is_file() for file in _TOKENIZER_FILES):
+    name, folder = model.name, model.folder
+    if not any((folder / file).is_file() for file in TOKENIZER_FILES):
         raise _refuse(
             f"{name} has no tokenizer (no tokenizer.json)",
             "copy the tokenizer's files of its base model into the folder",
         )
     try:
         with quiet():
-            tokenizer = AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False)
+            tokenizer = AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False, local_files_only=True)
     except Exception as error:
         if "trust_remote_code" in str(error):
             raise _refuse(
@@ -127,11 +99,12 @@ def load_tokenizer(name: str, *, report: Report | None = None) -> PreTrainedToke
     return tokenizer
 
 
-def tokenizer_notices(tokenizer: PreTrainedTokenizerBase) -> list[tuple[str, str]]:
-    """What one should know about a tokenizer before training with it: messages with remedies."""
+def tokenizer_notices(tokenizer: PreTrainedTokenizerBase) -> list[Notice]:
+    """What one should know about a tokenizer before training with it."""
     if tokenizer.eos_token_id is None:
         return [
-            (
+            Notice(
+                "warning",
                 "The tokenizer has no end-of-text token: the model can't learn when to stop.",
                 "set eos_token in its tokenizer_config.json, or choose another model",
             )
@@ -151,7 +124,7 @@ def check_vocabulary(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel)
 
 
 def load_model(
-    name: str,
+    model: LocatedModel,
     *,
     tokenizer: PreTrainedTokenizerBase | None = None,
     gradient_checkpointing: bool = False,
@@ -160,7 +133,7 @@ def load_model(
     """A causal language model in fp32 on the CPU, every weight of it from its files.
 
     Args:
-        name: 'starter', a folder, or a name on the hub.
+        model: which one; its weights are downloaded where they are missing.
         tokenizer: checked against the model's vocabulary.
         gradient_checkpointing: turn it on.
         report: progress, in bytes while it is downloaded, then in weights; may raise Cancelled.
@@ -168,22 +141,26 @@ def load_model(
     Raises:
         UserError: it can't be had or can't be trained.
     """
-    # The small files first: what can't be trained is not downloaded.
-    folder = model_folder(name, weights=False, report=report)
-    check_trainable(name, folder)
-    if not is_whole(folder, weights=True):
-        folder = model_folder(name, report=report)
-    read_weights(folder)
+    check_trainable(model)  # before its weights are downloaded
+    model = with_weights(model, report)
+    read_weights(model.folder)
+    loaded = _from_files(model, report)
+    loaded.config._name_or_path = model.name
+    if tokenizer is not None:
+        check_vocabulary(tokenizer, loaded)
+    if gradient_checkpointing:
+        _turn_on_checkpointing(loaded, model.name)
+    return loaded
 
+
+def _from_files(model: LocatedModel, report: Report | None) -> PreTrainedModel:
     import torch
     from transformers import AutoModelForCausalLM
 
-    from tui_finetune.system.quiet import quiet
-
     try:
         with quiet(report):
-            model, loading = AutoModelForCausalLM.from_pretrained(
-                str(folder),
+            loaded, loading = AutoModelForCausalLM.from_pretrained(
+                str(model.folder),
                 dtype=torch.float32,
                 use_safetensors=True,
                 trust_remote_code=False,
@@ -194,45 +171,52 @@ def load_model(
         raise
     except Exception as error:
         raise _refuse(
-            f"{name} can't be loaded: {_first_line(error)}", "copy or download the model again, or choose another"
+            f"{model.name} can't be loaded: {_first_line(error)}", "copy or download the model again, or choose another"
         ) from error
     if missing := sorted(loading["missing_keys"]):
         raise _refuse(
-            f"{len(missing)} weights are missing from the files of {name}, as {missing[0]}",
+            f"{len(missing)} weights are missing from the files of {model.name}, such as {missing[0]}",
             "it may have been saved for another task; choose a model saved as a causal language model",
         )
-    model.config._name_or_path = name
-    if tokenizer is not None:
-        check_vocabulary(tokenizer, model)
-    if gradient_checkpointing:
-        if not model.supports_gradient_checkpointing:
-            raise UserError(
-                f"{name} can't compute with gradient checkpointing",
-                "set gradient_checkpointing: false",
-                setting="gradient_checkpointing",
-            )
-        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
-    return model
+    found: PreTrainedModel = loaded
+    return found
 
 
-def context_length(model_config: Any) -> int | None:
+def _turn_on_checkpointing(model: PreTrainedModel, name: str) -> None:
+    """Raises UserError where the model can't."""
+    if not model.supports_gradient_checkpointing:
+        raise UserError(
+            f"{name} can't compute with gradient checkpointing",
+            "set gradient_checkpointing: false",
+            setting="gradient_checkpointing",
+        )
+    options = {"use_reentrant": False}
+    # transformers 5.24 has renamed it, and warns about the name of before.
+    if hasattr(model, "activation_checkpointing_enable"):
+        model.activation_checkpointing_enable(activation_checkpointing_kwargs=options)
+    else:
+        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs=options)
+
+
+def context_length(model_config: PreTrainedConfig) -> int | None:
     """The tokens that a model can see at once, from its transformers configuration; None where it has no limit."""
     return first_number(model_config.to_dict(), CONTEXT)
 
 
-def resolve_max_length(config: RunConfig, model_config: Any) -> int:
+def resolve_max_length(config: RunConfig, model: LocatedModel) -> int:
     """The tokens in a training row: the setting, or the model's limit, at most 1024.
 
     Raises:
         UserError: the setting is beyond the model's limit.
     """
-    limit = context_length(model_config)
-    if config.max_length is None:
-        return min(limit or DEFAULT_MAX_LENGTH, DEFAULT_MAX_LENGTH)
-    if limit is not None and config.max_length > limit:
+    from transformers import AutoConfig
+
+    # Its own defaults count too, where config.json leaves something out.
+    limit = context_length(AutoConfig.from_pretrained(str(model.folder), local_files_only=True))
+    if config.max_length is not None and limit is not None and config.max_length > limit:
         raise UserError(
             f"max_length is {config.max_length}, but {config.model_name_or_path} sees at most {limit} tokens",
             f"set max_length to {limit} or less",
             setting="max_length",
         )
-    return config.max_length
+    return row_length(config.max_length, limit)

@@ -49,11 +49,14 @@ class TokenizerKept:
     name: str = ""
     tokenizer: Any = None
 
-    def of(self, name: str, report: Report | None) -> Any:
+    def of(self, config: RunConfig, report: Report | None) -> Any:
+        name = f"{config.model_name_or_path} {config.model_revision or ''}"
         if name != self.name or self.tokenizer is None:
             from tui_finetune.models.loading import load_tokenizer
+            from tui_finetune.models.located import locate
 
-            self.tokenizer = load_tokenizer(name, report=report)
+            model = locate(config.model_name_or_path, config.model_revision, weights=False, newest=False, report=report)
+            self.tokenizer = load_tokenizer(model)
             self.name = name
         return self.tokenizer
 
@@ -66,7 +69,7 @@ def look(config: RunConfig, kept: TokenizerKept, report: Report | None = None) -
         kept: where the tokenizer is kept between looks.
         report: told how far it is; may raise Cancelled.
     """
-    from tui_finetune.system.heavy import import_libraries
+    from tui_finetune.system.libraries import import_libraries
 
     def tell(done: int, total: int | None, unit: str) -> None:
         if report is not None:
@@ -84,7 +87,7 @@ def look(config: RunConfig, kept: TokenizerKept, report: Report | None = None) -
         tokenizer, lengths_problem = None, None
         tell(0, None, "loading the tokenizer")
         try:
-            tokenizer = kept.of(config.model_name_or_path, report)
+            tokenizer = kept.of(config, report)
         except UserError as error:
             lengths_problem = error
         found = preview(config, tokenizer, report, max_length=_max_length(config))
@@ -96,13 +99,13 @@ def look(config: RunConfig, kept: TokenizerKept, report: Report | None = None) -
 def _max_length(config: RunConfig) -> int | None:
     """The tokens of a training row, where the model's files say what it can see."""
     from tui_finetune.models.catalog import model_facts
-    from tui_finetune.planning.estimate import row_length
+    from tui_finetune.models.facts import row_length
 
     try:
-        facts = model_facts(config.model_name_or_path)
+        facts = model_facts(config.model_name_or_path, config.model_revision)
     except UserError:
         return config.max_length
-    return row_length(config, facts) if facts else config.max_length
+    return row_length(config.max_length, facts.context_length) if facts else config.max_length
 
 
 def columns_of(source: Source) -> list[tuple[str, str]]:

@@ -22,21 +22,20 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass, field
-from typing import Any
 
 from tui_finetune.config.schema import RunConfig
+from tui_finetune.config.steps import count_steps, steps_per_epoch
 from tui_finetune.errors import UserError
+from tui_finetune.formatting import size
 from tui_finetune.models.devices import DeviceFacts, resolve_precision
-from tui_finetune.models.facts import ModelFacts
+from tui_finetune.models.facts import ModelFacts, row_length
 
 LIBRARIES = {"cpu": 600_000_000, "cuda": 700_000_000, "mps": 300_000_000}
 USABLE = 0.95
-"""Share of the free memory that can be filled before fragments of it get in the way."""
+"""The one margin: the share of the free memory that a run may need. The rest is lost in gaps between tensors."""
 
 ASSUMED_SPEED = {"cpu": 25e9, "cuda": 60e12, "mps": 4e12}
 """Operations a second that matrix products reach, for each core of a CPU, where nothing was measured."""
-
-_DEFAULT_LENGTH = 1024
 
 
 @dataclass(frozen=True)
@@ -46,6 +45,7 @@ class Estimate:
     Attributes:
         memory: bytes by part, and their 'total'.
         available: bytes that are free on the device.
+        usable: bytes of these that a run may need, by the margin `USABLE`; where it needs no more, it fits.
         steps: updates of the weights, in all epochs.
         seconds: training and evaluation together.
         disk: bytes of all checkpoints that are kept, of one more being written, and of the final model.
@@ -56,14 +56,25 @@ class Estimate:
     trained_parameters: int
     memory: dict[str, int]
     available: int
+    usable: int
     fits: bool
     steps: int | None
     seconds: float | None
     disk: int
     assumptions: list[str] = field(default_factory=list)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         return asdict(self)
+
+    @property
+    def needed(self) -> int:
+        """Bytes of memory altogether."""
+        return self.memory["total"]
+
+    def memory_words(self) -> str:
+        """What it needs and what there is, in words; the same ones everywhere."""
+        room = f"{size(self.usable)} are usable ({USABLE:.0%} of the {size(self.available)} that are free)"
+        return f"needs about {size(self.needed)}, {room}"
 
 
 def _optimizer_bytes(optim: str, parameters: int, hidden: int) -> int:
@@ -82,44 +93,6 @@ def _activation_bytes(facts: ModelFacts, config: RunConfig, rows: int, length: i
     return rows * length * (kept + 12 * (facts.vocab_size or 0))
 
 
-def row_length(config: RunConfig, facts: ModelFacts) -> int:
-    """Tokens in a full training row."""
-    return config.max_length or min(facts.context_length or _DEFAULT_LENGTH, _DEFAULT_LENGTH)
-
-
-def _counts(
-    config: RunConfig, length: int, tokens: int | None, rows: int | None
-) -> tuple[int | None, int | None, int | None]:
-    """Training rows, tokens computed in an epoch of training, and in one evaluation."""
-    if tokens is None or rows is None:
-        return None, None, None
-    aside = config.validation_split if config.validation_split < 1 else config.validation_split / max(rows, 1)
-    train = max(0.0, 1 - aside)
-    if config.packing:
-        made = math.ceil(tokens * train / length)
-    elif config.excess_length_strategy == "split":
-        made = max(math.ceil(rows * train), math.ceil(tokens * train / length))
-    else:
-        made = math.ceil(rows * train)
-    computed = tokens * train
-    if config.packing or config.padding == "max_length":
-        computed = made * length
-    return made, int(computed), int(tokens * aside)
-
-
-def _steps(config: RunConfig, rows: int | None) -> tuple[int | None, float | None]:
-    """Updates of the weights, and the epochs that they make, as Trainer counts them."""
-    per_epoch = None
-    if rows is not None:
-        batches = math.ceil(rows / config.per_device_train_batch_size)
-        per_epoch = max(1, math.ceil(batches / config.gradient_accumulation_steps))
-    if config.max_steps > 0:
-        return config.max_steps, config.max_steps / per_epoch if per_epoch else None
-    if per_epoch is None:
-        return None, None
-    return math.ceil(config.num_train_epochs * per_epoch), config.num_train_epochs
-
-
 def estimate(
     config: RunConfig,
     facts: ModelFacts,
@@ -127,16 +100,18 @@ def estimate(
     device: DeviceFacts,
     tokens: int | None = None,
     rows: int | None = None,
+    train_rows: int | None = None,
     speed: float | None = None,
 ) -> Estimate:
     """What a run will take.
 
     Args:
-        config: its settings.
+        config: its settings. A max_length beyond the model's limit counts as the limit.
         facts: its model.
         device: what it runs on.
         tokens: of the whole data set, before some is kept aside for evaluation.
         rows: documents of the whole data set.
+        train_rows: rows to train on, after packing; estimated from tokens and rows if left out.
         speed: operations a second that matrix products reach on the device (`devices.measure_speed`); assumed if left
             out.
 
@@ -147,60 +122,114 @@ def estimate(
         raise UserError(
             f"the size of {facts.name} can't be told from its config.json", "choose another model", "model_name_or_path"
         )
-    count, hidden = facts.parameters, facts.hidden_size or 1
-    half = resolve_precision(config.precision, device)[0] != "fp32"
-    length = row_length(config, facts)
-    # Evaluation makes logits too, but keeps nothing for a backward pass.
-    evaluation = config.per_device_eval_batch_size * length * 10 * (facts.vocab_size or 0)
-    training = _activation_bytes(
-        facts, config, config.per_device_train_batch_size, length, half=half, cpu=device.kind == "cpu"
-    )
-    memory = {
-        "weights": (6 if half else 4) * count,
-        "gradients": 4 * count,
-        "optimizer": _optimizer_bytes(config.optim, count, hidden),
-        "activations": max(training, evaluation if config.validation_split else 0),
-        "libraries": LIBRARIES[device.kind],
-    }
-    memory["total"] = sum(memory.values())
-
-    made, computed, evaluated = _counts(config, length, tokens, rows)
-    steps, epochs = _steps(config, made)
+    length = row_length(config.max_length, facts.context_length)
+    if facts.context_length is not None:
+        length = min(length, facts.context_length)
+    memory = _memory(config, facts, facts.parameters, device, length)
+    work = _work(config, length, tokens, rows, train_rows)
     assumptions = []
     if speed is None:
         speed = ASSUMED_SPEED[device.kind] * (device.count if device.kind == "cpu" else 1)
         assumptions.append(f"the device computes {speed / 1e9:,.0f} billion operations a second; not measured")
-    if steps is None:
+    if work.steps is None:
         assumptions.append("the data set was not read, so the number of steps and the time are not known")
-    seconds = None
-    if computed is None and steps is not None:
-        effective = config.per_device_train_batch_size * config.gradient_accumulation_steps
-        computed, evaluated, epochs = steps * effective * length, 0, 1.0
+    if work.all_full:
         assumptions.append("every row is full")
-    if computed is not None and epochs is not None:
-        # The table of input embeddings is looked up, not multiplied with, unless it is the output layer as well.
-        multiplied = count if facts.tied else count - hidden * (facts.vocab_size or 0)
-        attention = (facts.layers or 0) * hidden * length
-        train_cost = (8 if config.gradient_checkpointing else 6) * (multiplied + attention)
-        evaluations = _evaluations(config, steps or 0, epochs) if evaluated else 0
-        operations = computed * epochs * train_cost + (evaluated or 0) * evaluations * 2 * (multiplied + attention)
-        # Small matrices keep a device less busy: 0.2 of its speed at a hidden size of 160, 0.4 at 512 (measured on two
-        # cores with a Llama), toward 0.6 in large models.
-        seconds = round(operations / (speed * 0.6 * hidden / (hidden + 256)), 1)
-
-    checkpoint = 4 * count + _optimizer_bytes(config.optim, count, hidden)
-    kept = max(2, config.save_total_limit) + 2
+    optimizer = memory["optimizer"]
+    checkpoint = 4 * facts.parameters + optimizer
+    usable = int(device.free * USABLE)
     return Estimate(
-        parameters=count,
-        trained_parameters=count,
+        parameters=facts.parameters,
+        trained_parameters=facts.parameters,
         memory=memory,
         available=device.free,
-        fits=memory["total"] <= device.free * USABLE,
-        steps=steps,
-        seconds=seconds,
-        disk=kept * checkpoint + 4 * count,
+        usable=usable,
+        fits=memory["total"] <= usable,
+        steps=work.steps,
+        seconds=_seconds(config, facts, facts.parameters, length, work, speed),
+        disk=(max(2, config.save_total_limit) + 2) * checkpoint + 4 * facts.parameters,
         assumptions=assumptions,
     )
+
+
+def _memory(config: RunConfig, facts: ModelFacts, parameters: int, device: DeviceFacts, length: int) -> dict[str, int]:
+    """Bytes by part, and their total."""
+    half = resolve_precision(config.precision, device)[0] != "fp32"
+    training = _activation_bytes(
+        facts, config, config.per_device_train_batch_size, length, half=half, cpu=device.kind == "cpu"
+    )
+    # Evaluation makes logits too, but keeps nothing for a backward pass.
+    evaluation = config.per_device_eval_batch_size * length * 10 * (facts.vocab_size or 0)
+    memory = {
+        "weights": (6 if half else 4) * parameters,
+        "gradients": 4 * parameters,
+        "optimizer": _optimizer_bytes(config.optim, parameters, facts.hidden_size or 1),
+        "activations": max(training, evaluation if config.validation_split else 0),
+        "libraries": LIBRARIES[device.kind],
+    }
+    memory["total"] = sum(memory.values())
+    return memory
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What is computed. None where it can't be known from what was given.
+
+    Attributes:
+        steps: updates of the weights, in all epochs.
+        epochs: what they make.
+        tokens: computed in an epoch of training.
+        evaluated: tokens of one evaluation.
+        all_full: nothing is known of the rows, so they are taken to be full; an epoch is then the whole run.
+    """
+
+    steps: int | None = None
+    epochs: float | None = None
+    tokens: int | None = None
+    evaluated: int = 0
+    all_full: bool = False
+
+
+def _work(config: RunConfig, length: int, tokens: int | None, rows: int | None, train_rows: int | None) -> _Work:
+    if tokens is None or rows is None:
+        if config.max_steps <= 0:
+            return _Work()
+        effective = config.per_device_train_batch_size * config.gradient_accumulation_steps
+        return _Work(config.max_steps, 1.0, config.max_steps * effective * length, all_full=True)
+    aside = config.validation_split if config.validation_split < 1 else config.validation_split / max(rows, 1)
+    train = max(0.0, 1 - aside)
+    made = train_rows
+    if made is None and config.packing:
+        made = math.ceil(tokens * train / length)
+    elif made is None:
+        pieces = math.ceil(tokens * train / length) if config.excess_length_strategy == "split" else 0
+        made = max(math.ceil(rows * train), pieces)
+    full = config.packing or config.padding == "max_length"
+    steps = count_steps(made, config)
+    return _Work(
+        steps=steps,
+        epochs=steps / steps_per_epoch(made, config) if config.max_steps > 0 else config.num_train_epochs,
+        tokens=made * length if full else int(tokens * train),
+        evaluated=int(tokens * aside),
+    )
+
+
+def _seconds(
+    config: RunConfig, facts: ModelFacts, parameters: int, length: int, work: _Work, speed: float
+) -> float | None:
+    """Training and evaluation together."""
+    if work.tokens is None or work.epochs is None:
+        return None
+    hidden = facts.hidden_size or 1
+    # The table of input embeddings is looked up, not multiplied with, unless it is the output layer as well.
+    multiplied = parameters if facts.tied else parameters - hidden * (facts.vocab_size or 0)
+    forward = 2 * (multiplied + (facts.layers or 0) * hidden * length)
+    evaluations = _evaluations(config, work.steps or 0, work.epochs) if work.evaluated else 0
+    operations = work.tokens * work.epochs * forward * (4 if config.gradient_checkpointing else 3)
+    operations += work.evaluated * evaluations * forward
+    # Small matrices keep a device less busy: 0.2 of its speed at a hidden size of 160, 0.4 at 512 (measured on two
+    # cores with a Llama), toward 0.6 in large models.
+    return round(operations / (speed * 0.6 * hidden / (hidden + 256)), 1)
 
 
 def _evaluations(config: RunConfig, steps: int, epochs: float) -> float:

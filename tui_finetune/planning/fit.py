@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tui_finetune.config.schema import RunConfig
-from tui_finetune.errors import UserError
-from tui_finetune.formatting import size as bytes_in_words
+from tui_finetune.formatting import size
 from tui_finetune.models import devices
-from tui_finetune.planning.estimate import Estimate, estimate
+from tui_finetune.planning.estimate import estimate
 
 if TYPE_CHECKING:
     from tui_finetune.models.devices import DeviceFacts
@@ -26,7 +25,7 @@ class Fit:
     words: str
 
 
-def _may_have_gpu() -> bool:
+def may_have_gpu() -> bool:
     """Whether it is worth the seconds that torch takes to be imported to ask for a GPU."""
     gpus = ("nvidia[0-9]*", "kfd", "dxg")  # NVIDIA's, AMD's, and that of Windows behind WSL
     return sys.platform == "darwin" or any(True for pattern in gpus for _ in Path("/dev").glob(pattern))
@@ -34,23 +33,23 @@ def _may_have_gpu() -> bool:
 
 def this_device() -> DeviceFacts:
     """The device that training would use."""
-    if not _may_have_gpu():
+    if not may_have_gpu():
         return devices.cpu_facts()
-    from tui_finetune.system.heavy import import_libraries
+    from tui_finetune.system.libraries import import_libraries
 
     import_libraries("torch")
     return devices.device_facts()
 
 
-def _estimate(config: RunConfig, facts: ModelFacts, device: DeviceFacts) -> Estimate | None:
-    try:
-        return estimate(config, facts, device=device)
-    except UserError:
-        return None
+_THRIFTIER: tuple[tuple[dict[str, object], str], ...] = (
+    ({}, "per_device_train_batch_size 1"),
+    ({"gradient_checkpointing": True}, "per_device_train_batch_size 1 and gradient_checkpointing"),
+)
+"""What needs less memory and leaves the rest as it is: batches of one row, of which more are accumulated."""
 
 
 def fit_of(config: RunConfig, facts: ModelFacts, device: DeviceFacts) -> Fit | None:
-    """Whether training all weights fits, with the settings as they are or with thriftier ones.
+    """Whether training all weights fits with the settings as they are, and if not, whether it would with thriftier ones.
 
     Args:
         config: the settings that are chosen; its model may be another one.
@@ -60,24 +59,16 @@ def fit_of(config: RunConfig, facts: ModelFacts, device: DeviceFacts) -> Fit | N
     Returns:
         None where the model's size is not known.
     """
-    length = config.max_length
-    if length is not None and facts.context_length is not None:
-        length = min(length, facts.context_length)
-    config = config.model_copy(update={"max_length": length})
-    needed = _estimate(config, facts, device)
-    if needed is None:
+    if facts.parameters is None:
         return None
-    room = f"{bytes_in_words(device.free)} free" + ("" if device.kind == "cpu" else f" on the {device.name}")
-    size = bytes_in_words(needed.memory["total"])
+    needed = estimate(config, facts, device=device)
+    where = "" if device.kind == "cpu" else f" on the {device.name}"
     if needed.fits:
-        return Fit(True, f"fits: about {size} of {room}")
-    thrifty = config.model_copy(update={"per_device_train_batch_size": 1, "per_device_eval_batch_size": 1})
-    for changes, words in (
-        ({}, "with batches of 1"),
-        ({"gradient_checkpointing": True}, "with batches of 1 and gradient_checkpointing"),
-    ):
-        less = _estimate(thrifty.model_copy(update=changes), facts, device)
-        if less is not None and less.fits:
-            thrifty_size = bytes_in_words(less.memory["total"])
-            return Fit(False, f"too large as set: about {size}, {room}. Fits {words}: about {thrifty_size}")
-    return Fit(False, f"too large: about {size}, {room}")
+        return Fit(True, f"fits{where}: {needed.memory_words()}")
+    words = f"does not fit{where} as set: {needed.memory_words()}"
+    small = {"per_device_train_batch_size": 1, "per_device_eval_batch_size": 1}
+    for changes, named in _THRIFTIER:
+        less = estimate(config.model_copy(update={**small, **changes}), facts, device=device)
+        if less.fits:
+            return Fit(False, f"{words}. With other settings it would fit: about {size(less.needed)} with {named}")
+    return Fit(False, words)

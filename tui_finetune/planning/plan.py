@@ -15,6 +15,7 @@ from tui_finetune.system.progress import Report
 
 if TYPE_CHECKING:
     from tui_finetune.data.preview import Preview
+    from tui_finetune.models.devices import DeviceFacts
     from tui_finetune.models.facts import ModelFacts
     from tui_finetune.planning.estimate import Estimate
 
@@ -49,10 +50,8 @@ class Plan:
         if self.estimate is not None:
             if self.estimate.seconds is not None and self.steps is not None:
                 parts.append(f"about {rough_duration(self.estimate.seconds)}")
-            total, available = self.estimate.memory["total"], self.estimate.available
-            parts.append(
-                f"{size(total)} memory" if self.estimate.fits else f"✗ needs {size(total)}, {size(available)} are free"
-            )
+            needed, usable = size(self.estimate.needed), size(self.estimate.usable)
+            parts.append(f"{needed} memory" if self.estimate.fits else f"✗ needs {needed} memory, {usable} usable")
         if self.facts is not None and self.facts.parameters:
             parts.append(f"all {amount(self.facts.parameters)} weights")
         return parts
@@ -102,45 +101,40 @@ def examine(
 
 def _stages(config: RunConfig, report: Report | None, *, read_hub_data: bool) -> Iterator[Plan]:
     """The plan, growing: first what files say, then what needs the heavy libraries."""
-    from tui_finetune.models.catalog import model_facts
-    from tui_finetune.models.devices import cpu_facts
+    from tui_finetune.models.located import locate
+    from tui_finetune.planning.fit import may_have_gpu, this_device
     from tui_finetune.planning.precheck import precheck
 
     precheck(config)
-    facts = model_facts(config.model_name_or_path, network=True)
-    plan = Plan(config, facts)
-    if facts is not None and facts.parameters is not None:
-        plan = replace(plan, estimate=_estimate(config, facts, None, None, cpu_facts()))
-    yield plan
+    # What is in the cache is good enough for a plan: the run itself asks whether there is a newer version.
+    model = locate(config.model_name_or_path, config.model_revision, weights=False, newest=False)
+    plan = Plan(config, model.facts())
+    yield plan if may_have_gpu() else _with_estimate(plan, this_device())
 
-    from tui_finetune.system.heavy import import_libraries
+    from tui_finetune.system.libraries import import_libraries
 
     import_libraries("torch", "transformers", "datasets")
     from tui_finetune.config.steps import count_steps
     from tui_finetune.data.preview import estimate_rows, preview
+    from tui_finetune.models.loading import check_trainable, load_tokenizer, resolve_max_length
+
+    check_trainable(model)
+    max_length = resolve_max_length(config, model)
+    device = this_device()
+    if not read_hub_data and not _is_local(config.dataset_name):
+        yield _with_estimate(plan, device)
+        return
+    seen = preview(config, load_tokenizer(model), report, max_length=max_length)
+    train_rows = estimate_rows(seen, config)
+    plan = replace(plan, preview=seen, steps=count_steps(train_rows, config))
+    yield _with_estimate(plan, device, train_rows)
+
+
+def _is_local(dataset: str) -> bool:
     from tui_finetune.data.readers.files import find_files
     from tui_finetune.data.samples import sample_path
-    from tui_finetune.models.devices import device_facts
-    from tui_finetune.models.loading import check_trainable, load_tokenizer, model_folder, resolve_max_length
 
-    folder = model_folder(config.model_name_or_path, weights=False)
-    check_trainable(config.model_name_or_path, folder)
-    from transformers import AutoConfig
-
-    max_length = resolve_max_length(config, AutoConfig.from_pretrained(str(folder)))
-    device = device_facts()
-    local = sample_path(config.dataset_name) is not None or find_files(config.dataset_name) is not None
-    if not local and not read_hub_data:
-        if facts is not None and facts.parameters is not None:
-            yield replace(plan, estimate=_estimate(config, facts, None, None, device))
-        return
-    tokenizer = load_tokenizer(config.model_name_or_path)
-    seen = preview(config, tokenizer, report, max_length=max_length)
-    steps = count_steps(estimate_rows(seen, config), config)
-    plan = replace(plan, preview=seen, steps=steps)
-    if facts is not None and facts.parameters is not None:
-        plan = replace(plan, estimate=_estimate(config, facts, seen, steps, device))
-    yield plan
+    return sample_path(dataset) is not None or find_files(dataset) is not None
 
 
 @functools.cache
@@ -151,21 +145,22 @@ def _speed() -> float:
     return measure_speed()
 
 
-def _estimate(
-    config: RunConfig, facts: ModelFacts, preview: Preview | None, steps: int | None, device: object
-) -> Estimate:
+def _with_estimate(plan: Plan, device: DeviceFacts, train_rows: int | None = None) -> Plan:
+    """The plan with what it will take; without where the model's size is not known."""
     from tui_finetune.planning.estimate import estimate
 
-    result = estimate(
-        config,
-        facts,
-        device=device,  # type: ignore[arg-type]
-        tokens=preview.tokens if preview else None,
-        rows=preview.documents if preview else None,
-        speed=_speed() if preview else None,
+    if plan.facts is None or plan.facts.parameters is None:
+        return plan
+    seen = plan.preview
+    return replace(
+        plan,
+        estimate=estimate(
+            plan.config,
+            plan.facts,
+            device=device,
+            tokens=seen.tokens if seen else None,
+            rows=seen.documents if seen else None,
+            train_rows=train_rows,
+            speed=_speed() if seen else None,
+        ),
     )
-    if steps is None or not result.steps:
-        return result
-    # Counted from the documents' lengths, the steps are exact; the time goes with them.
-    seconds = result.seconds * steps / result.steps if result.seconds is not None else None
-    return replace(result, steps=steps, seconds=seconds)

@@ -5,18 +5,16 @@ from __future__ import annotations
 from tui_finetune.config.schema import RunConfig
 from tui_finetune.data.open import check_present
 from tui_finetune.errors import UserError
-from tui_finetune.models.catalog import local_folder, model_facts
+from tui_finetune.models.catalog import model_facts
 
 
 def precheck(config: RunConfig) -> None:
     """Raises UserError for a model or data set that is plainly not there, or a model of the wrong kind."""
     check_present(config.dataset_name)
-    if local_folder(config.model_name_or_path) is None:
-        return
-    facts = model_facts(config.model_name_or_path)
+    facts = model_facts(config.model_name_or_path, config.model_revision)
     if facts is not None and not facts.is_causal_lm:
         raise UserError(
             f"{config.model_name_or_path} ({facts.architecture}) does not write text from left to right",
-            "choose a causal language model, as 'starter' or 'distilgpt2'",
+            "choose a causal language model, such as 'starter' or 'distilgpt2'",
             setting="model_name_or_path",
         )

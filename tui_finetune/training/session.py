@@ -25,7 +25,7 @@ from tui_finetune.runs.lock import RunLock
 from tui_finetune.runs.log import EventLog
 from tui_finetune.runs.result import Remedy, RunResult
 from tui_finetune.runs.summary import load_state
-from tui_finetune.system.library_log import library_log, quiet_libraries
+from tui_finetune.system.libraries import library_log, quiet_libraries
 from tui_finetune.training.changes import changed_config, determining
 from tui_finetune.training.failures import explain
 from tui_finetune.training.memory_remedies import memory_remedies
@@ -176,11 +176,9 @@ class TrainingSession:
         config = self.config
         with self._phase("checking", "Getting ready"):
             # The heavy imports: five seconds or so. The plan may be importing them too.
-            from tui_finetune.system.heavy import import_libraries
+            from tui_finetune.system.libraries import import_libraries
 
             import_libraries("torch", "transformers", "datasets", "transformers.trainer")
-            from transformers import AutoConfig
-
             from tui_finetune.data.open import open_dataset
             from tui_finetune.data.prepare import prepare
             from tui_finetune.export.folder import check_final_dir
@@ -189,10 +187,10 @@ class TrainingSession:
                 check_trainable,
                 load_model,
                 load_tokenizer,
-                model_folder,
                 resolve_max_length,
                 tokenizer_notices,
             )
+            from tui_finetune.models.located import locate
             from tui_finetune.training.packing.attention import attention_by_document
             from tui_finetune.training.packing.check import keeps_documents_apart
 
@@ -202,12 +200,14 @@ class TrainingSession:
                 check_final_dir(final_dir, self.directory.path)
             _check_tracker(config.report_to)
         with self._phase("loading_model", "Looking at the model") as report:
-            folder = model_folder(config.model_name_or_path, weights=False, report=report)
-            check_trainable(config.model_name_or_path, folder)
-            max_length = resolve_max_length(config, AutoConfig.from_pretrained(str(folder)))
-            tokenizer = load_tokenizer(config.model_name_or_path, report=report)
+            located = locate(config.model_name_or_path, config.model_revision, weights=False, report=report)
+            check_trainable(located)
+            max_length = resolve_max_length(config, located)
+            tokenizer = load_tokenizer(located)
             # A run that is gone on with has it already.
-            self.config = config = config.model_copy(update={"max_length": max_length})
+            resolved = {"max_length": max_length, "model_revision": located.revision}
+            self.config = config = config.model_copy(update=resolved)
+            self.located = located
             if not self.go_on:
                 self._note_config(config)
         with self._phase("loading_data", f"Reading {config.dataset_name}") as report:
@@ -216,7 +216,7 @@ class TrainingSession:
             data = prepare(source, config, tokenizer, max_length, report)
         with self._phase("loading_model") as report:
             model = load_model(
-                config.model_name_or_path,
+                located,
                 tokenizer=tokenizer,
                 gradient_checkpointing=config.gradient_checkpointing,
                 report=report,
@@ -241,8 +241,8 @@ class TrainingSession:
                     data = prepare(source, unpacked, tokenizer, max_length, report)
         _keep_template(model, tokenizer, data)
         precision, notice = resolve_precision(config.precision, device_facts())
-        for message, remedy in [*notices, *([notice] if notice else [])]:
-            self.log.notice(Notice("warning", message, remedy))
+        for said in [*notices, *([notice] if notice else [])]:
+            self.log.notice(said if isinstance(said, Notice) else Notice("warning", *said))
         with attention():
             return self._fit(model, tokenizer, data, precision, checkpoint, final_dir)
 
@@ -263,8 +263,10 @@ class TrainingSession:
             "dataset": config.dataset_name,
             "rows": len(data.train),
             "model": config.model_name_or_path,
+            "model_revision": self.located.revision,
             "weights": weights_fingerprint(model),
             "settings": determining(config),
+            "data_format": data.format.name if data.format else "",
         }
         if checkpoint is not None:
             check_fingerprint(facts, dict(checkpoints.read_manifest(checkpoint).facts))
@@ -313,8 +315,6 @@ class TrainingSession:
     def _finish(self, trainer: Any, tokenizer: Any, final_dir: Path, result: RunResult) -> RunResult:
         """Write the final folder: the best checkpoint's weights where one was evaluated, else the newest."""
         from tui_finetune.export.folder import CARD, PLOT, export, in_save_dtype, load_weights
-        from tui_finetune.models.catalog import model_facts
-        from tui_finetune.models.loading import model_folder
 
         self.log.write(PhaseEvent("finishing", "Writing the final model"))
         state = trainer.state
@@ -332,15 +332,15 @@ class TrainingSession:
         if state.best_metric is not None:
             result = replace(result, eval_loss=state.best_metric, best_step=best)
         config = self.config
-        known = model_facts(config.model_name_or_path)
-        if (notice := in_save_dtype(trainer.model, config.save_dtype, known.dtype if known else None)) is not None:
+        known = self.located.facts()
+        if (notice := in_save_dtype(trainer.model, config.save_dtype, known.dtype)) is not None:
             self.log.notice(notice)
         try:
             export(
                 trainer.model,
                 tokenizer,
                 final_dir,
-                base_model=model_folder(config.model_name_or_path, weights=False),
+                base_model=self.located.folder,
                 run_name=self.directory.name,
                 config=config,
                 state=load_state(self.directory),

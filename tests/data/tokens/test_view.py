@@ -14,7 +14,7 @@ from tui_finetune.data.open import open_dataset
 from tui_finetune.data.prepare import prepare
 from tui_finetune.data.preview import Preview, preview
 from tui_finetune.models.loading import load_tokenizer
-from tui_finetune.starter.paths import MODEL
+from tui_finetune.models.located import locate
 
 ROWS: dict[str, list[dict[str, Any]]] = {
     "text": [{"text": "the fox sees\nthe dog " * n} for n in (1, 2, 3, 4)],
@@ -48,7 +48,7 @@ def seen_and_config(folder: Path, form: str, tokenizer: Any, **settings: Any) ->
 
 @pytest.mark.parametrize("form", ROWS)
 def test_a_row_is_shown_with_the_labels_that_training_gets(cached: Path, form: str) -> None:
-    tokenizer = load_tokenizer(str(MODEL))
+    tokenizer = load_tokenizer(locate("starter"))
     seen, config = seen_and_config(cached, form, tokenizer, packing=False)
     assert seen.format == form
     data = prepare(open_dataset(config), config, tokenizer, 128)
@@ -68,7 +68,7 @@ def test_a_row_is_shown_with_the_labels_that_training_gets(cached: Path, form: s
 
 @pytest.mark.parametrize("form", ROWS)
 def test_a_packed_row_is_one_that_packing_makes(cached: Path, form: str) -> None:
-    tokenizer = load_tokenizer(str(MODEL))
+    tokenizer = load_tokenizer(locate("starter"))
     seen, config = seen_and_config(cached, form, tokenizer)
     data = prepare(open_dataset(config), config, tokenizer, 128)
     documents = seen.packed_row

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from textual import on
@@ -28,7 +27,6 @@ from tui_finetune.tui.screens.chat.describe import (
     progress_words,
     sampling_words,
 )
-from tui_finetune.tui.screens.chat.loading import load
 from tui_finetune.tui.screens.chat.message import Conversed, Exchange, Note
 from tui_finetune.tui.screens.chat.prompt_input import PromptInput
 from tui_finetune.tui.screens.chat.status import ChatHead, StatusLine
@@ -158,13 +156,14 @@ class ChatScreen(TabScreen):
         self.target, self.label, self.problem = name, name, None
         self.conversation.forget()
         try:
-            path, self.label = resolve_chat_target(name)
+            target = resolve_chat_target(name)
+            self.label = target.label
         except UserError as error:
             self.problem = error
         else:
             if self.query(Exchange):
                 self._note(f"Now with {self.label}, which knows nothing of the above.")
-            if not automatic or (Path(path).is_dir() and not self.shared.monitor.is_training):
+            if not automatic or (target.is_folder and not self.shared.monitor.is_training):
                 self._load()
         self._show()
 
@@ -178,6 +177,9 @@ class ChatScreen(TabScreen):
         self.engine, self.is_loading, self._waiting, self._progress = None, False, None, ""
 
     def _load(self) -> None:
+        from tui_finetune.chat.session import open_chat
+        from tui_finetune.chat.targets import resolve_chat_target
+
         name, number = self.target or "starter", self._number
         self.is_loading, self.problem, self._progress = True, None, ""
 
@@ -188,7 +190,7 @@ class ChatScreen(TabScreen):
 
         def work() -> None:
             try:
-                engine, style = load(name, report)
+                engine, conversation = open_chat(resolve_chat_target(name), report)
             except Cancelled:
                 return
             except UserError as error:
@@ -198,7 +200,7 @@ class ChatScreen(TabScreen):
                 self._back(number, lambda: self._failed(failed))
                 raise
             else:
-                self._back(number, lambda: self._loaded(engine, style))
+                self._back(number, lambda: self._loaded(engine, conversation.style))
 
         self._work(work, f"loading {name}")
 

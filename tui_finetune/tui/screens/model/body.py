@@ -10,9 +10,10 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal
 
 from tui_finetune.errors import UserError
+from tui_finetune.models.hub import is_offline
 from tui_finetune.tui.screens.model.about import ModelAbout
 from tui_finetune.tui.screens.model.describe import hindrance
-from tui_finetune.tui.screens.model.items import CHOSEN_GROUP, FOLDER, GROUPS, SEARCH, HubSearch, hub_is_off, items_for
+from tui_finetune.tui.screens.model.items import CHOSEN_GROUP, FOLDER, GROUPS, SEARCH, HubSearch, items_for
 from tui_finetune.tui.state import AppState
 from tui_finetune.tui.widgets.filter_list import FilterList, Item
 
@@ -150,7 +151,7 @@ class ModelBody(Horizontal):
             self._models.focus_filter()
             self.notify("Type a part of a model's name, then ctrl+f.", timeout=4, markup=False)
             return
-        if hub_is_off():
+        if is_offline():
             self.notify("The hub is switched off: HF_HUB_OFFLINE is set.", timeout=4, markup=False)
             return
         self._search = HubSearch(query, running=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,11 +31,6 @@ class HubSearch:
     running: bool = False
     found: tuple[ModelEntry, ...] = ()
     problem: str = ""
-
-
-def hub_is_off() -> bool:
-    """Whether HF_HUB_OFFLINE forbids asking the hub."""
-    return os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}
 
 
 def _size(summary: str) -> str:
@@ -79,7 +73,7 @@ def _can_be_a_name(text: str) -> bool:
 
 def _hub_items(text: str, search: HubSearch, known: set[str]) -> list[Item]:
     group = GROUPS["hub"]
-    if hub_is_off():
+    if is_offline():
         return [Item("", "off: HF_HUB_OFFLINE is set", "", group, kept=True, enabled=False)]
     items = []
     if "/" in text and text not in known and _can_be_a_name(text):

@@ -50,7 +50,8 @@ def amounts(config: RunConfig, plan: Plan | None) -> list[str]:
         lines.append(run)
     if plan.estimate is not None:
         lines.append(
-            f"{size(plan.estimate.memory['total'])} memory{'' if plan.estimate.fits else ': more than is free'}"
+            f"{size(plan.estimate.needed)} memory"
+            + ("" if plan.estimate.fits else f": more than the {size(plan.estimate.usable)} that are usable")
         )
     return lines
 

@@ -19,10 +19,12 @@ LOAD = f"""
 import json
 from tui_finetune.errors import UserError
 from tui_finetune.models.loading import load_model, load_tokenizer
+from tui_finetune.models.located import locate
 calls = []
 try:
-    tokenizer = load_tokenizer({MODEL!r}, report=lambda *call: calls.append(call))
-    model = load_model({MODEL!r}, tokenizer=tokenizer, report=lambda *call: calls.append(call))
+    located = locate({MODEL!r}, report=lambda *call: calls.append(call))
+    tokenizer = load_tokenizer(located)
+    model = load_model(located, tokenizer=tokenizer, report=lambda *call: calls.append(call))
     print(json.dumps({{"parameters": model.num_parameters(), "pad": tokenizer.pad_token, "calls": calls}}))
 except UserError as error:
     print(json.dumps({{"error": error.message, "remedy": error.remedy, "setting": error.setting}}))
@@ -32,8 +34,9 @@ REFUSE = f"""
 import json
 from tui_finetune.errors import UserError
 from tui_finetune.models.loading import load_model
+from tui_finetune.models.located import locate
 try:
-    load_model({MODEL!r})
+    load_model(locate({MODEL!r}, weights=False))
 except UserError as error:
     print(json.dumps({{"error": error.message, "remedy": error.remedy, "setting": error.setting}}))
 """
@@ -41,7 +44,7 @@ except UserError as error:
 FETCH = f"""
 import json, time
 from tui_finetune.errors import Cancelled, UserError
-from tui_finetune.models.hub import fetch
+from tui_finetune.models.download import fetch
 def report(done, total, unit):
     if CANCEL:
         raise Cancelled
