@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 import torch
+from tui_finetune.training.memory_remedies import memory_remedies
 
 from tests.programs import Programs
 from tests.training.conftest import Trained
 from tui_finetune.config.schema import RunConfig
 from tui_finetune.runs.directory import RunDirectory
 from tui_finetune.runs.summary import load_state
-from tui_finetune.training.memory_remedies import memory_remedies
 from tui_finetune.training.trainer import RunTrainer
 
 Train = Callable[..., Trained]
