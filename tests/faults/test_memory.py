@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from tui_finetune.training.memory_remedies import memory_remedies
+from tui_finetune.training.failures import memory_remedies
 
 from tests.programs import Programs
 from tests.training.conftest import Trained
