@@ -17,7 +17,7 @@ from tui_finetune.errors import UserError
 from tui_finetune.runs import checkpoints
 from tui_finetune.runs.directory import RunDirectory
 from tui_finetune.runs.log import EventLog
-from tui_finetune.training.resume import checkpoint_to_go_on_from
+from tui_finetune.training.resume import checkpoint_to_resume
 
 pytestmark = pytest.mark.usefixtures("bare")
 
@@ -61,7 +61,7 @@ def goes_on_from(run: RunDirectory) -> tuple[Path | None, str]:
     """Where a run goes on from, and what it says about it."""
     log = EventLog(run.events_path)
     try:
-        checkpoint = checkpoint_to_go_on_from(run, run.read_config(), log)
+        checkpoint = checkpoint_to_resume(run, run.read_config(), log)
     finally:
         log.close()
     told = [event for event in raw_events(run.events_path) if event["type"] == "notice"]

@@ -18,7 +18,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(arguments: Namespace) -> int:
     from tui_finetune.cli.headless import resume_run
     from tui_finetune.runs import registry
-    from tui_finetune.training.changes import changed_config
+    from tui_finetune.training.resume import changed_config
 
     directory = registry.find_run(arguments.run)
     changes = given_settings(arguments)

@@ -13,10 +13,15 @@ def add_arguments(parser: ArgumentParser) -> None:
     add_config_file(parser)
     parser.add_argument("--json", action="store_true", help="write events to standard output, one JSON object a line")
     parser.add_argument("--dry-run", action="store_true", help="check everything and stop")
+    parser.add_argument("--worker", metavar="RUN", help="train the run in that directory, as its one process")
     add_settings(parser)
 
 
 def run(arguments: Namespace) -> int:
+    if arguments.worker:
+        from tui_finetune.training.worker import main
+
+        return main([arguments.worker])
     from tui_finetune.runs.directory import RunDirectory, create_run, new_run_path
 
     resolved = resolved_from(arguments)

@@ -54,6 +54,11 @@ class RunDirectory:
         return self.path / "run.lock"
 
     @property
+    def launch_lock_path(self) -> Path:
+        """The lock of a process that was started for the run, held from its first moment on."""
+        return self.path / "launch.lock"
+
+    @property
     def checkpoints_dir(self) -> Path:
         return self.path / "checkpoints"
 
@@ -87,7 +92,7 @@ class RunDirectory:
 
     def refuse_links(self) -> None:
         """Raise UserError where a part of the run is a link: what it leads to is nobody's to change."""
-        for path in (*self.parts, self.marker_path, self.lock_path):
+        for path in (*self.parts, self.marker_path, self.lock_path, self.launch_lock_path):
             if os.path.islink(path):
                 raise UserError(
                     f"{path} is a link, and a run's files must lie in its own directory",
@@ -96,7 +101,7 @@ class RunDirectory:
 
     @property
     def parts(self) -> tuple[Path, ...]:
-        """The files and directories that a run makes in its directory, but for marker and lock."""
+        """The files and directories that a run makes in its directory, but for marker and locks."""
         final = self.path / "final"
         return (
             self.events_path,
@@ -111,7 +116,7 @@ class RunDirectory:
     @property
     def is_live(self) -> bool:
         """Whether a process trains in it now."""
-        return is_held(self.lock_path)
+        return is_held(self.lock_path) or is_held(self.launch_lock_path)
 
     def read_config(self) -> RunConfig:
         """The run's configuration; raises UserError where it can't be read.

@@ -76,8 +76,9 @@ def _delete_parts(run: RunDirectory) -> None:
 
 
 def _delete_rest(run: RunDirectory) -> None:
-    """The lock, and last the marker: a deletion that is cut short can be finished."""
+    """The locks, and last the marker: a deletion that is cut short can be finished."""
     run.lock_path.unlink(missing_ok=True)
+    run.launch_lock_path.unlink(missing_ok=True)
     run.marker_path.unlink(missing_ok=True)
     if not any(run.path.iterdir()):
         run.path.rmdir()

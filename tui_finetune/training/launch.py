@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import logging
 import os
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 from tui_finetune.errors import UserError
 from tui_finetune.runs.control import drop, left
 from tui_finetune.runs.directory import RunDirectory
+from tui_finetune.runs.lock import is_held
 from tui_finetune.runs.result import RunResult
 from tui_finetune.system.files import PRIVATE_FILE
 from tui_finetune.system.output import output_to
@@ -119,21 +121,31 @@ class ThreadLaunch:
 
 class ProcessLaunch:
     """A run in a process of its own, which leads a session: neither a signal to this one's group nor the end of its
-    terminal reaches it. Its output goes into the run's log."""
+    terminal reaches it. Its output goes into the run's log.
+
+    It holds the run's launch.lock from its first moment to its last, so that the run is known to be live also while the
+    libraries are being imported, and is found again by whoever comes later.
+
+    Args:
+        run, resolved, changes: as for `ThreadLaunch`.
+
+    Raises:
+        UserError: it can't be resumed.
+    """
 
     def __init__(self, run: RunDirectory, resolved: Resolved | None, changes: Mapping[str, object]) -> None:
-        from tui_finetune.training.changes import changed_config
+        from tui_finetune.training.resume import changed_config
 
         if resolved is None:
-            changed_config(run, changes)  # what can't be resumed is refused here
-            # Requests to an earlier start mean nothing to this one.
-            drop(run.control_dir, left(run.control_dir))
+            if not run.is_live:  # one that is being trained is refused when it begins
+                changed_config(run, changes)  # what can't be resumed is refused here
             order: dict[str, object] = {"resume": True, "changes": dict(changes)}
         else:
             order = {"config": resolved.config.model_dump(), "preset": resolved.preset}
         self.run = run
         self.failure: BaseException | None = None
         self._order = json.dumps(order)
+        self._left_before = left(run.control_dir)
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -150,19 +162,35 @@ class ProcessLaunch:
 
         return None if self.is_alive else load_state(self.run, brief=True).result
 
+    @property
+    def pid(self) -> int | None:
+        """The process that trains, once it has begun."""
+        return self._process.pid if self._process else None
+
     def begin(self) -> None:
+        """Begin, once.
+
+        Raises:
+            UserError: another process trains the run, or its directory can't be written to.
+        """
         if self._process is not None:
             return
+        lock = _take_launch_lock(self.run)
+        # Requests to an earlier start mean nothing to this one; the worker obeys all that it finds.
+        drop(self.run.control_dir, self._left_before)
         log = os.open(self.run.log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, PRIVATE_FILE)
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "tui_finetune.training.worker", str(self.run.path)],
+                [sys.executable, "-m", "tui_finetune.training.worker", str(self.run.path), "--ordered"],
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
+                pass_fds=(lock,),
             )
         finally:
+            # The lock is the other process's now: it is free when the last copy of the descriptor is closed.
+            os.close(lock)
             os.close(log)
         assert self._process.stdin is not None
         with contextlib.suppress(BrokenPipeError):
@@ -204,3 +232,22 @@ def launch_process(
 ) -> ProcessLaunch:
     """A run in a process of its own, to be begun; arguments as for `ThreadLaunch`."""
     return ProcessLaunch(run, resolved, changes or {})
+
+
+def _take_launch_lock(run: RunDirectory) -> int:
+    """A descriptor that holds the run's launch.lock, to be passed on to the process that trains."""
+    try:
+        descriptor = os.open(run.launch_lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, PRIVATE_FILE)
+    except OSError as error:
+        raise UserError(f"{run.path}: {error.strerror}", "the run's directory must be there and writable") from None
+    try:
+        if is_held(run.lock_path):
+            raise BlockingIOError
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        raise UserError(
+            f"{run.name} is being trained already",
+            f"`finetune-tui attach {run.name}` watches it, `finetune-tui stop {run.name}` ends it",
+        ) from None
+    return descriptor

@@ -1,22 +1,136 @@
-"""Where a run goes on from: the newest checkpoint that is sound, and what is told and done about the others."""
+"""Resuming a run: from which checkpoint, with which changes, and whether data and model are still the same."""
 
 from __future__ import annotations
 
+import hashlib
+import math
 import shutil
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from tui_finetune.config.schema import RunConfig
+from tui_finetune.config.aliases import canonical
+from tui_finetune.config.resolve import make_config, with_strategies
+from tui_finetune.config.schema import RunConfig, settings
 from tui_finetune.errors import Notice, UserError
 from tui_finetune.runs import checkpoints
 from tui_finetune.runs.directory import RunDirectory
 from tui_finetune.runs.log import EventLog
+from tui_finetune.runs.state import RunState
 from tui_finetune.runs.summary import load_state
-from tui_finetune.training.changes import check_settings, determining
+from tui_finetune.runs.values import Fields
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+    from transformers import PreTrainedModel
+
+# What may be changed
+
+CHANGEABLE = frozenset(
+    {
+        "num_train_epochs", "max_steps", "early_stopping_patience", "logging_steps", "eval_strategy", "eval_steps", "eval_loss_average",
+        "save_strategy", "save_steps", "save_total_limit", "per_device_eval_batch_size", "gradient_checkpointing",
+        "report_to", "save_dtype", "output_dir", "final_model_dir", "dataset_name",
+    }
+)  # fmt: skip
+"""Settings that leave every step as it would have been. Of another dataset_name its tokens are compared instead."""
+
+BATCH = ("per_device_train_batch_size", "gradient_accumulation_steps")
+"""Settings that may only be changed together: what counts is their product."""
+
+EFFECTIVE = "effective batch size"
 
 
-def checkpoint_to_go_on_from(run: RunDirectory, config: RunConfig, log: EventLog) -> Path | None:
-    """The checkpoint that a run goes on from; None where none was ever saved, and the training begins again.
+def determining(config: RunConfig) -> dict[str, object]:
+    """The settings that determine every step of a run, as they stand in the manifest of its checkpoints."""
+    fixed = config.model_dump(exclude={*CHANGEABLE, *BATCH})
+    return {**fixed, EFFECTIVE: config.per_device_train_batch_size * config.gradient_accumulation_steps}
+
+
+def check_settings(then: Mapping[str, object], now: Mapping[str, object]) -> None:
+    """Raises UserError, with all differences, where settings that determine the steps are not those of before.
+
+    Settings that only one of the two knows, as after an update of the program, are passed over.
+    """
+    known = settings()
+
+    def shown(key: str, value: object) -> str:
+        return known[key].show(value) if key in known else str(value)
+
+    differences = [
+        f"{key} is {shown(key, then[key])} in this run, not {shown(key, now[key])}"
+        for key in now
+        if key in then and then[key] != now[key]
+    ]
+    if not differences:
+        return
+    remedy = "leave it as it is, or start a new run; epochs, steps, and logging, evaluating and saving may be changed"
+    if differences[0].startswith(EFFECTIVE):
+        remedy = f"change {BATCH[0]} and {BATCH[1]} together, so that their product stays; or start a new run"
+    raise UserError("; ".join(differences), remedy)
+
+
+def changed_config(run: RunDirectory, changes: Mapping[str, object]) -> RunConfig:
+    """The configuration that a run is resumed with.
+
+    Args:
+        run: the run.
+        changes: settings by key or alias.
+
+    Raises:
+        UserError: its configuration can't be read, a change would make another run of it, or nothing is left to do.
+    """
+    before = run.read_config()
+    config = make_config({**before.model_dump(), **with_strategies(canonical(changes))})
+    check_settings(determining(before), determining(config))
+    _check_something_is_left(run, before, config)
+    return config
+
+
+def _check_something_is_left(run: RunDirectory, before: RunConfig, config: RunConfig) -> None:
+    state = load_state(run, brief=True)
+    total = _total_steps(state, before, config)
+    if total is not None and total < state.step:
+        key = "max_steps" if config.max_steps > 0 else "num_train_epochs"
+        raise UserError(
+            f"{run.name} is at step {state.step:,}, beyond the {total:,} steps that {key} would give it",
+            f"give it more with --{key}",
+            setting=key,
+        )
+    if state.status != "finished":
+        return
+    if state.result is not None and state.result.early_stopped and config == before:
+        raise UserError(
+            f"{run.name} is finished: it ended early at step {state.step:,}, as evaluation got no better",
+            f"to continue, give it more patience: `finetune-tui resume {run.name} --early_stopping_patience "
+            f"{config.early_stopping_patience + 2}`",
+        )
+    if total == state.step:
+        by_steps = config.max_steps > 0
+        more = f"--max_steps {2 * state.step}" if by_steps else f"--num_train_epochs {2 * config.num_train_epochs:g}"
+        raise UserError(
+            f"{run.name} is finished: all {state.step:,} steps are done",
+            f"to extend it: `finetune-tui resume {run.name} {more}`",
+        )
+
+
+def _total_steps(state: RunState, before: RunConfig, config: RunConfig) -> int | None:
+    """The steps that a configuration amounts to, as Trainer counts them; None where the run doesn't tell."""
+    if config.max_steps > 0:
+        return config.max_steps
+    known = state.total_steps or (state.result.total_steps if state.result else None)
+    if known is None or before.max_steps > 0:
+        return None
+    steps_per_epoch = round(known / before.num_train_epochs, 6)
+    return math.ceil(round(steps_per_epoch * config.num_train_epochs, 6))
+
+
+# The checkpoint
+
+
+def checkpoint_to_resume(run: RunDirectory, config: RunConfig, log: EventLog) -> Path | None:
+    """The checkpoint that a run is resumed from; None where none was ever saved, and the training begins again.
 
     Every newer one that is not used is told, with the reason.
 
@@ -47,10 +161,51 @@ def checkpoint_to_go_on_from(run: RunDirectory, config: RunConfig, log: EventLog
 
 
 def clear_the_way(run: RunDirectory, checkpoint: Path | None) -> None:
-    """Put away what is in the place of checkpoints that will be saved again, after the one that the run goes on from, and
+    """Put away what is in the place of checkpoints that will be saved again, after the one that the run is resumed from, and
     what a killed process left half done."""
     for bad in checkpoints.committed(run.checkpoints_dir):
         if checkpoint is not None and checkpoints.step_of(bad) > checkpoints.step_of(checkpoint):
             bad.rename(bad.with_name(f"damaged-{bad.name}-{time.time_ns()}"))
     for path in [*checkpoints.uncommitted(run.checkpoints_dir), *run.path.glob(".final-*")]:
         shutil.rmtree(path, ignore_errors=True)
+
+
+# The same data and model
+
+SAMPLED_ROWS = 1000
+
+
+def data_fingerprint(rows: Dataset) -> str:
+    """A hash of prepared training rows: their number, and the tokens of up to 1000 of them, spread evenly."""
+    digest = hashlib.sha256(str(len(rows)).encode())
+    stride = max(1, len(rows) // SAMPLED_ROWS)
+    for tokens in rows.select_columns("input_ids").select(range(0, len(rows), stride))[:]["input_ids"]:
+        digest.update(repr(list(tokens)).encode())
+    return digest.hexdigest()[:32]
+
+
+def weights_fingerprint(model: PreTrainedModel) -> str:
+    """A hash of the names and shapes of a model's weights."""
+    digest = hashlib.sha256()
+    for name, weights in sorted(model.named_parameters()):
+        digest.update(f"{name} {tuple(weights.shape)}\n".encode())
+    return digest.hexdigest()[:32]
+
+
+def check_fingerprint(now: Fields, then: Fields) -> None:
+    """Raises UserError where the data or the model is not the one that the checkpoint was trained with."""
+    if then.get("model") not in (None, now["model"]):
+        raise UserError(
+            f"the checkpoint belongs to a run of {then['model']}, not of {now['model']}", "start a new run instead"
+        )
+    if then.get("weights") not in (None, now["weights"]):
+        raise UserError(
+            f"the checkpoint is of a model with other weights than {now['model']} has now",
+            "put the model back as it was, or start a new run",
+        )
+    if then.get("data") not in (None, now["data"]):
+        before, after = (f"{facts.get('dataset', 'it')} with {facts.get('rows', '?')} rows" for facts in (then, now))
+        raise UserError(
+            f"the data is not what this run was trained on, its tokens have changed: {before} then, {after} now",
+            "put the data back as it was, or start a new run",
+        )

@@ -26,11 +26,9 @@ from tui_finetune.runs.log import EventLog
 from tui_finetune.runs.result import Remedy, RunResult
 from tui_finetune.runs.summary import load_state
 from tui_finetune.system.libraries import library_log, quiet_libraries
-from tui_finetune.training.changes import changed_config, determining
-from tui_finetune.training.failures import explain
-from tui_finetune.training.memory_remedies import memory_remedies
+from tui_finetune.training.failures import explain, memory_remedies
 from tui_finetune.training.paths import rooted
-from tui_finetune.training.resume import checkpoint_to_go_on_from, clear_the_way
+from tui_finetune.training.resume import changed_config, checkpoint_to_resume, clear_the_way, determining
 
 if TYPE_CHECKING:
     from tui_finetune.export.model_card import Made
@@ -59,7 +57,7 @@ class TrainingSession:
         self._began = False
         self._cancel_checked = 0.0
         self.changes: dict[str, Any] = {}
-        self._left_before = left(run.control_dir)
+        self.left_before = left(run.control_dir)
 
     @classmethod
     def resume(cls, run: RunDirectory, changes: Mapping[str, Any] | None = None) -> TrainingSession:
@@ -100,8 +98,8 @@ class TrainingSession:
         result = RunResult("failed")
         try:
             # Requests to an earlier start mean nothing to this one; what is asked from now on does.
-            drop(self.directory.control_dir, self._left_before)
-            checkpoint = checkpoint_to_go_on_from(self.directory, self.config, self.log) if self.go_on else None
+            drop(self.directory.control_dir, self.left_before)
+            checkpoint = checkpoint_to_resume(self.directory, self.config, self.log) if self.go_on else None
             self._tell_start(checkpoint)
             return self._train(checkpoint)
         except Cancelled:
@@ -253,8 +251,8 @@ class TrainingSession:
 
         from tui_finetune.training.arguments import training_arguments
         from tui_finetune.training.callback import RunCallback
-        from tui_finetune.training.fingerprint import check_fingerprint, data_fingerprint, weights_fingerprint
         from tui_finetune.training.resources import watch_resources
+        from tui_finetune.training.resume import check_fingerprint, data_fingerprint, weights_fingerprint
         from tui_finetune.training.trainer import RunTrainer
 
         config = self.config

@@ -73,6 +73,8 @@ def _can_be_a_name(text: str) -> bool:
 
 def _hub_items(text: str, search: HubSearch, known: set[str]) -> list[Item]:
     group = GROUPS["hub"]
+    from tui_finetune.models.hub import is_offline  # not needed for the app's first frame
+
     if is_offline():
         return [Item("", "off: HF_HUB_OFFLINE is set", "", group, kept=True, enabled=False)]
     items = []
