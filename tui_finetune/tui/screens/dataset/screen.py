@@ -15,7 +15,7 @@ from textual.widgets import Static
 from textual.worker import Worker, WorkerState, get_current_worker
 
 from tui_finetune.config.schema import RunConfig
-from tui_finetune.data.kinds import place_in
+from tui_finetune.data.file_kinds import place_in
 from tui_finetune.errors import Cancelled, UserError
 from tui_finetune.formatting import size as bytes_in_words
 from tui_finetune.planning.dataset import GLADLY_BYTES, Findings, TokenizerKept, bytes_of, look, row_as_it_stands
