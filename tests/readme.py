@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tui_finetune.config.presets import PRESETS
 from tui_finetune.config.schema import settings
-from tui_finetune.data.formats.spec import FORMS
+from tui_finetune.data.formats.spec import FORMATS
 
 README = Path(__file__).parent.parent / "README.md"
 
@@ -37,8 +37,8 @@ def presets() -> str:
 
 
 def formats() -> str:
-    """Every form that data may have, with a row of it."""
-    rows = [f"| `{form.name}` | {form.summary} | `{form.row}` |" for form in FORMS]
+    """Every format that data may have, with a row of it."""
+    rows = [f"| `{known.name}` | {known.summary} | `{known.row}` |" for known in FORMATS]
     return "\n".join(["| format | what it is | a row |", "|---|---|---|", *rows])
 
 

@@ -145,7 +145,7 @@ def test_without_a_tokenizer_the_reason_is_given() -> None:
 
 
 def test_a_problem_names_its_row_and_many_are_counted() -> None:
-    problems = [Problem("notes.jsonl", number, "has no text", "left out") for number in range(1, 21)]
+    problems = [Problem("has no text", "left out", file="notes.jsonl", row=number) for number in range(1, 21)]
     shown = problems_of(preview(problems=problems))
     assert shown[0] == ("line 1", "has no text; left out")
     assert shown[-1][1].startswith("and 12 more")

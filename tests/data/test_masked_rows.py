@@ -128,11 +128,13 @@ def test_long_examples_are_cut_at_the_end_and_counted(tmp_path: Path, strategy: 
     data = prepared(write(tmp_path, LONG), tokenizer, packing=packing, excess_length_strategy=strategy)
     assert learned(data, tokenizer) == ["c", "ccccc</s>", "c" * 54]
     assert data.statistics.over_max_length == 3
-    assert [(p.row, p.message) for p in data.problems] == [(2, "a row with nothing to learn within max_length tokens")]
+    assert [(p.row, p.message) for p in data.problems] == [
+        (2, "a row with nothing to train on within max_length tokens")
+    ]
     assert data.statistics.left_out == 1
     config = RunConfig(dataset_name=str(tmp_path / "d.jsonl"), max_length=LENGTH, validation_split=0)
     assert preview(config, tokenizer).problems == data.problems
-    assert any("3 rows are longer than 64 tokens, and cut off" in message for message, _ in data.notices)
+    assert any("3 rows are longer than 64 tokens, and cut off" in notice.message for notice in data.notices)
 
 
 def test_long_examples_are_left_out_where_it_is_asked_for(tmp_path: Path) -> None:
@@ -170,7 +172,7 @@ def test_the_rows_foretold_are_those_that_training_gets(tmp_path: Path, settings
 def test_the_tutorial_preset_takes_every_form(tmp_path: Path) -> None:
     tokenizer = chat_tokenizer(CHATML)
     tokenizer.pad_token = tokenizer.eos_token
-    settings = {**preset("tutorial").values, "max_length": LENGTH}
+    settings: dict[str, Any] = {**preset("tutorial").values, "max_length": LENGTH}
     data = prepared(write(tmp_path, TALKS), tokenizer, **settings)
     assert data.statistics.eval_rows == 4
     batch = data.collator([data.train[0], data.train[1]])
@@ -183,7 +185,7 @@ def test_a_tokenizer_that_cannot_tell_places_is_refused_with_a_way_out(tmp_path:
     tokenizer = tiny_tokenizer()
     slow = type("Slow", (type(tokenizer),), {"is_fast": False})
     tokenizer.__class__ = slow
-    with pytest.raises(UserError, match="can't tell which token") as caught:
+    with pytest.raises(UserError, match="can't tell which tokens") as caught:
         prepared(write(tmp_path, PAIRS), tokenizer)
     assert "train_on_inputs" in caught.value.remedy
     assert prepared(write(tmp_path, PAIRS), tokenizer, completion_only_loss=False).statistics.documents == 40
@@ -191,7 +193,7 @@ def test_a_tokenizer_that_cannot_tell_places_is_refused_with_a_way_out(tmp_path:
 
 def test_the_preview_shows_what_is_learned(tmp_path: Path) -> None:
     path = write(tmp_path, TALKS)
-    found = preview(RunConfig(dataset_name=str(path)), chat_tokenizer(CHATML)).to_json()
+    found: dict[str, Any] = preview(RunConfig(dataset_name=str(path)), chat_tokenizer(CHATML)).to_json()
     assert found["format"] == "messages"
     assert "the model's chat template" in found["reason"]
     assert found["examples"][1] == [
@@ -199,6 +201,6 @@ def test_the_preview_shows_what_is_learned(tmp_path: Path) -> None:
         {"text": "a1a1<|im_end|>", "trained": True},
     ]
     assert 0 < found["trained_tokens"] < found["tokens"]
-    without = preview(RunConfig(dataset_name=str(path))).to_json()
+    without: dict[str, Any] = preview(RunConfig(dataset_name=str(path))).to_json()
     assert "plain template" in without["reason"]
     assert without["examples"][1][0]["text"] == "### User:\nq1\n\n### Assistant:\n"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import json
 import random
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,14 +20,14 @@ from transformers import DataCollatorForLanguageModeling
 from tests.tiny_bytes import tiny_model, tiny_tokenizer
 from tui_finetune.config.presets import preset
 from tui_finetune.config.schema import RunConfig
-from tui_finetune.data.examples import Reader
+from tui_finetune.data.chat_template.render import Renderer
 from tui_finetune.data.open import open_dataset
 from tui_finetune.data.prepare import PreparedData, prepare
-from tui_finetune.data.segments import Segment
+from tui_finetune.data.segments import Example, Segment
+from tui_finetune.data.source import Source
 from tui_finetune.data.tokens.pack import IGNORED, Packer, best_fit
 from tui_finetune.data.tokens.tokenize import Encoder, Tokens
 from tui_finetune.errors import Cancelled, UserError
-from tui_finetune.models.loading import load_tokenizer
 
 LENGTH = 32
 
@@ -104,7 +106,7 @@ def test_tutorial_preset_gives_the_tensors_of_the_plain_script(tmp_path: Path, k
     texts[5], texts[6], texts[20] = "", " ", "the end</s> again"
     path = write(tmp_path / "d.jsonl", [*texts, texts[0]])
     train, test, collator = script(path, TOKENIZERS[kind](), seed=7)
-    settings = {**preset("tutorial").values, "seed": 7, "max_length": LENGTH}
+    settings: dict[str, Any] = {**preset("tutorial").values, "seed": 7, "max_length": LENGTH}
     ours = prepared(path, TOKENIZERS[kind](), **settings)
     assert ours.evaluation is not None
     for rows, theirs in ((ours.train, train), (ours.evaluation, test)):
@@ -120,7 +122,7 @@ def test_tutorial_preset_gives_the_tensors_of_the_plain_script(tmp_path: Path, k
 
 def test_tutorial_preset_with_longest_padding_pads_like_the_scripts_collator(tmp_path: Path) -> None:
     path = write(tmp_path / "d.jsonl", stories(10))
-    settings = {**preset("tutorial").values, "padding": "longest", "max_length": LENGTH}
+    settings: dict[str, Any] = {**preset("tutorial").values, "padding": "longest", "max_length": LENGTH}
     ours = prepared(path, **settings)
     batch = ours.collator([ours.train[0], ours.train[1]])
     width = max(len(ours.train[n]["input_ids"]) for n in (0, 1))
@@ -237,7 +239,7 @@ def test_long_documents_are_split_cut_or_left_out(tmp_path: Path, packing: bool)
     }
     assert tokens["split"].statistics.over_max_length == 1
     assert tokens["drop"].problems[0].message == "a row with more than max_length tokens"
-    assert "cut off" in tokens["truncate"].notices[0][0]
+    assert "cut off" in tokens["truncate"].notices[0].message
     cut = tokens["truncate"].train
     assert all(1 not in list(row["input_ids"])[: LENGTH - 1] or len(row["input_ids"]) < LENGTH for row in cut)
     assert max(len(row["input_ids"]) for row in tokens["split"].train) <= LENGTH
@@ -271,7 +273,7 @@ def test_padding_masks_by_place_so_that_an_end_token_used_as_padding_is_learned(
 def test_a_tokenizer_without_an_end_token_gives_a_notice(tmp_path: Path) -> None:
     path = write(tmp_path / "d.jsonl", ["abc", "def"])
     data = prepared(path, tiny_tokenizer(eos_token=None), validation_split=0)
-    assert "no end-of-text token" in data.notices[0][0]
+    assert "no end-of-text token" in data.notices[0].message
     assert data.statistics.tokens == 6
     with pytest.raises(UserError, match="neither a padding nor an end-of-text"):
         prepared(path, tiny_tokenizer(eos_token=None), packing=False, train_on_eos=False)
@@ -298,14 +300,14 @@ def test_rows_without_text_are_left_out_counted_and_placed(tmp_path: Path) -> No
     assert data.statistics.documents == 2
     [problem] = data.problems
     assert (problem.row, problem.message) == (3, "3 rows with no text, first here")
-    assert data.notices[0][0] == "3 of 5 rows are left out"
+    assert data.notices[0].message == "3 of 5 rows are left out"
 
 
 @pytest.mark.parametrize(
     ("texts", "settings", "words", "setting"),
     [
         (["one"], {}, "only 1 document, too few", "validation_split"),
-        (["one", "two"], {"validation_split": 5}, "too few to keep 5 aside", "validation_split"),
+        (["one", "two"], {"validation_split": 5}, "too few to keep 5 for evaluation", "validation_split"),
         ([None, " "], {}, "no row has text", "dataset_text_field"),
         (["a" * 100, "b" * 100], {"excess_length_strategy": "drop"}, "nothing is left to train on", "dataset_name"),
         (["a" * 100, "b"] * 5, {"excess_length_strategy": "drop", "validation_split": 1}, "to evaluate on", None),
@@ -392,26 +394,119 @@ def test_preparing_reports_progress_and_can_be_cancelled(tmp_path: Path) -> None
     config = RunConfig(dataset_name=str(write(tmp_path / "d.jsonl", stories(2000))))
     source = open_dataset(config)
 
-    def cancel(done: int, _total: int | None, unit: str) -> None:
-        if unit == "rows":
-            raise Cancelled
+    for cancelled_in in ("rows", "chunks packed"):
 
-    with pytest.raises(Cancelled):
-        prepare(source, config, tiny_tokenizer(), LENGTH, cancel)
+        def cancel(done: int, _total: int | None, unit: str, when: str = cancelled_in) -> None:
+            if unit == when:
+                raise Cancelled
+
+        with pytest.raises(Cancelled):
+            prepare(source, config, tiny_tokenizer(), LENGTH, cancel)
     seen: list[tuple[int, int | None, str]] = []
     prepare(source, config, tiny_tokenizer(), LENGTH, lambda *args: seen.append(args))
-    assert seen[-1] == (2000, 2000, "rows")
+    by_unit = {unit: [(done, total) for done, total, told in seen if told == unit] for _, _, unit in seen}
+    assert list(by_unit) == ["rows", "chunks packed"]
+    for told in by_unit.values():
+        assert told == sorted(told)
+        assert told[-1][0] == told[-1][1]
+    assert seen[-1][0] >= 2000
+
+
+# One pass
 
 
 @pytest.mark.parametrize("packing", [True, False])
-def test_rows_are_read_and_templated_once(tmp_path, monkeypatch, packing):
-    rows = [
-        {"messages": [{"role": "user", "content": f"q {n}"}, {"role": "assistant", "content": "a"}]} for n in range(40)
+def test_each_row_is_read_made_a_document_and_tokenized_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, packing: bool
+) -> None:
+    rows: list[dict[str, Any]] = [
+        {"messages": [{"role": "user", "content": f"q{n}"}, {"role": "assistant", "content": f"a{n}"}]}
+        for n in range(50)
     ]
-    (tmp_path / "chat.jsonl").write_text("\n".join(map(json.dumps, rows)))
-    config = RunConfig(dataset_name=str(tmp_path / "chat.jsonl"), packing=packing)
-    read: list[int] = []
-    usual = Reader.example
-    monkeypatch.setattr(Reader, "example", lambda *given, **more: read.append(1) or usual(*given, **more))
-    prepare(open_dataset(config), config, load_tokenizer("starter"), 64)
-    assert len(read) == len(rows)
+    rows[7] = {"messages": []}  # left out, and no less read
+    path = tmp_path / "d.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    counted: Counter[str] = Counter()
+    read, template, encode = Source.batches, Renderer.example, Encoder.encode
+
+    def counting_read(source: Source, columns: list[str]) -> Any:
+        for batch in read(source, columns):
+            counted["read"] += len(batch)
+            yield batch
+
+    def counting_template(renderer: Renderer, *args: Any) -> Any:
+        counted["templated"] += 1
+        return template(renderer, *args)
+
+    def counting_encode(encoder: Encoder, examples: list[Example], alive: Any = bool) -> Any:
+        counted["tokenized"] += len(examples)
+        return encode(encoder, examples, alive)
+
+    monkeypatch.setattr(Source, "batches", counting_read)
+    monkeypatch.setattr(Renderer, "example", counting_template)
+    monkeypatch.setattr(Encoder, "encode", counting_encode)
+    for _ in range(2):  # the second time from the cache
+        data = prepared(path, packing=packing, max_length=64)
+        assert data.statistics.left_out == 1
+    assert counted == {"read": 50, "templated": 49, "tokenized": 49}
+
+
+# The rows of the first version, by digest: packed or not, by what becomes of long texts, and in the plain script's way.
+ROWS: dict[str, dict[str, Any]] = {
+    "packed": {},
+    "packed, cut": {"excess_length_strategy": "truncate"},
+    "packed, dropped": {"excess_length_strategy": "drop", "validation_split": 0.25, "seed": 3},
+    "packed, all trained on": {"validation_split": 0},
+    "packed, no end token": {"train_on_eos": False},
+    "padded": {"packing": False},
+    "padded, cut": {"packing": False, "excess_length_strategy": "truncate"},
+    "padded, dropped": {"packing": False, "excess_length_strategy": "drop", "validation_split": 7},
+    "script": {"packing": False, "train_on_eos": False, "excess_length_strategy": "truncate"},
+    "script, split": {"packing": False, "train_on_eos": False},
+    "completions": {"completion_only_loss": True},
+}
+DIGESTS = {
+    "packed": "35cc72488889ce61",
+    "packed, cut": "e10b395e56cb2c42",
+    "packed, dropped": "d762510cb5cd5301",
+    "packed, all trained on": "6f81da1b297d06ba",
+    "packed, no end token": "f9f959a4b6187dd1",
+    "padded": "6d0a6c216d9a6ed7",
+    "padded, cut": "00bfd7642b56835b",
+    "padded, dropped": "cbb971135631aae1",
+    "script": "3716d0967f33c002",
+    "script, split": "abbfb991bec17df4",
+    "completions": "4e82d2487397b3f6",
+}
+
+
+def digest(data: PreparedData) -> str:
+    """A digest of all values in all rows, in order."""
+    found = hashlib.sha256()
+    for rows in (data.train, data.evaluation):
+        for row in rows if rows is not None else []:
+            found.update(repr([(name, [int(value) for value in row[name]]) for name in sorted(row)]).encode())
+    return found.hexdigest()[:16]
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_rows_and_their_order_are_those_of_the_first_version(tmp_path: Path, name: str) -> None:
+    texts: list[str | None] = [*stories(150, mean=24), "", None, " ", "the end</s>"]
+    path = write(tmp_path / "d.jsonl", texts)
+    if name == "completions":
+        pairs = [
+            {"prompt": text[: len(text) // 2], "completion": text[len(text) // 2 :]} for text in stories(150, mean=24)
+        ]
+        path.write_text("".join(json.dumps(pair) + "\n" for pair in pairs))
+    assert digest(prepared(path, **ROWS[name])) == DIGESTS[name]
+
+
+def test_rows_are_grouped_by_length_only_where_it_is_asked_for(tmp_path: Path) -> None:
+    path = write(tmp_path / "d.jsonl", stories(30))
+    assert prepared(path, packing=False).lengths is None
+    assert prepared(path, packing=False, group_by_length=False).lengths is None
+    assert prepared(path, group_by_length=True).lengths is None, "packed rows are full"
+    assert prepared(path, packing=False, group_by_length=True, padding="max_length").lengths is None
+    data = prepared(path, packing=False, group_by_length=True)
+    assert data.lengths is not None
+    assert data.lengths.tolist() == [len(row["input_ids"]) for row in data.train]

@@ -13,9 +13,10 @@ import pytest
 from tests.tiny_bytes import tiny_tokenizer
 from tui_finetune.config.schema import RunConfig
 from tui_finetune.config.steps import count_steps
-from tui_finetune.data.open import list_samples, open_dataset
+from tui_finetune.data.open import open_dataset
 from tui_finetune.data.prepare import prepare
 from tui_finetune.data.preview import Preview, estimate_rows, preview
+from tui_finetune.data.samples import list_samples
 from tui_finetune.errors import UserError
 
 KEYS = [
@@ -137,7 +138,8 @@ def test_steps_are_counted_as_the_trainer_counts_them(tmp_path: Path, rows: int,
         gradient_accumulation_steps=config.gradient_accumulation_steps,
         max_steps=config.max_steps,
     )
-    loader: Any = DataLoader(list(range(rows)), batch_size=4)
+    numbers: Any = list(range(rows))
+    loader: Any = DataLoader(numbers, batch_size=4)
     counted = Trainer(tiny_model(), args).set_initial_training_values(args, loader)
     assert count_steps(rows, config) == counted[-1]
 
@@ -147,7 +149,8 @@ def test_samples_are_listed_without_heavy_imports() -> None:
         assert sample.rows == len(open_dataset(RunConfig(dataset_name=sample.name)).rows)
         assert sample.summary
     code = (
-        "import sys\nfrom tui_finetune.config import steps\nfrom tui_finetune.data import hub, open, preview, samples\n"
+        "import sys\nfrom tui_finetune.config import steps\nfrom tui_finetune.data import open, preview, samples\n"
+        "from tui_finetune.data.readers import hub\n"
         "from tui_finetune.data.formats import recognize\n"
         "samples.list_samples()\n"
         "print(sorted({'torch', 'transformers', 'datasets', 'pyarrow', 'numpy'} & set(sys.modules)))\n"

@@ -216,7 +216,7 @@ def test_parts_with_types_thoughts_calls_and_weights(tmp_path: Path) -> None:
     def part(value: str, kind: str = "text") -> dict[str, str]:
         return {"type": kind, "value": value}
 
-    messages = [
+    messages: list[dict[str, Any]] = [
         {"role": "user", "content": [part("How warm"), part(" is it?")], "loss_weight": 0.0},
         {
             "role": "assistant",

@@ -43,6 +43,7 @@ PRESETS = {
                 "max_length": 512,
                 "packing": False,
                 "padding": "max_length",
+                "group_by_length": False,
                 "excess_length_strategy": "truncate",
                 "train_on_eos": False,
                 "validation_split": 0.1,

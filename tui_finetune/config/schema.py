@@ -187,6 +187,15 @@ class RunConfig(BaseModel):
         "not trained on. 'longest' pads to the longest row of the batch. 'max_length' always pads to the limit, "
         "which wastes time and memory and is here because the tutorial does it.",
     )
+    group_by_length: Annotated[bool | None, Auto] = setting(
+        None,
+        group="Text to tokens",
+        help="Without packing: put rows of similar length into the same batch; auto shuffles all rows.",
+        explanation="A batch is padded to its longest row, so rows of similar length waste less time on padding. The "
+        "order of the rows is then less random: they are shuffled and sorted by length in pools of 50 batches, and the "
+        "batches are shuffled again. Auto shuffles all rows, as most training scripts do. It makes no difference with "
+        "packing, or with padding: max_length.",
+    )
     excess_length_strategy: Literal["split", "truncate", "drop"] = setting(
         "split",
         group="Text to tokens",

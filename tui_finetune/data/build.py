@@ -1,32 +1,50 @@
-"""Writing the rows of tokens that are trained on: one pass over the documents, packed or one a row."""
+"""Making the rows of tokens that are trained on, in one pass over a data set.
+
+Each row of the data set is read, made a document, tokenized and cut into chunks once. Only when all are through is it known
+how many documents there are, and with that which of them are for evaluation. So the chunks are written as they come:
+without packing they are the rows already, and the split is a list of their numbers; for packing they are read back.
+"""
 
 from __future__ import annotations
 
-import itertools
 from array import array
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from tui_finetune.config.schema import RunConfig
 from tui_finetune.data.cache import Entry
-from tui_finetune.data.chunk import Cutter
-from tui_finetune.data.examples import Reader, documents, leave_out, none_left, take_note
-from tui_finetune.data.formats.conversations import Unfit
+from tui_finetune.data.chunk import Chunker, is_plain
+from tui_finetune.data.examples import RowTransform, documents, leave_out, none_left
 from tui_finetune.data.problems import Tally
+from tui_finetune.data.readers.row import Row
 from tui_finetune.data.segments import Example
 from tui_finetune.data.source import Source
-from tui_finetune.data.split import Indices, divide
+from tui_finetune.data.split import divide
 from tui_finetune.data.tokens.pack import Packer, labels_of
 from tui_finetune.data.tokens.tokenize import Encoder, Tokens, batched
 from tui_finetune.errors import UserError
 from tui_finetune.system.progress import Report, Ticker
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
 FLUSH_TOKENS = 1 << 19
+FLUSH_ROWS = 10_000
+TICK_ROWS = 256
+
+CHUNKS = "chunks.arrow"
+"""Of a data set that is packed: all chunks in order, while the rows are made."""
+
+Indices = npt.NDArray[np.int64]
+Values = npt.NDArray[np.int32] | npt.NDArray[np.bool_]
+Columns = dict[str, pa.DataType]
 
 
 @dataclass(frozen=True)
@@ -58,20 +76,26 @@ class DataStatistics:
 
 
 class ArrowLists:
-    """Writes rows of lists of int32 to an Arrow file, a batch at a time."""
+    """Writes rows of lists to an Arrow file, a batch at a time.
 
-    def __init__(self, path: Path, names: list[str]) -> None:
+    Args:
+        path: of the file.
+        columns: their names, with the type of the values in their lists.
+    """
+
+    def __init__(self, path: Path, columns: Columns) -> None:
         self.rows = 0
-        self._schema = pa.schema([(name, pa.list_(pa.int32())) for name in names])
+        self._types = list(columns.values())
+        self._schema = pa.schema([(name, pa.list_(kind)) for name, kind in columns.items()])
         self._file = pa.ipc.new_stream(str(path), self._schema)
-        self._waiting: list[tuple[Any, ...]] = []
+        self._waiting: list[tuple[Values, ...]] = []
         self._tokens = 0
 
-    def add(self, row: tuple[Any, ...]) -> None:
+    def add(self, row: tuple[Values, ...]) -> None:
         self._waiting.append(row)
         self._tokens += len(row[0])
         self.rows += 1
-        if self._tokens >= FLUSH_TOKENS or len(self._waiting) >= 10_000:
+        if self._tokens >= FLUSH_TOKENS or len(self._waiting) >= FLUSH_ROWS:
             self._flush()
 
     def close(self) -> None:
@@ -82,42 +106,47 @@ class ArrowLists:
         if not self._waiting:
             return
         arrays = []
-        for column in zip(*self._waiting, strict=True):
+        for kind, column in zip(self._types, zip(*self._waiting, strict=True), strict=True):
             offsets = np.zeros(len(column) + 1, np.int32)
             np.cumsum([len(values) for values in column], out=offsets[1:])
-            flat = np.concatenate(column).astype(np.int32, copy=False)
-            arrays.append(pa.ListArray.from_arrays(pa.array(offsets), pa.array(flat)))
+            arrays.append(pa.ListArray.from_arrays(pa.array(offsets), pa.array(np.concatenate(column), kind)))
         self._file.write_batch(pa.record_batch(arrays, schema=self._schema))
         self._waiting, self._tokens = [], 0
 
 
-class RowsWriter:
+class RowsBuilder:
     """Makes the rows of a data set that isn't in the cache yet."""
 
     def __init__(
         self,
         source: Source,
         config: RunConfig,
-        tokenizer: Any,
+        tokenizer: PreTrainedTokenizerBase,
         max_length: int,
-        reader: Reader,
-        *,
-        plain: bool,
+        transform: RowTransform,
         report: Report | None,
     ) -> None:
         """
         Args:
-            plain: make them as the plain script does (see `prepare.prepare`).
+            source: the open data set.
+            config: the run's settings.
+            tokenizer: makes tokens.
+            max_length: tokens of a row.
+            transform: makes documents.
+            report: told of rows done, then of chunks packed; may raise Cancelled.
         """
-        self.source, self.config, self.tokenizer, self.reader = source, config, tokenizer, reader
-        self.max_length, self.plain, self.tally = max_length, plain, Tally()
+        self.source, self.config, self.tokenizer, self.transform = source, config, tokenizer, transform
+        self.max_length = max_length
+        self.plain = is_plain(transform.shape.name, config)
+        self.tally = Tally()
+        self.encoder = Encoder(tokenizer, train_on_eos=config.train_on_eos, rendered=transform.rendered)
+        self.chunker = Chunker(self.encoder, transform, config, max_length)
+        self.left_out = self.tokens = self.trained = self.over = self.highest = self.longest = 0
+        self._report = report
         self._tick = Ticker(report, len(source.rows), "rows")
         self._row = 0
-        self.encoder = Encoder(tokenizer, train_on_eos=config.train_on_eos, rendered=reader.rendered)
-        self.cutter = Cutter(self.encoder, reader, config, max_length)
-        self.left_out = self.tokens = self.trained = self.over = self.highest = self.longest = 0
 
-    def write(self, entry: Entry) -> None:
+    def build(self, entry: Entry) -> None:
         """Put the rows into the cache.
 
         Args:
@@ -125,26 +154,21 @@ class RowsWriter:
                 the rows for each in `train.npy` and `evaluation.npy`.
 
         Raises:
-            UserError: there are too few documents to keep some aside, or nothing is left.
+            UserError: there are too few documents for the split, or nothing is left.
         """
         with entry.building() as (directory, content):
-            pieces = self._write_pieces(directory / ("pieces.arrow" if self.config.packing else "rows.arrow"))
-            usable = len(pieces) - 1
+            packing = self.config.packing
+            bounds = self._write_chunks(directory / (CHUNKS if packing else "rows.arrow"), *self._form_of_chunks())
+            usable = len(bounds) - 1
             if not usable:
-                raise none_left(self.source, self.reader.shape, self.tally)
+                raise none_left(self.source, self.transform.shape, self.tally)
             train, evaluation = divide(usable, self.config)
-            if self.config.packing:
-                train_rows, eval_rows = self._pack(directory, pieces, evaluation)
+            if packing:
+                train_rows, eval_rows = self._pack(directory, bounds, evaluation)
             else:
-                train_rows, eval_rows = self._number(directory, pieces, train, evaluation)
-            if not train_rows:
-                raise UserError("nothing is left to train on", self._why_nothing(), setting="dataset_name")
-            if len(evaluation) and not eval_rows:
-                raise UserError(
-                    "nothing is left to evaluate on",
-                    "set a larger validation_split, or 0 for none",
-                    setting="validation_split",
-                )
+                train_rows = _save_rows(directory / "train.npy", bounds, train)
+                eval_rows = _save_rows(directory / "evaluation.npy", bounds, evaluation)
+            self._check_left(train_rows, eval_rows, wanted=len(evaluation))
             statistics = DataStatistics(
                 documents=usable - self.left_out,
                 train_rows=train_rows,
@@ -160,117 +184,141 @@ class RowsWriter:
             content["statistics"] = asdict(statistics)
             content["problems"] = [problem.to_json() for problem in self.tally.problems()]
 
-    def _why_nothing(self) -> str:
-        if self.config.excess_length_strategy == "drop" and self.over:
-            return "every text is longer than max_length: set excess_length_strategy: split"
-        if not self.reader.splits and self.over:
-            return "what is to be learned begins beyond max_length: set a larger max_length"
-        return "the texts are too short to learn from: they have one token at most"
+    # The pass over the data
 
-    def _examples(self) -> Iterator[tuple[int, Example]]:
-        """The documents, each with the number of its row; what has none, or lost a part, is noted."""
-        for row, example in enumerate(documents(self.source, self.reader, keep_blank=self.plain)):
-            if isinstance(example, Unfit):
-                leave_out(self.tally, self.source, row, example.what)
-            else:
-                take_note(self.tally, self.source, row, self.reader)
-                yield row, example
+    def _write_chunks(self, path: Path, columns: Columns, as_row: Callable[[Tokens], tuple[Values, ...]]) -> Indices:
+        """Write the chunks of all documents, in order.
+
+        Args:
+            path: of the file.
+            columns: of the file.
+            as_row: a chunk as the columns' values.
+
+        Returns:
+            By the number of a document, the number of its first chunk; and at the end, how many chunks there are.
+        """
+        file = ArrowLists(path, columns)
+        first_chunk = array("q", [0])
+        for row, example, tokens in self._encoded():
+            for chunk in self._chunks(row, example, tokens):
+                file.add(as_row(chunk))
+            first_chunk.append(file.rows)
+        file.close()
+        return np.frombuffer(first_chunk, np.int64)
+
+    def _form_of_chunks(self) -> tuple[Columns, Callable[[Tokens], tuple[Values, ...]]]:
+        """The columns that chunks are written in, and what makes their values of a chunk."""
+        if self.config.packing:
+            return {"ids": pa.int32(), "trained": pa.bool_()}, lambda chunk: (chunk.ids, chunk.trained)
+        if not self.plain:
+            return _int32("input_ids", "labels"), lambda chunk: (chunk.ids, labels_of(chunk))
+        # Beside the tokens, what the tokenizer returns: the plain script passes that on to the model.
+        others = [name for name in self.tokenizer("a") if name != "input_ids"]
+
+        def as_script(chunk: Tokens) -> tuple[Values, ...]:
+            ones, zeros = np.ones(len(chunk.ids), np.int32), np.zeros(len(chunk.ids), np.int32)
+            return chunk.ids, *(ones if name == "attention_mask" else zeros for name in others)
+
+        return _int32("input_ids", *others), as_script
 
     def _encoded(self) -> Iterator[tuple[int, Example, Tokens]]:
         """All documents in order, each with the number of its row and its tokens."""
-        for batch in batched(self._examples()):
-            self._row = batch[0][0]
+        found = documents(self._rows(), self.source, self.transform, self.tally, keep_blank=self.plain)
+        for batch in batched(found):
             encoded = self.encoder.encode([example for _, example in batch], self._alive)
             for (row, example), tokens in zip(batch, encoded, strict=True):
                 self.longest = max(self.longest, len(tokens.ids))
                 self.over += len(tokens.ids) > self.max_length
                 yield row, example, tokens
-            self._row = batch[-1][0]
-            self._tick(self._row + 1)
+            self._alive()
+        self._tick(len(self.source.rows))
+
+    def _rows(self) -> Iterator[tuple[int, Row]]:
+        """All rows, numbered from 0."""
+        for batch in self.source.batches(self.transform.shape.columns):
+            for row in batch:
+                yield self._row, row
+                self._row += 1
+                if self._row % TICK_ROWS == 0:
+                    self._alive()
 
     def _alive(self) -> None:
         """Tell where the work is, and end it when asked to."""
         self._tick(self._row)
 
-    def _leave_out(self, row: int, what: str) -> None:
-        self.left_out += 1
-        leave_out(self.tally, self.source, row, what)
-
-    def _pieces(self, row: int, example: Example, tokens: Tokens) -> list[Tokens]:
-        """A document in the pieces that are trained on, counted."""
-        pieces, why_none = self.cutter.pieces(tokens, example)
+    def _chunks(self, row: int, example: Example, tokens: Tokens) -> list[Tokens]:
+        """The chunks of a document that are trained on, counted."""
+        chunks, why_none = self.chunker.chunks(tokens, example)
         if why_none:
-            self._leave_out(row, why_none)
-        for piece in pieces:
-            self.tokens += len(piece.ids)
-            self.trained += int(piece.trained.sum())
-            self.highest = max(self.highest, int(piece.ids.max(initial=0)))
-        return pieces
+            self.left_out += 1
+            leave_out(self.tally, self.source, row, why_none)
+        for chunk in chunks:
+            self.tokens += len(chunk.ids)
+            self.trained += int(chunk.trained.sum())
+            self.highest = max(self.highest, int(chunk.ids.max(initial=0)))
+        return chunks
 
-    def _write_pieces(self, path: Path) -> Indices:
-        """Write the pieces of all documents, a row each, in the one pass over the data.
+    # What follows from the number of documents
 
-        Returns:
-            The number of the first piece of each document, and at the end that of all pieces.
-        """
-        # Beside the tokens, what the tokenizer returns: the plain script passes that on to the model.
-        others = [name for name in self.tokenizer("a") if name != "input_ids"] if self.plain else ["labels"]
-        file = ArrowLists(path, ["input_ids", *others])
-        first = array("q", [0])
-        for row, example, tokens in self._encoded():
-            for piece in self._pieces(row, example, tokens):
-                if self.plain:
-                    ones, zeros = np.ones(len(piece.ids), np.int32), np.zeros(len(piece.ids), np.int32)
-                    file.add((piece.ids, *(ones if name == "attention_mask" else zeros for name in others)))
-                elif self.config.packing:
-                    file.add((piece.ids, piece.trained.astype(np.int32)))
-                else:
-                    file.add((piece.ids, labels_of(piece)))
-            first.append(file.rows)
-        file.close()
-        pieces: Indices = np.frombuffer(first, np.int64)
-        return pieces
-
-    def _pack(self, directory: Path, pieces: Indices, evaluation: Indices) -> tuple[int, int]:
-        """Put the pieces into rows with others, those of training and those of evaluation apart."""
-        part_of = np.zeros(len(pieces) - 1, np.int8)
-        part_of[evaluation] = 1
-        part_of_piece = np.repeat(part_of, np.diff(pieces))
-        names = ["input_ids", "position_ids", "labels"]
-        files = [ArrowLists(directory / f"{part}.arrow", names) for part in ("train", "evaluation")]
+    def _pack(self, directory: Path, bounds: Indices, evaluation: Indices) -> tuple[int, int]:
+        """Pack the chunks of each part; the numbers of rows that it makes."""
+        part_of_document = np.zeros(len(bounds) - 1, np.int8)
+        part_of_document[evaluation] = 1
+        part_of = np.repeat(part_of_document, np.diff(bounds))
+        columns = _int32("input_ids", "position_ids", "labels")
+        files = [ArrowLists(directory / f"{part}.arrow", columns) for part in ("train", "evaluation")]
         packers = [Packer(self.max_length), Packer(self.max_length)]
-        path = directory / "pieces.arrow"
-        for piece, part in zip(_read_pieces(path), part_of_piece, strict=True):
-            for packed in packers[part].add(piece):
+        tick = Ticker(self._report, len(part_of), "chunks packed")
+        for number, (part, chunk) in enumerate(zip(part_of, _read_chunks(directory / CHUNKS), strict=True)):
+            for packed in packers[part].add(chunk):
                 files[part].add(packed)
-                self._alive()
-        path.unlink()
+                tick(number)
+        (directory / CHUNKS).unlink()
         for file, packer in zip(files, packers, strict=True):
             for packed in packer.finish():
                 file.add(packed)
-                self._alive()
+                tick(len(part_of) - 1)
             file.close()
-        self._tick(len(self.source.rows))
+        tick(len(part_of))
         return files[0].rows, files[1].rows
 
-    @staticmethod
-    def _number(directory: Path, pieces: Indices, train: Indices, evaluation: Indices) -> tuple[int, int]:
-        """Note which rows are for training and which for evaluation, in the order of the split."""
-        counts = []
-        for name, numbers in (("train", train), ("evaluation", evaluation)):
-            sizes = pieces[numbers + 1] - pieces[numbers]
-            rows = np.repeat(pieces[numbers] - (np.cumsum(sizes) - sizes), sizes) + np.arange(sizes.sum())
-            np.save(directory / f"{name}.npy", rows)
-            counts.append(len(rows))
-        return counts[0], counts[1]
+    def _check_left(self, train_rows: int, eval_rows: int, *, wanted: int) -> None:
+        """Raises UserError where no rows came of the documents, of which so many were wanted for evaluation."""
+        if not train_rows:
+            raise UserError("nothing is left to train on", self._why_nothing(), setting="dataset_name")
+        if wanted and not eval_rows:
+            raise UserError(
+                "nothing is left to evaluate on",
+                "set a larger validation_split, or 0 for none",
+                setting="validation_split",
+            )
+
+    def _why_nothing(self) -> str:
+        if self.config.excess_length_strategy == "drop" and self.over:
+            return "every text is longer than max_length: set excess_length_strategy: split"
+        if not self.transform.splits and self.over:
+            return "what is to be trained on begins beyond max_length: set a larger max_length"
+        return "the texts are too short to train on: they have one token at most"
 
 
-def _read_pieces(path: Path) -> Iterator[Tokens]:
-    """The pieces in a file, read and not mapped: what has been read doesn't stay in the process's memory."""
+def _int32(*names: str) -> Columns:
+    return dict.fromkeys(names, pa.int32())
+
+
+def _read_chunks(path: Path) -> Iterator[Tokens]:
+    """The chunks in a file, in order, as copies: a chunk that waits to be packed keeps no other in memory."""
     with pa.OSFile(str(path)) as file, pa.ipc.open_stream(file) as reader:
         for batch in reader:
-            ids, trained = (batch.column(name) for name in ("input_ids", "labels"))
-            bounds = ids.offsets.to_numpy()
-            all_ids, all_trained = ids.values.to_numpy(), trained.values.to_numpy().astype(np.bool_)
-            for begin, end in itertools.pairwise(bounds):
-                yield Tokens(all_ids[begin:end], all_trained[begin:end])
+            bounds = batch.column("ids").offsets.to_numpy().tolist()
+            ids = batch.column("ids").values.to_numpy()
+            trained = batch.column("trained").values.to_numpy(zero_copy_only=False)
+            for begin, end in pairwise(bounds):
+                yield Tokens(ids[begin:end].copy(), trained[begin:end].copy())
+
+
+def _save_rows(path: Path, bounds: Indices, numbers: Indices) -> int:
+    """Save the numbers of the rows of some documents, in the order of these; how many they are."""
+    sizes = bounds[numbers + 1] - bounds[numbers]
+    rows = np.repeat(bounds[numbers] - (np.cumsum(sizes) - sizes), sizes) + np.arange(sizes.sum())
+    np.save(path, rows)
+    return len(rows)

@@ -35,7 +35,7 @@ def cache_dir() -> Path:
     return Path(os.environ.get("FINETUNE_TUI_CACHE") or platformdirs.user_cache_path("finetune-tui"))
 
 
-def fingerprint(*parts: Any) -> str:
+def fingerprint(*parts: object) -> str:
     """A name for what depends on these values, all of which JSON must be able to write."""
     text = json.dumps(parts, sort_keys=True, ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()[:32]

@@ -1,30 +1,31 @@
-"""Rows as documents, in whatever form they are: what the model reads, and which of it it learns to write."""
+"""Rows as documents, whatever format they have: what the model reads, and which of it it is trained to write."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 from tui_finetune.config.schema import RunConfig
 from tui_finetune.data.chat_template.choose import choose_template
 from tui_finetune.data.chat_template.render import Renderer
-from tui_finetune.data.formats.conversations import Unfit, conversation, scalar
+from tui_finetune.data.file_kinds import place_in
+from tui_finetune.data.formats.conversations import conversation, scalar
 from tui_finetune.data.formats.spec import Format
-from tui_finetune.data.kinds import place_in
 from tui_finetune.data.problems import Tally
-from tui_finetune.data.segments import Example, Segment, merged
+from tui_finetune.data.readers.row import Row
+from tui_finetune.data.segments import Example, Segment, Unfit, merged
 from tui_finetune.data.source import Source
 from tui_finetune.errors import UserError
 
 if TYPE_CHECKING:
-    from tui_finetune.data.tokens.tokenize import Tokens
+    from transformers import PreTrainedTokenizerBase
 
 CUT = "turns after the last reply", "these turns are left out"
 UNSAID = "thoughts that the chat template leaves out", "these thoughts are left out"
-"""What may be left out of a row that is learned from, and what is said of it."""
+"""What may be left out of a row that is trained on, and what is said of it."""
 
 
-class Reader:
+class RowTransform:
     """Makes documents of the rows of a data set.
 
     Attributes:
@@ -32,15 +33,15 @@ class Reader:
         reason: why, and what puts conversations into words.
         masked: whether only a part of a document is trained on.
         template: the chat template that has to be saved with the tokenizer; None where none is used, or it has its own.
-        notes: what was left out of the last row that was read, and what is said of it.
+        notes: what was left out of the last row, and what is said of it.
     """
 
-    def __init__(self, shape: Format, config: RunConfig, tokenizer: Any) -> None:
+    def __init__(self, shape: Format, config: RunConfig, tokenizer: PreTrainedTokenizerBase | None) -> None:
         """
         Args:
             shape: as recognized.
-            config: says what is learned.
-            tokenizer: of transformers; without one, conversations are put into words by a plain template.
+            config: says what is trained on.
+            tokenizer: without one, conversations are put into words by a plain template.
         """
         self.shape = shape
         self.reason = shape.reason
@@ -65,8 +66,8 @@ class Reader:
         return self.shape.name == "text"
 
     @property
-    def identity(self) -> list[Any]:
-        """All that the documents depend on beside rows and tokenizer, as JSON can write it."""
+    def identity(self) -> list[object]:
+        """All that the documents depend on besides rows and tokenizer, as JSON can write it."""
         source = self._renderer.template.source if self._renderer else None
         return [self.shape.name, self.shape.mapping, self.shape.turns, self.masked, source]
 
@@ -74,7 +75,7 @@ class Reader:
         """The id of the token that ends the assistant's turns, where a chat template has one."""
         return self._renderer.end_token() if self._renderer else None
 
-    def example(self, row: Mapping[str, Any], *, keep_blank: bool = False) -> Example:
+    def example(self, row: Row, *, keep_blank: bool = False) -> Example:
         """The document in a row.
 
         Args:
@@ -82,7 +83,7 @@ class Reader:
             keep_blank: whether a text of nothing but spaces, or of nothing, counts as one.
 
         Raises:
-            Unfit: there is nothing to learn from in it.
+            Unfit: there is nothing to train on in it.
         """
         self.notes = []
         part = self.shape.mapping
@@ -93,7 +94,7 @@ class Reader:
             return example
         if self.shape.name == "text":
             text = row.get(part["text"])
-            if text is None or not (keep_blank or text.strip()):
+            if not isinstance(text, str) or not (keep_blank or text.strip()):
                 raise Unfit("no text")
             return [Segment(text, True)]
         prompt, completion = scalar(row.get(part["prompt"])), scalar(row.get(part["completion"]))
@@ -105,32 +106,43 @@ class Reader:
 
 
 def is_masked(format_name: str, config: RunConfig) -> bool:
-    """Whether only what the model is to write is learned of documents of a form."""
+    """Whether of documents of a format only what the model is to write is trained on."""
     if format_name == "text":
         return False
     asked = config.assistant_only_loss if format_name in {"messages", "sharegpt"} else config.completion_only_loss
     return asked is not False
 
 
-def documents(source: Source, reader: Reader, *, keep_blank: bool = False) -> Iterator[Example | Unfit]:
-    """The document in each row, in order, or why there is none."""
-    for batch in source.batches(reader.shape.columns):
-        for row in batch:
-            try:
-                yield reader.example(row, keep_blank=keep_blank)
-            except Unfit as unfit:
-                yield unfit
+def documents(
+    rows: Iterable[tuple[int, Row]], source: Source, transform: RowTransform, tally: Tally, *, keep_blank: bool = False
+) -> Iterator[tuple[int, Example]]:
+    """The documents of numbered rows, each with the number of its row.
+
+    Args:
+        rows: of the source, numbered from 0.
+        source: tells the places of rows.
+        transform: makes a document of a row.
+        tally: takes the rows without a document, and what is left out of others.
+        keep_blank: see `RowTransform.example`.
+    """
+    for number, row in rows:
+        try:
+            example = transform.example(row, keep_blank=keep_blank)
+        except Unfit as unfit:
+            leave_out(tally, source, number, unfit.what)
+            continue
+        for what, remedy in transform.notes:
+            tally.add(*source.place(number), what, remedy)
+        yield number, example
 
 
-def take_note(tally: Tally, source: Source, row: int, reader: Reader) -> None:
-    """Note what was left out of the row that was just read, with its place."""
-    for what, remedy in reader.notes:
-        file, number = source.place(row)
-        tally.add(file, number, what, remedy)
+def leave_out(tally: Tally, source: Source, row: int, what: str) -> None:
+    """Note a row that is left out, with its place."""
+    tally.add(*source.place(row), what, "left out")
 
 
 def none_left(source: Source, shape: Format, tally: Tally) -> UserError:
-    """The error where no row has anything to learn."""
+    """The error where nothing in any row can be trained on."""
     if shape.name == "text":
         return UserError(
             f"{source.name}: no row has text in '{shape.main_column}'",
@@ -142,18 +154,7 @@ def none_left(source: Source, shape: Format, tally: Tally) -> UserError:
     place = place_in(most.file, most.row) if most and most.row is not None else ""
     why = f": {most.message} ({file}{place})" if most else ""
     return UserError(
-        f"{source.name}: no row can be learned from as {shape.name}{why}",
+        f"{source.name}: no row can be trained on as {shape.name}{why}",
         "correct the data, or choose another dataset_format",
         setting="dataset_format",
     )
-
-
-def out_of_reach(tokens: Tokens) -> str:
-    """What a document has that has nothing to learn in its first max_length tokens."""
-    return "nothing to learn within max_length tokens" if tokens.trained[1:].any() else "nothing to learn"
-
-
-def leave_out(tally: Tally, source: Source, row: int, what: str) -> None:
-    """Note a row that is left out, with its place."""
-    file, number = source.place(row)
-    tally.add(file, number, what, "left out")

@@ -8,23 +8,18 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
 
 from tui_finetune.config.schema import RunConfig
 from tui_finetune.data.cache import Entry, fingerprint
-from tui_finetune.data.hub import load_hub
 from tui_finetune.data.problems import Problem, Tally
 from tui_finetune.data.readers.files import ByteStream, DataFile, find_files, looks_like_path, nearest_path
+from tui_finetune.data.readers.hub import load_hub
+from tui_finetune.data.readers.row import Row
 from tui_finetune.data.readers.saved import saved_files
-from tui_finetune.data.samples import Sample, list_samples, sample_path
+from tui_finetune.data.samples import list_samples, sample_path
 from tui_finetune.data.source import Source
 from tui_finetune.errors import UserError
 from tui_finetune.system.progress import Report, Ticker
-
-if TYPE_CHECKING:
-    pass
-
-__all__ = ["Sample", "Source", "list_samples", "open_dataset"]
 
 READING = 3
 """Raise this when reading changes, so that nothing read the old way is taken from the cache."""
@@ -101,7 +96,7 @@ def _open_files(
         column: Column(column, {kind: (place[0], place[1]) for kind, place in kinds.items()})
         for column, kinds in meta["columns"].items()
     }
-    problems = problems + [Problem(**problem) for problem in meta["problems"]]
+    problems = problems + [Problem.from_json(problem) for problem in meta["problems"]]
     rows = tables[0] if len(tables) == 1 else concatenate_datasets(tables)
     return Source(rows, name, [file.name for file in files], problems, key, columns, meta["layout"], note, parts)
 
@@ -130,7 +125,7 @@ def _read(entry: Entry, files: list[DataFile], report: Report | None) -> None:
                 message = _why_empty(file)
                 if len(files) == 1:
                     raise UserError(f"{file.name} {message}", "choose a file with text in it", setting="dataset_name")
-                empty.append(Problem(file.name, None, f"the file {message}", "it is left out"))
+                empty.append(Problem(f"the file {message}", "it is left out", file=file.name))
         writer.close()
         if not writer.rows:
             raise UserError(
@@ -144,7 +139,7 @@ def _read(entry: Entry, files: list[DataFile], report: Report | None) -> None:
         content["layout"] = _describe(layouts)
 
 
-def _rows(file: DataFile, layouts: dict[str, str]) -> Iterator[tuple[int, dict[str, Any], int]]:
+def _rows(file: DataFile, layouts: dict[str, str]) -> Iterator[tuple[int, Row, int]]:
     """The rows of a file, each with its line or row and with how many bytes of the file have been used."""
     from tui_finetune.data.readers import csv as csv_reader
     from tui_finetune.data.readers import json as json_reader
@@ -161,7 +156,7 @@ def _rows(file: DataFile, layouts: dict[str, str]) -> Iterator[tuple[int, dict[s
         if file.kind in {"text", "markdown"}:
             layout = text_reader.layout_of(file)
             layouts[file.name] = text_reader.LAYOUTS[layout]
-            found: Iterator[tuple[int, dict[str, Any]]] = text_reader.read_text(file, stream, layout)
+            found: Iterator[tuple[int, Row]] = text_reader.read_text(file, stream, layout)
         elif file.kind == "jsonl":
             found = json_reader.read_jsonl(file, stream)
         elif file.kind == "json":
@@ -172,7 +167,7 @@ def _rows(file: DataFile, layouts: dict[str, str]) -> Iterator[tuple[int, dict[s
             yield number, row, stream.position
 
 
-def rows_in(file: DataFile) -> Iterator[tuple[int, dict[str, Any]]]:
+def rows_in(file: DataFile) -> Iterator[tuple[int, Row]]:
     """The rows of a file, each with its line or row, from 1.
 
     Raises:

@@ -1,36 +1,37 @@
-"""From an open data set to the rows that are trained on: choose, split, tokenize, pack or pad; kept in the cache."""
+"""From an open data set to the rows that are trained on: split, tokenize, pack or pad; kept in the cache."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tui_finetune.config.schema import RunConfig
-from tui_finetune.data.build import DataStatistics, RowsWriter
+from tui_finetune.data.build import DataStatistics, Indices, RowsBuilder
 from tui_finetune.data.cache import Entry, fingerprint
 from tui_finetune.data.chunk import is_plain
-from tui_finetune.data.examples import Reader
-from tui_finetune.data.formats.recognize import Format, recognize
+from tui_finetune.data.examples import RowTransform
+from tui_finetune.data.formats.recognize import recognize
+from tui_finetune.data.formats.spec import Format
 from tui_finetune.data.problems import Problem
 from tui_finetune.data.source import Source
-from tui_finetune.data.split import Indices, divide
 from tui_finetune.data.tokens.tokenize import tokenizer_fingerprint
-from tui_finetune.errors import UserError
+from tui_finetune.errors import Notice, UserError
 from tui_finetune.system.progress import Report
 
 if TYPE_CHECKING:
     from datasets import Dataset
+    from transformers import PreTrainedTokenizerBase
 
-__all__ = ["DataStatistics", "PreparedData", "divide", "prepare"]
+    from tui_finetune.data.tokens.collate import Batch, TokenRow
+
+    Collator = Callable[[Sequence[TokenRow]], Batch]
 
 PREPARING = 3
 """Raise this when preparing changes, so that nothing prepared the old way is taken from the cache."""
-
-Notice = tuple[str, str]
 
 
 @dataclass
@@ -39,23 +40,23 @@ class PreparedData:
 
     Attributes:
         train, evaluation: rows of tokens, memory-mapped.
-        collator: makes a batch's tensors of a list of rows.
+        collator: makes a batch's tensors of rows.
         statistics: numbers about them.
         packed: whether rows hold several documents, kept apart by position_ids.
-        notices: what the user should know, each with a remedy.
+        notices: what the user should know before it is trained on.
         problems: rows that were left out, and other oddities of the data.
         format: how rows became documents.
         fingerprint: a name for exactly these rows.
         chat_template: the template that the data was put into words by, to be saved with the tokenizer; None where none
             was used, or where the tokenizer has it.
         end_token: the token that ends the assistant's turns, where a chat template has one; generation must stop there.
-        lengths: tokens of each row of `train`, where batches are padded to their longest row: the less these differ in a
-            batch, the less is padded. None otherwise, and in the plain script's way.
+        lengths: tokens of each row of `train`, where rows of like length are to come in the same batch. None where their
+            order is left to chance, and where no batch is padded to its longest row.
     """
 
     train: Dataset
     evaluation: Dataset | None
-    collator: Callable[[list[dict[str, Any]]], dict[str, Any]]
+    collator: Collator
     statistics: DataStatistics
     packed: bool
     notices: list[Notice] = field(default_factory=list)
@@ -68,52 +69,39 @@ class PreparedData:
 
 
 def prepare(
-    source: Source, config: RunConfig, tokenizer: Any, max_length: int, report: Report | None = None
+    source: Source,
+    config: RunConfig,
+    tokenizer: PreTrainedTokenizerBase,
+    max_length: int,
+    report: Report | None = None,
 ) -> PreparedData:
     """Make training and evaluation rows of a data set.
 
-    The documents are divided by `Dataset.train_test_split` with the configuration's seed before they are packed or
-    split. Without packing and without train_on_eos (the preset 'tutorial') rows are those of the plain script, number
-    and order included: blank rows stay, and texts are cut by the tokenizer itself.
+    The documents are divided by `Dataset.train_test_split` with the configuration's seed; packed or split they are only
+    within their part. Without packing and without train_on_eos (the preset 'tutorial') rows are those of the plain script,
+    number and order included: blank rows stay, and texts are cut by the tokenizer itself.
 
     Args:
         source: the open data set.
         config: the run's settings.
-        tokenizer: of transformers. In the plain script's way a missing padding token is set to the end-of-text token.
+        tokenizer: in the plain script's way a missing padding token is set to the end-of-text token.
         max_length: tokens of a row.
-        report: told of documents done; may raise Cancelled.
+        report: told of rows done; may raise Cancelled.
 
     Raises:
         UserError: the text's column can't be found, there are too few rows for the split, nothing is left to train on.
     """
     shape = recognize(source, config)
-    reader = Reader(shape, config, tokenizer)
+    transform = RowTransform(shape, config, tokenizer)
     plain = is_plain(shape.name, config)
-    if plain and tokenizer.pad_token_id is None:
-        if tokenizer.eos_token is None:
-            raise UserError(
-                "the tokenizer has neither a padding nor an end-of-text token",
-                "set packing: true, or choose another model",
-                setting="packing",
-            )
-        tokenizer.pad_token = tokenizer.eos_token
-    key = fingerprint(
-        PREPARING,
-        source.fingerprint,
-        reader.identity,
-        tokenizer_fingerprint(tokenizer),
-        max_length,
-        config.packing,
-        config.excess_length_strategy,
-        config.train_on_eos,
-        config.validation_split,
-        config.seed,
-    )
+    if plain:
+        _need_padding(tokenizer)
+    key = _key(source, config, tokenizer, max_length, transform)
     entry = Entry("prepared", key)
     result = None
     for _ in range(2):
         if (meta := entry.meta()) is None:
-            RowsWriter(source, config, tokenizer, max_length, reader, plain=plain, report=report).write(entry)
+            RowsBuilder(source, config, tokenizer, max_length, transform, report).build(entry)
             meta = entry.meta()
         try:
             result = None if meta is None else _load(entry.path, config)
@@ -122,24 +110,57 @@ def prepare(
             entry.remove()
     if meta is None or result is None:
         raise UserError("the prepared data can't be kept in the cache", "look after the disk; try again")
+    train, evaluation = result
     statistics = DataStatistics(**meta["statistics"])
-    problems = source.problems + [Problem(**problem) for problem in meta["problems"]]
+    grouped = config.group_by_length and not config.packing and config.padding == "longest"
     return PreparedData(
-        *result,
-        _collator(tokenizer, config, max_length, plain),
-        statistics,
-        config.packing,
-        _notices(statistics, config, reader, tokenizer, max_length),
-        problems,
-        shape,
-        key,
-        reader.template,
-        reader.end_token(),
-        _lengths(result[0]) if not (config.packing or plain or config.padding != "longest") else None,
+        train=train,
+        evaluation=evaluation,
+        collator=_collator(tokenizer, config, max_length, plain),
+        statistics=statistics,
+        packed=config.packing,
+        notices=_notices(statistics, config, transform, tokenizer, max_length),
+        problems=source.problems + [Problem.from_json(problem) for problem in meta["problems"]],
+        format=shape,
+        fingerprint=key,
+        chat_template=transform.template,
+        end_token=transform.end_token(),
+        lengths=_lengths(train) if grouped else None,
     )
 
 
-def _collator(tokenizer: Any, config: RunConfig, max_length: int, plain: bool) -> Any:
+def _need_padding(tokenizer: PreTrainedTokenizerBase) -> None:
+    """Have the tokenizer pad with the end-of-text token where it has no token for that, as the plain script does."""
+    if tokenizer.pad_token_id is not None:
+        return
+    if tokenizer.eos_token is None:
+        raise UserError(
+            "the tokenizer has neither a padding nor an end-of-text token",
+            "set packing: true, or choose another model",
+            setting="packing",
+        )
+    tokenizer.pad_token = tokenizer.eos_token
+
+
+def _key(
+    source: Source, config: RunConfig, tokenizer: PreTrainedTokenizerBase, max_length: int, transform: RowTransform
+) -> str:
+    """A name for all that the rows depend on."""
+    return fingerprint(
+        PREPARING,
+        source.fingerprint,
+        transform.identity,
+        tokenizer_fingerprint(tokenizer),
+        max_length,
+        config.packing,
+        config.excess_length_strategy,
+        config.train_on_eos,
+        config.validation_split,
+        config.seed,
+    )
+
+
+def _collator(tokenizer: PreTrainedTokenizerBase, config: RunConfig, max_length: int, plain: bool) -> Collator:
     from tui_finetune.data.tokens.collate import PackedCollator, PaddingCollator, ScriptCollator
 
     width = max_length if config.padding == "max_length" else None
@@ -170,28 +191,42 @@ def _lengths(rows: Dataset) -> Indices:
 
 
 def _notices(
-    statistics: DataStatistics, config: RunConfig, reader: Reader, tokenizer: Any, max_length: int
+    statistics: DataStatistics,
+    config: RunConfig,
+    transform: RowTransform,
+    tokenizer: PreTrainedTokenizerBase,
+    max_length: int,
 ) -> list[Notice]:
     """What the user should know before it is trained on."""
-    notices: list[Notice] = []
-    if config.train_on_eos and tokenizer.eos_token_id is None and reader.end_token() is None:
+    notices = []
+    if config.train_on_eos and tokenizer.eos_token_id is None and transform.end_token() is None:
         notices.append(
-            (
+            Notice(
+                "warning",
                 "the tokenizer has no end-of-text token: the model will not learn when to stop",
                 "choose a model whose tokenizer has one",
+                "model_name_or_path",
             )
         )
     if statistics.left_out:
         total = statistics.documents + statistics.left_out
         notices.append(
-            (f"{statistics.left_out:,} of {total:,} rows are left out", "`finetune-tui preview` shows which and why")
+            Notice(
+                "warning",
+                f"{statistics.left_out:,} of {total:,} rows are left out",
+                "`finetune-tui preview` shows which and why",
+                "dataset_name",
+            )
         )
     over, strategy = statistics.over_max_length, config.excess_length_strategy
-    if over and strategy != "drop" and (strategy == "truncate" or not reader.splits):
+    if over and strategy != "drop" and (strategy == "truncate" or not transform.splits):
+        what = "texts" if transform.splits else "rows"
         notices.append(
-            (
-                f"{over:,} {'texts' if reader.splits else 'rows'} are longer than {max_length} tokens, and cut off there",
-                "set a larger max_length, or excess_length_strategy: " + ("split" if reader.splits else "drop"),
+            Notice(
+                "warning",
+                f"{over:,} {what} are longer than {max_length} tokens, and cut off there",
+                "set a larger max_length, or excess_length_strategy: " + ("split" if transform.splits else "drop"),
+                "max_length",
             )
         )
     return notices

@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tui_finetune.config.schema import RunConfig
 from tui_finetune.config.steps import steps_per_epoch
-from tui_finetune.data.examples import Reader, leave_out, none_left, out_of_reach, take_note
-from tui_finetune.data.formats.conversations import Unfit
+from tui_finetune.data.examples import RowTransform, documents, leave_out, none_left
 from tui_finetune.data.formats.recognize import recognize
 from tui_finetune.data.open import open_dataset
 from tui_finetune.data.problems import Problem, Tally
+from tui_finetune.data.readers.row import Row
 from tui_finetune.data.segments import Example, plain_text
 from tui_finetune.data.source import Source
+from tui_finetune.data.split import divide
 from tui_finetune.errors import UserError
 from tui_finetune.models.facts import DEFAULT_MAX_LENGTH
 from tui_finetune.system.progress import Report, Ticker
 
 if TYPE_CHECKING:
-    from tui_finetune.data.tokens.tokenize import Tokens
+    from transformers import PreTrainedTokenizerBase
+
+    from tui_finetune.data.chunk import Chunker
+    from tui_finetune.data.tokens.tokenize import Encoder, Tokens
     from tui_finetune.data.tokens.view import SeenToken, TokenReader
 
 EXAMPLES = 5
@@ -65,7 +69,8 @@ class Preview:
         token_lengths: tokens of each document that was looked at, in order; for the histogram.
         max_length: tokens of a training row, as assumed for over_max_length.
         splits: whether documents that are longer may be split; otherwise their end is cut off.
-        out_of_reach: the places in `token_lengths` of documents with nothing to learn in their first max_length tokens.
+        out_of_reach: the places in `token_lengths` of documents in whose first max_length tokens nothing is
+            trained on.
         example_tokens: the first row of tokens of each example, as it is trained on; empty where it is left out. None at
             all without a tokenizer.
         packed_row: the documents of a row into which packing puts some of the first ones.
@@ -102,7 +107,7 @@ class Preview:
         """The columns that play no part."""
         return [name for name in self.columns if name not in self.mapping.values()]
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """The object that `preview --json` prints."""
         return {
             "format": self.format,
@@ -129,7 +134,7 @@ class Preview:
 
 def preview(
     config: RunConfig,
-    tokenizer: Any = None,
+    tokenizer: PreTrainedTokenizerBase | None = None,
     report: Report | None = None,
     max_rows: int = MAX_ROWS,
     max_length: int | None = None,
@@ -138,7 +143,7 @@ def preview(
 
     Args:
         config: names the data set.
-        tokenizer: of transformers; without one nothing is said about tokens.
+        tokenizer: without one nothing is said about tokens.
         report: told how far it is.
         max_rows: look at no more rows than this, spread over the data set.
         max_length: tokens of a training row; the configuration's if left out, or 1024.
@@ -146,91 +151,111 @@ def preview(
     Raises:
         UserError: the data set can't be read, or not be understood.
     """
-    source = open_dataset(config, report)
+    return preview_of(open_dataset(config, report), config, tokenizer, report, max_rows, max_length)
+
+
+def preview_of(
+    source: Source,
+    config: RunConfig,
+    tokenizer: PreTrainedTokenizerBase | None = None,
+    report: Report | None = None,
+    max_rows: int = MAX_ROWS,
+    max_length: int | None = None,
+) -> Preview:
+    """Look at an open data set; see `preview`."""
     shape = recognize(source, config)
     limit = max_length or config.max_length or DEFAULT_MAX_LENGTH
     total = len(source.rows)
-    reader = Reader(shape, config, tokenizer)
-    look = _Look(source, reader, config, tokenizer, report, limit)
+    transform = RowTransform(shape, config, tokenizer)
+    look = _Look(source, transform, config, tokenizer, report, limit)
     look.through(max_rows)
     if not look.documents:
         raise none_left(source, shape, look.tally)
     scale = total / look.seen
-    documents = round(look.documents * scale)
-    problems = source.problems + look.tally.problems()
-    if look.seen < total:
-        problems.append(
-            Problem(
-                source.name,
-                None,
-                f"numbers are estimated from {look.seen:,} of {total:,} rows",
-                "training takes all of them",
-            )
-        )
-    problems += _too_few(source, documents, config)
-    has_tokens = tokenizer is not None
     found = Preview(
         name=source.name,
         files=source.files,
         columns=list(source.rows.column_names),
         format=shape.name,
-        reason=reader.reason,
+        reason=transform.reason,
         mapping=shape.mapping,
         rows=total,
         examples=look.examples,
-        lengths=_lengths(look.lengths, limit, scale) if has_tokens else None,
-        tokens=round(sum(look.lengths) * scale) if has_tokens else None,
-        trained_tokens=round(look.trained * scale) if has_tokens else None,
+        lengths=None,
+        tokens=None,
+        trained_tokens=None,
         duplicates=look.duplicates,
-        problems=problems,
+        problems=[],
         sampled=look.seen if look.seen < total else None,
-        documents=documents,
+        documents=round(look.documents * scale),
         token_lengths=look.lengths,
         max_length=limit,
-        splits=reader.splits,
+        splits=transform.splits,
         out_of_reach=look.out_of_reach,
     )
-    return replace(found, **_as_trained(look, found, config)) if has_tokens else found
+    found = replace(found, problems=source.problems + look.tally.problems() + _about_the_whole(found, config))
+    return found if tokenizer is None else _as_trained(look, found, config, tokenizer, scale)
 
 
-def _as_trained(look: _Look, found: Preview, config: RunConfig) -> dict[str, Any]:
-    """What is trained on, in tokens: the first rows of it, and how many batches it makes."""
+def _about_the_whole(found: Preview, config: RunConfig) -> list[Problem]:
+    """What is to be said of a data set as a whole."""
+    problems = []
+    if found.sampled is not None:
+        message = f"numbers are estimated from {found.sampled:,} of {found.rows:,} rows"
+        problems.append(Problem(message, "training takes all of them", level="info", file=found.name))
+    try:
+        divide(min(found.documents, 1_000_000), config)
+    except UserError as error:
+        problems.append(Problem(error.message, error.remedy, error.setting, file=found.name))
+    return problems
+
+
+def _as_trained(
+    look: _Look, found: Preview, config: RunConfig, tokenizer: PreTrainedTokenizerBase, scale: float
+) -> Preview:
+    """The preview with what is known in tokens: lengths, the first rows as they are trained on, batches in an epoch.
+
+    Args:
+        look: what was seen.
+        found: the preview without tokens.
+        config: the run's settings.
+        tokenizer: made the tokens.
+        scale: rows of the data set for each that was looked at.
+    """
     from tui_finetune.data.tokens.view import TokenReader, fullest
 
-    reader = TokenReader(look.tokenizer)
-    pieces = [look.pieces(tokens, example) for example, tokens in look.first]
-    seen = {"example_tokens": [_seen(reader, of_one) for of_one in pieces[:EXAMPLES]]}
-    if config.packing and (row := fullest([p for of_one in pieces for p in of_one[:FIRST]], found.max_length)):
-        seen["packed_row"] = reader.documents(row)
+    reader = TokenReader(tokenizer)
+    first = look.first_chunks
+    packed = (
+        fullest([chunk for chunks in first for chunk in chunks[:FIRST]], found.max_length) if config.packing else None
+    )
+    found = replace(
+        found,
+        lengths=_lengths(look.lengths, found.max_length, scale),
+        tokens=round(sum(look.lengths) * scale),
+        trained_tokens=round(look.trained * scale),
+        example_tokens=[_seen(reader, chunks) for chunks in first[:EXAMPLES]],
+        packed_row=reader.documents(packed) if packed else [],
+    )
     try:
         rows = estimate_rows(found, config)
     except UserError:  # too few documents, which is among the problems
-        return seen
-    return {**seen, "padding": _padding(found), "steps_per_epoch": steps_per_epoch(rows, config)}
+        return found
+    return replace(found, padding=_padding(found), steps_per_epoch=steps_per_epoch(rows, config))
 
 
-def _seen(reader: TokenReader, pieces: list[Tokens]) -> list[SeenToken]:
+def _seen(reader: TokenReader, chunks: list[Tokens]) -> list[SeenToken]:
     from tui_finetune.data.tokens.view import alone
 
-    if not pieces:
+    if not chunks:
         return []
-    row = alone(pieces[0])
+    row = alone(chunks[0])
     return reader.read(row.input_ids, row.labels)
 
 
 def _padding(found: Preview) -> float:
     lengths = [min(length, found.max_length) for length in found.token_lengths]
     return round(1 - sum(lengths) / (len(lengths) * found.max_length), 4)
-
-
-def _too_few(source: Source, documents: int, config: RunConfig) -> list[Problem]:
-    from tui_finetune.data.split import divide
-
-    try:
-        divide(min(documents, 1_000_000), config)
-    except UserError as error:
-        return [Problem(source.name, None, error.message, error.remedy)]
-    return []
 
 
 def _lengths(lengths: list[int], limit: int, scale: float) -> Lengths:
@@ -245,95 +270,99 @@ class _Look:
     """One look at some rows of a data set."""
 
     def __init__(
-        self, source: Source, reader: Reader, config: RunConfig, tokenizer: Any, report: Report | None, limit: int
+        self,
+        source: Source,
+        transform: RowTransform,
+        config: RunConfig,
+        tokenizer: PreTrainedTokenizerBase | None,
+        report: Report | None,
+        limit: int,
     ) -> None:
-        self.source, self.reader, self.config, self.tokenizer = source, reader, config, tokenizer
+        self.source, self.transform, self.config, self.tokenizer = source, transform, config, tokenizer
         self.report, self.limit = report, limit
         self.tally = Tally()
         self.examples: list[Example] = []
-        self.first: list[tuple[Example, Tokens]] = []
-        self.pieces: Callable[[Tokens, Example], list[Tokens]] = lambda tokens, example: [tokens]
+        self.first_chunks: list[list[Tokens]] = []
         self.lengths: list[int] = []
         self.out_of_reach: list[int] = []
         self.seen = self.documents = self.trained = self.duplicates = 0
+        self._texts: set[int] = set()
 
     def through(self, max_rows: int) -> None:
         """Look at no more than so many rows, in as many characters as are allowed."""
-        from tui_finetune.data.chunk import Cutter
+        from tui_finetune.data.chunk import Chunker
         from tui_finetune.data.tokens.tokenize import Encoder, batched
 
-        reader = self.reader
-        plain = not self.config.packing and not self.config.train_on_eos
-        encoder = None
-        if self.tokenizer is not None:
-            encoder = Encoder(self.tokenizer, train_on_eos=self.config.train_on_eos, rendered=reader.rendered)
-            cutter = Cutter(encoder, reader, self.config, self.limit)
-            self.pieces = lambda tokens, example: cutter.pieces(tokens, example)[0]
         tick = Ticker(self.report, min(len(self.source.rows), max_rows), "rows")
-        texts: set[int] = set()
-
-        def documents() -> Iterator[tuple[int, Example]]:
-            characters = 0
-            for row, values in self._rows(max_rows):
-                self.seen += 1
-                try:
-                    example = reader.example(values, keep_blank=plain)
-                except Unfit as unfit:
-                    leave_out(self.tally, self.source, row, unfit.what)
-                    continue
-                take_note(self.tally, self.source, row, reader)
-                text = plain_text(example)
-                self.documents += 1
-                self.duplicates += hash(text) in texts
-                texts.add(hash(text))
-                if len(self.examples) < EXAMPLES:
-                    self.examples.append(example)
-                yield row, example
-                characters += len(text)
-                if characters > MAX_CHARACTERS:
-                    return
-
-        for batch in batched(documents()):
-            if encoder is not None:
-                encoded = encoder.encode([example for _, example in batch], lambda: tick(self.seen))
-                self.first += [(example, tokens) for (_, example), tokens in zip(batch, encoded, strict=True)][
-                    : FIRST - len(self.first)
-                ]
-                for (row, _), tokens in zip(batch, encoded, strict=True):
-                    if reader.masked and not tokens.trained[1 : self.limit].any():
-                        self.out_of_reach.append(len(self.lengths))
-                        leave_out(self.tally, self.source, row, out_of_reach(tokens))
-                    self.lengths.append(len(tokens.ids))
-                    self.trained += int(tokens.trained.sum())
+        if self.tokenizer is None:
+            for number, _ in enumerate(self._documents(max_rows)):
+                if number % 256 == 0:
+                    tick(self.seen)
+            return
+        encoder = Encoder(self.tokenizer, train_on_eos=self.config.train_on_eos, rendered=self.transform.rendered)
+        chunker = Chunker(encoder, self.transform, self.config, self.limit)
+        for batch in batched(self._documents(max_rows)):
+            self._encode(batch, encoder, chunker, tick)
             tick(self.seen)
 
-    def _rows(self, max_rows: int) -> Iterator[tuple[int, dict[str, Any]]]:
+    def _documents(self, max_rows: int) -> Iterator[tuple[int, Example]]:
+        """The documents, counted, each with the number of its row."""
+        plain = not self.config.packing and not self.config.train_on_eos
+        characters = 0
+        for row, example in documents(self._rows(max_rows), self.source, self.transform, self.tally, keep_blank=plain):
+            text = plain_text(example)
+            self.documents += 1
+            self.duplicates += hash(text) in self._texts
+            self._texts.add(hash(text))
+            if len(self.examples) < EXAMPLES:
+                self.examples.append(example)
+            yield row, example
+            characters += len(text)
+            if characters > MAX_CHARACTERS:
+                return
+
+    def _encode(self, batch: list[tuple[int, Example]], encoder: Encoder, chunker: Chunker, tick: Ticker) -> None:
+        """Look at the tokens of some documents."""
+        from tui_finetune.data.chunk import out_of_reach
+
+        encoded = encoder.encode([example for _, example in batch], lambda: tick(self.seen))
+        for (row, example), tokens in zip(batch, encoded, strict=True):
+            if len(self.first_chunks) < FIRST:
+                self.first_chunks.append(chunker.chunks(tokens, example)[0])
+            if self.transform.masked and not tokens.trained[1 : self.limit].any():
+                self.out_of_reach.append(len(self.lengths))
+                leave_out(self.tally, self.source, row, out_of_reach(tokens))
+            self.lengths.append(len(tokens.ids))
+            self.trained += int(tokens.trained.sum())
+
+    def _rows(self, max_rows: int) -> Iterator[tuple[int, Row]]:
         """Numbered rows: all, or blocks spread evenly over the data set, the first rows among them."""
-        rows = self.source.rows.select_columns(self.reader.shape.columns).with_format("arrow")
+        rows = self.source.rows.select_columns(self.transform.shape.columns).with_format("arrow")
         total = len(rows)
         blocks = min(SAMPLE_BLOCKS, max_rows) if total > max_rows else math.ceil(total / 500)
         size = max_rows // blocks if total > max_rows else 500
         for block in range(blocks):
             start = block * total // blocks if total > max_rows else block * size
-            yield from enumerate(rows[start : start + size].to_pylist(), start)
+            for number, row in enumerate(rows[start : start + size].to_pylist(), start):
+                self.seen += 1
+                yield number, row
 
 
 def estimate_rows(data: Preview, config: RunConfig) -> int:
     """How many rows of tokens there will be to train on.
 
-    Exact where every row was looked at with a tokenizer, but for documents too short to learn from.
+    Exact where every row was looked at with a tokenizer, but for documents too short to train on.
 
     Raises:
-        UserError: there are too few documents to keep some aside.
+        UserError: there are too few documents to keep some for evaluation.
     """
-    from tui_finetune.data.split import divide
     from tui_finetune.data.tokens.pack import best_fit
 
     if not data.token_lengths:
         share = config.validation_split
         return max(data.documents - math.ceil(share if share >= 1 else share * data.documents), 1)
     limit = data.max_length
-    # What has nothing to learn within reach is left out, as if it had no tokens.
+    # What has nothing to train on within reach is left out, as if it had no tokens.
     lengths = list(data.token_lengths)
     for number in data.out_of_reach:
         lengths[number] = 0
@@ -345,10 +374,10 @@ def estimate_rows(data: Preview, config: RunConfig) -> int:
         chosen, share = lengths, max(kept, 1) / len(lengths)
     if config.excess_length_strategy == "drop":
         chosen = [length for length in chosen if length <= limit]
-    pieces = [min(length, limit) for length in chosen]
+    chunks = [min(length, limit) for length in chosen]
     if config.excess_length_strategy == "split" and data.splits:
-        pieces += [min(length - start, limit) for length in chosen for start in range(limit, length, limit)]
+        chunks += [min(length - start, limit) for length in chosen for start in range(limit, length, limit)]
     if config.packing or config.train_on_eos or not data.splits:
-        pieces = [piece for piece in pieces if piece > 1]
-    rows = len(best_fit(pieces, limit)) if config.packing else len(pieces)
+        chunks = [chunk for chunk in chunks if chunk > 1]
+    rows = len(best_fit(chunks, limit)) if config.packing else len(chunks)
     return max(round(rows * share), 1)

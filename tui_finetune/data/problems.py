@@ -2,36 +2,45 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
 
-from tui_finetune.data.kinds import place_in
+from tui_finetune.data.file_kinds import place_in
+from tui_finetune.errors import Level, Notice
 
 
-@dataclass(frozen=True)
-class Problem:
-    """Something a person should know about the data.
+@dataclass(frozen=True, kw_only=True)
+class Problem(Notice):
+    """Something a person should know about the data; the remedy says what was done about it, or what can be.
 
     Attributes:
         file: the file or data set it is in.
-        row: the line it begins on, in files whose rows are lines (see `kinds.LINED`), else the row; from 1. None where it
-            is about the whole. Where several rows have it, the first.
-        message: what it is.
-        remedy: what was done about it, or what can be.
+        row: the line it begins on, in files whose rows are lines (see `file_kinds.LINED`), else the row; from 1. None
+            where it is about the whole. Where several rows have it, the first.
     """
 
+    level: Level = "warning"
     file: str
-    row: int | None
-    message: str
-    remedy: str
+    row: int | None = None
 
     @property
     def place(self) -> str:
         """'data.jsonl, line 7'."""
         return self.file if self.row is None else f"{self.file}, {place_in(self.file, self.row)}"
 
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+    def to_json(self) -> dict[str, str | int | None]:
+        return {"file": self.file, "row": self.row, "message": self.message, "remedy": self.remedy}
+
+    @classmethod
+    def from_json(cls, written: Mapping[str, str | int | None]) -> Problem:
+        """What `to_json` wrote."""
+        row = written["row"]
+        return cls(
+            str(written["message"]),
+            str(written["remedy"]),
+            file=str(written["file"]),
+            row=None if row is None else int(row),
+        )
 
 
 class Tally:
@@ -51,6 +60,7 @@ class Tally:
             row: the line or row, from 1.
             what: what the row has: 'no text'.
             remedy: what becomes of it.
+            count: how many rows have it.
         """
         seen, first = self._counts.get((file, what, remedy), (0, row))
         self._counts[file, what, remedy] = (seen + count, first)
@@ -64,11 +74,10 @@ class Tally:
 
     def _all(self) -> list[tuple[int, Problem]]:
         return [
-            (
-                count,
-                Problem(
-                    file, row, f"a row with {what}" if count == 1 else f"{count:,} rows with {what}, first here", remedy
-                ),
-            )
+            (count, Problem(_message(count, what), remedy, file=file, row=row))
             for (file, what, remedy), (count, row) in self._counts.items()
         ]
+
+
+def _message(count: int, what: str) -> str:
+    return f"a row with {what}" if count == 1 else f"{count:,} rows with {what}, first here"

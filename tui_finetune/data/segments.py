@@ -13,6 +13,18 @@ class Segment:
     trained: bool
 
 
+class Unfit(Exception):
+    """A row that no document can be made of.
+
+    Args:
+        what: what it has: 'no text'.
+    """
+
+    def __init__(self, what: str) -> None:
+        super().__init__(what)
+        self.what = what
+
+
 Example = list[Segment]
 """A document: its segments in order. Their texts joined are what the model reads."""
 

@@ -9,15 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tui_finetune.data.problems import Problem
+from tui_finetune.data.readers.row import Row
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from datasets import Dataset
 
     from tui_finetune.data.readers.tables import Column
-
-Row = dict[str, object]
-"""A row of a data set: values as JSON has them, by column."""
 
 BATCH_ROWS = 500
 FEW_ROWS = 20
@@ -34,7 +32,7 @@ class Source:
         files: the files it is read from; for the hub, none.
         problems: what is odd about it.
         fingerprint: a name for exactly this content.
-        columns: for local files, what each column holds; all are stored as text (see `tables`). None for the hub.
+        columns: for local files, what each column holds; all are stored as text (see `readers.tables`). None for the hub.
         layout: how plain text was divided into documents, in words; else ''.
         note: what else should be known about where it is from, in words; else ''.
         parts: for local files, the Arrow files that `rows` are in.

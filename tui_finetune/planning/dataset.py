@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tui_finetune.config.schema import RunConfig
-from tui_finetune.data.kinds import LINED, kind_of
+from tui_finetune.data.file_kinds import LINED, kind_of
 from tui_finetune.errors import UserError
 from tui_finetune.system.progress import Report
 
 if TYPE_CHECKING:
-    from tui_finetune.data.open import Source
     from tui_finetune.data.preview import Preview
+    from tui_finetune.data.source import Source
 
 
 GLADLY_BYTES = 50_000_000

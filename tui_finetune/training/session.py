@@ -219,7 +219,7 @@ class TrainingSession:
                 gradient_checkpointing=config.gradient_checkpointing,
                 report=report,
             )
-        notices = [*tokenizer_notices(tokenizer), *data.notices]
+        notices = [*tokenizer_notices(tokenizer), *((notice.message, notice.remedy) for notice in data.notices)]
         attention: Callable[[], AbstractContextManager[None]] = nullcontext
         if data.packed:
             with self._phase("checking", "Checking that packed texts stay apart"):

@@ -11,8 +11,8 @@ import pytest
 from tests.chat_templates import CHATML, ENDS, GPT_OSS, PHI_3, QWEN_3, TEMPLATES, chat_tokenizer
 from tui_finetune.data.chat_template.choose import PLAIN, choose_template
 from tui_finetune.data.chat_template.render import Renderer
-from tui_finetune.data.formats.conversations import Message, Unfit
-from tui_finetune.data.segments import Example, plain_text
+from tui_finetune.data.formats.turns import Message
+from tui_finetune.data.segments import Example, Unfit, plain_text
 from tui_finetune.data.tokens.tokenize import Encoder
 
 WORDS = ["Hello", " there ", "4.\n\nYes", "naïve 😀", "<b>bold</b>", 'say "no"', "{{ x }}", "a\n", "user", "ß\\n"]
@@ -28,6 +28,10 @@ def said(*turns: str) -> list[Message]:
 def renderer(template: str | None, *, masked: bool = True) -> Renderer:
     tokenizer = chat_tokenizer(template)
     return Renderer(tokenizer, choose_template(tokenizer, "messages"), masked=masked)
+
+
+def tokenizer_of(maker: Renderer) -> Any:
+    return maker.tokenizer
 
 
 def learned(example: Example) -> list[str]:
@@ -63,10 +67,10 @@ def test_the_replies_and_their_ends_are_learned_token_by_token(name: str, system
         example = maker.example(messages, None)
         expected = written(name, texts[1::2])
         assert learned(example) == expected
-        own = [maker.tokenizer(text, add_special_tokens=False)["input_ids"] for text in expected]
-        assert learned_tokens(maker.tokenizer, example) == own
+        own = [tokenizer_of(maker)(text, add_special_tokens=False)["input_ids"] for text in expected]
+        assert learned_tokens(tokenizer_of(maker), example) == own
         # The document is the template's own rendering, up to the end of the last reply.
-        whole = maker.tokenizer.apply_chat_template(messages, tokenize=False)
+        whole = tokenizer_of(maker).apply_chat_template(messages, tokenize=False)
         assert whole.startswith(plain_text(example))
         assert example[-1].trained
 
@@ -76,7 +80,7 @@ def test_what_is_learned_begins_where_a_prompt_would_end(name: str) -> None:
     maker = renderer(TEMPLATES[name])
     question = said("What is 2+2?")
     example = maker.example([*question, {"role": "assistant", "content": "4"}], None)
-    prompt = maker.tokenizer.apply_chat_template(question, tokenize=False, add_generation_prompt=True)
+    prompt = tokenizer_of(maker).apply_chat_template(question, tokenize=False, add_generation_prompt=True)
     assert prompt.removesuffix("<think>\n") == example[0].text
 
 
@@ -130,7 +134,7 @@ def test_channels_are_learned_with_the_reply_and_an_end_that_only_earlier_turns_
         "<|channel|>final<|message|>b",
         "<|channel|>final<|message|>d<|return|>",
     ]
-    assert maker.tokenizer.convert_ids_to_tokens(maker.end_token()) == "<|return|>"
+    assert tokenizer_of(maker).convert_ids_to_tokens(maker.end_token()) == "<|return|>"
     messages[2]["reasoning_content"], messages[4]["reasoning_content"] = "dropped by the template", "hm"
     thought = "<|channel|>analysis<|message|>hm<|end|><|start|>assistant"
     assert learned(maker.example(messages, None)) == [
@@ -211,7 +215,7 @@ def test_a_template_without_an_end_gets_the_end_of_text_token_once() -> None:
 def test_an_end_of_two_tokens_is_learned_whole() -> None:
     maker = renderer(CHATML.replace("<|im_end|>", "<|end|><|eot_id|>"))
     assert learned(maker.example(said("a", "b", "c", "d"), None)) == ["b<|end|><|eot_id|>", "d<|end|><|eot_id|>"]
-    assert maker.tokenizer.convert_ids_to_tokens(maker.end_token()) == "<|eot_id|>"
+    assert tokenizer_of(maker).convert_ids_to_tokens(maker.end_token()) == "<|eot_id|>"
 
 
 def test_an_end_in_words_belongs_to_the_reply() -> None:
@@ -227,7 +231,11 @@ def test_an_end_in_words_belongs_to_the_reply() -> None:
         (CHATML.replace("m.content", "m.content | upper"), said("a", "b"), "can't be followed"),
         (CHATML.replace("m.content", "m.content + m.content"), said("a", "b"), "can't be followed"),
         (CHATML.replace("m.content", "m.content[:3]"), said("a", "longer"), "can't be followed"),
-        (CHATML.replace("for m in messages", "for m in messages[-1:]"), said("a", "b"), "user that the chat template"),
+        (
+            CHATML.replace("for m in messages", "for m in messages[-1:]"),
+            said("a", "b"),
+            "a user turn that the chat template",
+        ),
         (CHATML.replace("m.content", "m.content.replace('e', '')"), said("a", "here"), "can't be followed"),
         (
             TEMPLATES["Mistral"].replace("{%- else -%}", "{{ raise_exception('no more') }}{%- else -%}"),
@@ -258,7 +266,7 @@ def test_words_of_the_template_in_the_texts_mislead_nothing() -> None:
 def test_the_end_token_is_told_so_that_generation_stops_there() -> None:
     for name, template in TEMPLATES.items():
         maker = renderer(template)
-        assert maker.tokenizer.convert_ids_to_tokens(maker.end_token()) == ENDS[name].strip()
+        assert tokenizer_of(maker).convert_ids_to_tokens(maker.end_token()) == ENDS[name].strip()
     assert renderer(PHI_3).end_token() != chat_tokenizer(PHI_3).eos_token_id
 
 

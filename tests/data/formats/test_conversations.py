@@ -12,14 +12,14 @@ from datasets import Dataset
 from tests.chat_templates import CHATML, chat_tokenizer
 from tests.tiny_bytes import tiny_tokenizer
 from tui_finetune.config.schema import RunConfig
-from tui_finetune.data.examples import Reader
-from tui_finetune.data.formats.conversations import Unfit, conversation, in_order
+from tui_finetune.data.examples import RowTransform
+from tui_finetune.data.formats.conversations import conversation, in_order
 from tui_finetune.data.formats.recognize import recognize
 from tui_finetune.data.formats.spec import Format
 from tui_finetune.data.open import open_dataset
 from tui_finetune.data.prepare import prepare
 from tui_finetune.data.preview import preview
-from tui_finetune.data.segments import plain_text
+from tui_finetune.data.segments import Unfit, plain_text
 from tui_finetune.errors import UserError
 
 TURNS = Format("messages", "", {"messages": "m"}, turns=True)
@@ -46,25 +46,25 @@ def system(text: Any) -> dict[str, Any]:
     ("turns", "what"),
     [
         (None, "no turns"),
-        ([], "no assistant's turn"),
-        ("hello", "turns that are no list"),
+        ([], "no assistant turn"),
+        ("hello", "turns that are not a list"),
         ([user("a")], "no assistant"),
-        ([assistant("a")], "begins with the assistant"),
-        ([system("s"), assistant("a")], "begins with the assistant"),
-        ([user("a"), user("b"), assistant("c")], "user after the user's"),
-        ([user("a"), assistant("b"), assistant("c")], "assistant after the assistant's"),
+        ([assistant("a")], "begins with an assistant turn"),
+        ([system("s"), assistant("a")], "begins with an assistant turn"),
+        ([user("a"), user("b"), assistant("c")], "a user turn after a user turn"),
+        ([user("a"), assistant("b"), assistant("c")], "an assistant turn after an assistant turn"),
         ([user("a"), system("s"), assistant("b")], "a system message in the middle"),
-        ([user("a"), {"role": "tool", "content": "x"}, assistant("b")], "tool after the user's"),
-        ([user("a"), assistant("")], "an empty turn of the assistant"),
-        ([user(" "), assistant("b")], "an empty turn of the user"),
-        ([user(None), assistant("b")], "no content in a turn of the user"),
-        ([user("a"), assistant(None)], "no content in a turn of the assistant"),
+        ([user("a"), {"role": "tool", "content": "x"}, assistant("b")], "a tool turn after a user turn"),
+        ([user("a"), assistant("")], "an empty assistant turn"),
+        ([user(" "), assistant("b")], "an empty user turn"),
+        ([user(None), assistant("b")], "no content in a user turn"),
+        ([user("a"), assistant(None)], "no content in an assistant turn"),
         ([{"role": "bird", "content": "a"}, assistant("b")], "an unknown role 'bird'"),
         ([{"content": "a"}, assistant("b")], "without 'role'"),
-        (["a", "b"], "a turn that is no object"),
+        (["a", "b"], "a turn that is not an object"),
         ([user([{"type": "image", "url": "x"}]), assistant("b")], "more than text"),
         ([user("a"), assistant("", tool_calls=[{"function": {}}])], "a tool call without a name"),
-        ([user("a"), assistant("", tool_calls=[{"function": {"name": "f", "arguments": "{"}}])], "are no JSON"),
+        ([user("a"), assistant("", tool_calls=[{"function": {"name": "f", "arguments": "{"}}])], "are not JSON"),
     ],
 )
 def test_turns_that_make_no_sense_are_named(turns: Any, what: str) -> None:
@@ -121,7 +121,7 @@ ALPACA = Format(
 
 def read(row: dict[str, Any], template: str | None) -> str:
     tokenizer = chat_tokenizer(template)
-    example = Reader(ALPACA, RunConfig(), tokenizer).example(row)
+    example = RowTransform(ALPACA, RunConfig(), tokenizer).example(row)
     return "".join(f"[{segment.text}]" if segment.trained else segment.text for segment in example)
 
 
@@ -151,7 +151,7 @@ def test_a_base_model_that_begins_every_text_with_a_token_has_it_before_a_conver
     tokenizer = tiny_tokenizer()
     tokenizer.backend_tokenizer.post_processor = TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 0)])
     shape = Format("messages", "", {"messages": "m"}, turns=True)
-    example = Reader(shape, RunConfig(), tokenizer).example({"m": [user("a"), assistant("b")]})
+    example = RowTransform(shape, RunConfig(), tokenizer).example({"m": [user("a"), assistant("b")]})
     assert plain_text(example) == "<s>### User:\na\n\n### Assistant:\nb</s>"
 
 
@@ -171,8 +171,8 @@ def test_rows_that_do_not_fit_are_counted_with_their_places_and_left_out(tmp_pat
     seen = preview(config, tokenizer)
     ready = prepare(open_dataset(config), config, tokenizer, 64)
     expected = [
-        (2, "2 rows with no assistant's turn, first here", "left out"),
-        (4, "a row with an empty turn of the assistant", "left out"),
+        (2, "2 rows with no assistant turn, first here", "left out"),
+        (4, "a row with an empty assistant turn", "left out"),
         (6, "a row with no turns", "left out"),
         (7, "a row with turns after the last reply", "these turns are left out"),
     ]
@@ -190,7 +190,7 @@ def test_where_no_row_fits_it_says_why(tmp_path: Path, rows: list[dict[str, Any]
         lambda: preview(config, tiny_tokenizer()),
         lambda: prepare(open_dataset(config), config, tiny_tokenizer(), 64),
     ):
-        with pytest.raises(UserError, match=r"no row can be learned from as messages: .* turn.* \(line 1\)") as caught:
+        with pytest.raises(UserError, match=r"no row can be trained on as messages: .* turn.* \(line 1\)") as caught:
             work()
         assert caught.value.setting == "dataset_format"
 
@@ -201,6 +201,7 @@ def test_hub_rows_are_understood_as_local_ones_are(tmp_path: Path) -> None:
     local, hub = open_dataset(config).rows, Dataset.from_list(rows)
     tokenizer = chat_tokenizer(CHATML)
     read = [
-        [Reader(recognize(table, config), config, tokenizer).example(row) for row in table] for table in (local, hub)
+        [RowTransform(recognize(table, config), config, tokenizer).example(row) for row in table]
+        for table in (local, hub)
     ]
     assert read[0] == read[1]

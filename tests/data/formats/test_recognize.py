@@ -10,12 +10,12 @@ import pytest
 from datasets import ClassLabel, Dataset, Features, Value
 
 from tui_finetune.config.schema import RunConfig
-from tui_finetune.data.examples import Reader
-from tui_finetune.data.formats.conversations import Unfit
+from tui_finetune.data.examples import RowTransform
 from tui_finetune.data.formats.recognize import recognize
-from tui_finetune.data.formats.spec import FORMS
-from tui_finetune.data.open import Source, open_dataset
-from tui_finetune.data.segments import Example, Segment
+from tui_finetune.data.formats.spec import FORMATS
+from tui_finetune.data.open import open_dataset
+from tui_finetune.data.segments import Example, Segment, Unfit
+from tui_finetune.data.source import Source
 from tui_finetune.errors import UserError
 
 
@@ -33,7 +33,7 @@ def source_of(tmp_path: Path, *rows: dict[str, Any]) -> Source:
 def example(rows: Any, row: dict[str, Any], *, keep_blank: bool = False, **settings: Any) -> Example:
     """The document in a row, where there is no tokenizer yet."""
     config = RunConfig(**settings)
-    return Reader(recognize(rows, config), config, None).example(row, keep_blank=keep_blank)
+    return RowTransform(recognize(rows, config), config, None).example(row, keep_blank=keep_blank)
 
 
 @pytest.mark.parametrize(
@@ -227,7 +227,7 @@ def test_prompt_and_completion_are_joined_and_only_the_completion_is_learned(tmp
             example(source, bad)
 
 
-@pytest.mark.parametrize("form", FORMS, ids=lambda form: form.name)
+@pytest.mark.parametrize("form", FORMATS, ids=lambda form: form.name)
 def test_the_row_that_explains_a_form_is_of_this_form(tmp_path: Path, form: Any) -> None:
     row = json.loads(form.row)
     source = source_of(tmp_path, row)

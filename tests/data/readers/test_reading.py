@@ -15,8 +15,9 @@ import pytest
 
 from tui_finetune.config.schema import RunConfig
 from tui_finetune.data.formats.recognize import recognize
-from tui_finetune.data.open import Source, open_dataset
+from tui_finetune.data.open import open_dataset
 from tui_finetune.data.readers import files
+from tui_finetune.data.source import Source
 from tui_finetune.errors import Cancelled, UserError
 
 
@@ -35,7 +36,7 @@ def opened(path: Path | str, **settings: Any) -> Source:
     return open_dataset(RunConfig(dataset_name=str(path), **settings))
 
 
-def texts(path: Path | str, **settings: Any) -> list[str | None]:
+def texts(path: Path | str, **settings: Any) -> list[object]:
     source = opened(path, **settings)
     column = recognize(source, RunConfig(**settings)).mapping["text"]
     return [row[column] for batch in source.batches([column]) for row in batch]
@@ -202,7 +203,7 @@ FAULTS: dict[str, tuple[str, bytes, str]] = {
     "not gzip": ("d.txt.gz", b"plain text", "is not a gzip file"),
     "gzip cut": ("d.txt.gz", gzip.compress(b"text\n" * 1000)[:-12], "is cut short"),
     "gzip damaged": ("d.txt.gz", gzip.compress(b"text\n" * 9)[:12] + b"\xff\xff\xff" + b"\0" * 20, "is damaged"),
-    "parquet that is none": ("d.parquet", b"PAR1 and so on", "is not a whole parquet file"),
+    "parquet that is none": ("d.parquet", b"PAR1 and so on", "is not a complete parquet file"),
     "packed parquet": ("d.parquet.gz", b"x", "not a kind of file"),
     "unknown kind": ("d.docx", b"x", "not a kind of file"),
     "rows without columns": ("d.jsonl", b"{}\n", "a row without columns"),
@@ -221,7 +222,7 @@ def test_what_is_wrong_is_said_with_file_and_line(tmp_path: Path, case: str) -> 
 def test_parquet_with_a_cut_footer_is_named(tmp_path: Path) -> None:
     pq.write_table(pa.table({"text": STORIES}), tmp_path / "d.parquet")
     data = (tmp_path / "d.parquet").read_bytes()
-    assert "not a whole parquet file" in fault(write(tmp_path / "d.parquet", data[:-6])).message
+    assert "not a complete parquet file" in fault(write(tmp_path / "d.parquet", data[:-6])).message
 
 
 def test_parquet_whose_text_is_no_utf8_is_named(tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ from datasets import Dataset, DatasetDict
 
 from tui_finetune.config.schema import RunConfig
 from tui_finetune.data.formats.recognize import recognize
-from tui_finetune.data.open import Source, open_dataset
+from tui_finetune.data.open import open_dataset
+from tui_finetune.data.source import Source
 from tui_finetune.errors import UserError
 
 ROWS = [{"text": f"row {number}", "n": number} for number in range(30)]
@@ -54,7 +55,7 @@ def test_a_saved_data_set_that_is_not_whole_is_named(tmp_path: Path) -> None:
     data = folder / "data-00001-of-00002.arrow"
     whole = data.read_bytes()
     data.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(UserError, match=r"data-00001.* is not a whole Arrow file"):
+    with pytest.raises(UserError, match=r"data-00001.* is not a complete Arrow file"):
         opened(folder)
     data.unlink()
     with pytest.raises(UserError, match=r"data-00001-of-00002.arrow is missing"):
@@ -87,7 +88,7 @@ def test_arrow_files_of_both_kinds_are_read_without_what_tables_add(tmp_path: Pa
 def test_what_is_no_arrow_file_is_named(tmp_path: Path) -> None:
     path = tmp_path / "d.arrow"
     path.write_bytes(b"nothing of the sort")
-    with pytest.raises(UserError, match=r"d.arrow is not a whole Arrow file"):
+    with pytest.raises(UserError, match=r"d.arrow is not a complete Arrow file"):
         opened(path)
     shutil.copyfile(path, tmp_path / "e.arrow.gz")
     with pytest.raises(UserError, match="not a kind of file"):

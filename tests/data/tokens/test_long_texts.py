@@ -100,11 +100,12 @@ def test_a_text_without_an_end_of_a_word_is_kept_whole_in_bounded_windows() -> N
     tokenizer, text = fast("bytes"), "old" + "ol" * 12 * WINDOW + " lamp"
     longest = 0
 
-    def watched(piece: str, **options: Any) -> Any:
+    def watch(piece: str, **options: Any) -> Any:
         nonlocal longest
         longest = max(longest, len(piece))
         return tokenizer(piece, **options)
 
+    watched: Any = watch
     found = encode_long(watched, text, lambda: None)
     assert tokenizer.decode(found.ids) == text
     assert longest <= 4 * WINDOW

@@ -5,16 +5,16 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Callable, Sequence
-from typing import Any
 
-from tui_finetune.data.formats.conversations import Message, Unfit
+from tui_finetune.data.formats.turns import Message, Tools
+from tui_finetune.data.segments import Unfit
 
 _CALL: Message = {
     "type": "function",
     "id": "call00001",
     "function": {"name": "findmark", "arguments": {"argmark": "valuemark"}},
 }
-_TOOL: dict[str, Any] = {
+_TOOL: dict[str, object] = {
     "type": "function",
     "function": {
         "name": "toolmark", "description": "Finds.",
@@ -23,17 +23,17 @@ _TOOL: dict[str, Any] = {
 }  # fmt: skip
 
 
-class Abilities:
+class Capabilities:
     """Tries a template out, once for each thing."""
 
-    def __init__(self, render: Callable[[Sequence[Message], list[Any] | None], str]) -> None:
+    def __init__(self, render: Callable[[Sequence[Message], Tools | None], str]) -> None:
         """
         Args:
             render: puts messages and tools into words; raises Unfit where the template refuses them.
         """
         self._render = render
 
-    def _says(self, words: Sequence[str], messages: list[Message], tools: list[Any] | None = None) -> bool:
+    def _says(self, words: Sequence[str], messages: list[Message], tools: Tools | None = None) -> bool:
         try:
             rendering = self._render(messages, tools)
         except Unfit:
@@ -71,8 +71,8 @@ def _said(role: str, content: str) -> Message:
 
 
 def adapt(
-    messages: Sequence[Message], tools: list[Any] | None, abilities: Abilities, *, takes_input: bool
-) -> tuple[list[Message], list[Any] | None]:
+    messages: Sequence[Message], tools: Tools | None, capabilities: Capabilities, *, takes_input: bool
+) -> tuple[list[Message], Tools | None]:
     """The conversation as the template can put it into words, so that nothing of it is lost.
 
     An input stands below its instruction; tool calls that a template doesn't know are written as JSON, the tools' answers
@@ -84,7 +84,7 @@ def adapt(
         for message in result:
             if (given := message.pop("input", None)) is not None:
                 message["content"] = f"{message['content'].rstrip()}\n\n{given}"
-    if tools and not abilities.tools:
+    if tools and not capabilities.tools:
         listed = "\n".join(json.dumps(tool, ensure_ascii=False) for tool in tools)
         words = f"You can call these tools:\n{listed}"
         if result[0]["role"] == "system":
@@ -93,11 +93,11 @@ def adapt(
             result.insert(0, _said("system", words))
         tools = None
     has_calls = any(message.get("tool_calls") for message in result)
-    if (has_calls and not abilities.calls) or (not has_calls and _has_tool(result) and not abilities.answers):
+    if (has_calls and not capabilities.calls) or (not has_calls and _has_tool(result) and not capabilities.answers):
         result = _written_out(result)
     elif has_calls:
         _number_calls(result)
-    if result[0]["role"] == "system" and not abilities.system and len(result) > 1:
+    if result[0]["role"] == "system" and not capabilities.system and len(result) > 1:
         system, first, *rest = result
         result = [{**first, "content": f"{system['content'].rstrip()}\n\n{first['content']}"}, *rest]
     return result, tools
@@ -131,7 +131,7 @@ def _written_out(messages: list[Message]) -> list[Message]:
             message["content"] = "\n".join([message["content"], *written] if message["content"].strip() else written)
         if message["role"] == "tool":
             if not message["content"].strip():
-                raise Unfit("an empty turn of the tool")
+                raise Unfit("an empty tool turn")
             message["role"] = "user"
         if result and result[-1]["role"] == message["role"] == "user":
             result[-1]["content"] += f"\n{message['content']}"

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
+
+from tui_finetune.data.formats.turns import Message, Tools
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 PLAIN = """\
 {%- for message in messages -%}
@@ -69,12 +74,14 @@ class ChatTemplate:
     takes_input: bool = False
 
 
-def choose_template(tokenizer: Any, format_name: str, *, tools: bool = False) -> ChatTemplate:
+def choose_template(
+    tokenizer: PreTrainedTokenizerBase | None, format_name: str, *, tools: bool = False
+) -> ChatTemplate:
     """The model's own chat template; for a model without one, Alpaca's for alpaca data and the plain one for the rest.
 
     Args:
-        tokenizer: of transformers; None if there is none yet.
-        format_name: the data's form.
+        tokenizer: None if there is none yet.
+        format_name: the data's format.
         tools: whether there are tools: some models have a template of their own for these.
     """
     if tokenizer is not None and getattr(tokenizer, "chat_template", None):
@@ -86,18 +93,23 @@ def choose_template(tokenizer: Any, format_name: str, *, tools: bool = False) ->
         source, words, takes_input = PLAIN, "put into words by a plain template (### User:, ### Assistant:)", False
     # A template stands for the whole text: what the tokenizer itself puts before a text is in it.
     bos = getattr(tokenizer, "bos_token_id", None)
-    if bos is not None and tokenizer("a")["input_ids"][:1] == [bos]:
+    if tokenizer is not None and bos is not None and tokenizer("a")["input_ids"][:1] == [bos]:
         source = "{{ bos_token }}" + source
     return ChatTemplate(source, f"{words}, as the model has no chat template", own=False, takes_input=takes_input)
 
 
 def render(
-    tokenizer: Any, template: str, messages: Sequence[dict[str, Any]], tools: list[Any] | None, *, prompt: bool
+    tokenizer: PreTrainedTokenizerBase | None,
+    template: str,
+    messages: Sequence[Message],
+    tools: Tools | None,
+    *,
+    prompt: bool,
 ) -> str:
     """A conversation in words.
 
     Args:
-        tokenizer: of transformers, for its special tokens; may be None.
+        tokenizer: for its special tokens; may be None.
         template: in Jinja.
         messages: what is said.
         tools: definitions of tools; may be None.
@@ -115,7 +127,7 @@ def render(
         )
     from transformers.utils.chat_template_utils import render_jinja_template
 
-    rendered, _ = render_jinja_template(
+    rendered = render_jinja_template(
         [list(messages)], tools=tools, chat_template=template, add_generation_prompt=prompt
     )
-    return str(rendered[0])
+    return str(rendered[0][0])

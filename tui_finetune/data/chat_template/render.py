@@ -2,7 +2,7 @@
 
 Trained on is what the model will have to write by itself: from where a prompt for it would end (the template's
 generation prompt) to the token that ends its turn. Where that is, is worked out for each shape of conversation with
-marks in place of the texts (see `marking`), and checked for each conversation: where the rendering isn't exactly the
+marks in place of the texts (see `spans`), and checked for each conversation: where the rendering isn't exactly the
 template's words with the texts between them, the conversation is refused.
 """
 
@@ -11,9 +11,9 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from tui_finetune.data.chat_template.capabilities import Abilities, adapt
+from tui_finetune.data.chat_template.capabilities import Capabilities, adapt
 from tui_finetune.data.chat_template.choose import ChatTemplate, render
 from tui_finetune.data.chat_template.spans import (
     Skeleton,
@@ -26,8 +26,11 @@ from tui_finetune.data.chat_template.spans import (
     take_apart,
     with_marks,
 )
-from tui_finetune.data.formats.conversations import Message, Unfit
-from tui_finetune.data.segments import Example, Segment, merged
+from tui_finetune.data.formats.turns import Message, Tools, turn_of
+from tui_finetune.data.segments import Example, Segment, Unfit, merged
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 KEPT_SHAPES = 2000
 CHANGED = "turns that the chat template changes in a way that can't be followed"
@@ -45,7 +48,7 @@ class Span(NamedTuple):
 
 
 class Shape(NamedTuple):
-    """What conversations of one shape have in common: a skeleton, and the spans of the turns that are to be learned."""
+    """What conversations of one shape have in common: a skeleton, and the spans of the turns that are trained on."""
 
     skeleton: Skeleton
     spans: list[Span]
@@ -58,13 +61,13 @@ class Marked(NamedTuple):
         messages: with marks.
         texts: by the number of their mark.
         tools: definitions of tools; may be None.
-        learned: the numbers of the messages that are to be learned.
+        trained: the numbers of the messages that are trained on.
     """
 
     messages: list[Message]
     texts: list[Text]
-    tools: list[Any] | None
-    learned: list[int]
+    tools: Tools | None
+    trained: list[int]
 
 
 class Renderer:
@@ -75,15 +78,17 @@ class Renderer:
             leave out only these.
     """
 
-    def __init__(self, tokenizer: Any, template: ChatTemplate, *, masked: bool = True) -> None:
+    def __init__(
+        self, tokenizer: PreTrainedTokenizerBase | None, template: ChatTemplate, *, masked: bool = True
+    ) -> None:
         """
         Args:
-            tokenizer: of transformers; None if there is none yet.
+            tokenizer: None if there is none yet.
             template: the chat template.
             masked: train on the assistant's turns only; otherwise on all.
         """
         self.tokenizer, self.template, self.masked = tokenizer, template, masked
-        self.abilities = Abilities(self._render)
+        self.capabilities = Capabilities(self._render)
         self.eos: str = getattr(tokenizer, "eos_token", None) or ""
         added = getattr(tokenizer, "added_tokens_decoder", {}).values()
         names = sorted({str(token) for token in added} | {self.eos}, key=len, reverse=True)
@@ -92,20 +97,20 @@ class Renderer:
         self._shapes: dict[str, Shape] = {}
         self.left_out_thoughts = False
 
-    def example(self, messages: Sequence[Message], tools: list[Any] | None) -> Example:
-        """A conversation as a document, which ends with the end of the last turn that is to be learned.
+    def example(self, messages: Sequence[Message], tools: Tools | None) -> Example:
+        """A conversation as a document, which ends with the end of the last turn that is trained on.
 
         Raises:
             Unfit: the template refuses it, leaves a part of it out, or changes it so that it can't be followed.
         """
-        messages, tools = adapt(messages, tools, self.abilities, takes_input=self.template.takes_input)
-        learned = replies(messages)
-        if not learned:
-            raise Unfit("nothing to learn")
+        messages, tools = adapt(messages, tools, self.capabilities, takes_input=self.template.takes_input)
+        trained = replies(messages)
+        if not trained:
+            raise Unfit("nothing to train on")
         plain = [{key: value for key, value in message.items() if key != "trained"} for message in messages]
         rendering = self._render(plain, tools)
         for only_replies in (False, True):
-            marked = Marked(*with_marks(messages, only_replies=only_replies), tools, learned)
+            marked = Marked(*with_marks(messages, only_replies=only_replies), tools, trained)
             for shape in self._shapes_of(marked, keep=not only_replies):
                 starts = place_texts(rendering, shape.skeleton, marked.texts)
                 if starts is not None:
@@ -115,7 +120,7 @@ class Renderer:
 
     def _shapes_of(self, marked: Marked, *, keep: bool) -> Iterator[Shape]:
         """The shape as it was found before, and if that doesn't do, anew: a template may give the date."""
-        key = key_of(marked.messages, [marked.learned, marked.tools]) if keep else ""
+        key = key_of(marked.messages, [marked.trained, marked.tools]) if keep else ""
         if keep and key in self._shapes:
             yield self._shapes[key]
         shape = self._work_out(marked)
@@ -125,7 +130,7 @@ class Renderer:
             self._shapes[key] = shape
         yield shape
 
-    def _render(self, messages: Sequence[Message], tools: list[Any] | None, *, prompt: bool = False) -> str:
+    def _render(self, messages: Sequence[Message], tools: Tools | None, *, prompt: bool = False) -> str:
         try:
             return render(self.tokenizer, self.template.source, messages, tools, prompt=prompt)
         except Exception as error:  # the template is a program of the model's
@@ -145,8 +150,8 @@ class Renderer:
         for number, text in enumerate(marked.texts):
             if number not in times and not text.optional:
                 role = marked.messages[text.message]["role"]
-                raise Unfit(f"a turn of the {role} that the chat template leaves out")
-        spans = [self._span(skeleton, marked, number) for number in marked.learned]
+                raise Unfit(f"{turn_of(role)} that the chat template leaves out")
+        spans = [self._span(skeleton, marked, number) for number in marked.trained]
         bounds = [bound for span in spans for bound in (span.begin, span.end)]
         if bounds != sorted(bounds):
             raise Unfit(CHANGED)
@@ -158,7 +163,7 @@ class Renderer:
         found = skeleton.found
         own = [n for n, text in enumerate(found) if texts[text].message == number and text not in found[:n]]
         if not own:
-            raise Unfit("a turn of the assistant that the chat template leaves out")
+            raise Unfit("an assistant turn that the chat template leaves out")
         first, last = own[0], own[-1] + 1
         given = self._render(messages[:number], marked.tools, prompt=True)
         bare = self._render(messages[:number], marked.tools)
@@ -177,7 +182,7 @@ class Renderer:
         """How many characters behind a turn's last text still belong to it, and whether they end with a token.
 
         A token that ends earlier turns only, and the last one never, as in gpt-oss's templates, is not the model's to
-        write: it is not learned.
+        write: it is not trained on.
 
         Args:
             after: what is behind the text where the turn is the last one.
@@ -211,7 +216,9 @@ class Renderer:
             closing = self._closing()
         except Unfit:
             return None
-        ids = self.tokenizer(closing, add_special_tokens=False)["input_ids"] if closing else []
+        if self.tokenizer is None or not closing:
+            return None
+        ids = self.tokenizer(closing, add_special_tokens=False)["input_ids"]
         return int(ids[-1]) if ids else None
 
     # The document

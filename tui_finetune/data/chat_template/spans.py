@@ -11,9 +11,9 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from tui_finetune.data.formats.conversations import Message
+from tui_finetune.data.formats.turns import Message
 
 _THOUGHT = re.compile(r"\A(\s*(?:<think>)?\s*)(.*?)(\s*</think>\s*)(.*)\Z", re.DOTALL)
 _FIELDS = ("reasoning_content", "content", "input")
@@ -160,10 +160,10 @@ def common(one: str, other: str) -> int:
 
 
 def replies(messages: Sequence[Message]) -> list[int]:
-    """The numbers of the assistant's messages that are to be learned."""
+    """The numbers of the assistant's messages that are trained on."""
     return [n for n, m in enumerate(messages) if m["role"] == "assistant" and m.get("trained", True)]
 
 
-def key_of(marked: Sequence[Message], tools: Any) -> str:
+def key_of(marked: Sequence[Message], tools: object) -> str:
     """A name for all conversations whose marked messages are the same."""
     return json.dumps([marked, tools], ensure_ascii=True, default=str)

@@ -1,51 +1,21 @@
-"""Rows as conversations: whatever form they have, a list of messages as chat templates take them, in good order.
-
-A message is a mapping with `role` ('system', 'user', 'assistant', 'tool') and `content`, and where there is any,
-`reasoning_content`, `tool_calls` (in the form of OpenAI's functions), `name`; a user's may have an `input` (see
-`templates.ALPACA`), an assistant's `trained`, False where it isn't to be learned.
-"""
+"""Rows as conversations: whatever format they have, a list of messages as chat templates take them, in good order."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
 
-from tui_finetune.data.formats.columns import TURN_KEYS, is_turn, listed, turns_in
 from tui_finetune.data.formats.spec import Format
-from tui_finetune.data.readers.rows import without_nulls
+from tui_finetune.data.formats.turns import ROLES, TURN_KEYS, Message, Tools, is_turn, listed, turn_of, turns_in
+from tui_finetune.data.readers.row import Row, without_nulls
+from tui_finetune.data.segments import Unfit
 
-Message = dict[str, Any]
-
-ROLES = {
-    "system": "system", "developer": "system",
-    "user": "user", "human": "user",
-    "assistant": "assistant", "gpt": "assistant", "chatgpt": "assistant", "model": "assistant", "bot": "assistant",
-    "tool": "tool", "function": "tool", "observation": "tool", "function_response": "tool", "tool_response": "tool",
-    "ipython": "tool",
-    "function_call": "call", "tool_call": "call",
-}  # fmt: skip
-"""What data sets call those who speak. 'call' is an assistant's turn whose text is a call of a tool, as JSON."""
+MORE_THAN_TEXT = "a turn with more than text"
 
 
-MORE_THAN_TEXT = "a turn that is more than text"
-
-
-class Unfit(Exception):
-    """A row that nothing can be learned from.
-
-    Args:
-        what: what it has: 'no text'.
-    """
-
-    def __init__(self, what: str) -> None:
-        super().__init__(what)
-        self.what = what
-
-
-def conversation(row: Mapping[str, Any], shape: Format) -> tuple[list[Message], list[Any] | None, int]:
+def conversation(row: Row, shape: Format) -> tuple[list[Message], Tools | None, int]:
     """The messages in a row, the definitions of the tools that the assistant may call, and how many turns after the last
-    reply are left out, because nothing can be learned from them.
+    reply are left out, because nothing in them is trained on.
 
     Raises:
         Unfit: there are none, or they make no sense.
@@ -55,14 +25,7 @@ def conversation(row: Mapping[str, Any], shape: Format) -> tuple[list[Message], 
     if shape.name == "alpaca":
         messages = _instruction(row, part)
     elif shape.name == "prompt-completion":
-        messages = _turns_or_text(row.get(part["prompt"]), "user", "prompt")
-        replies = _turns_or_text(row.get(part["completion"]), "assistant", "completion")
-        if any(reply["role"] in {"system", "user"} for reply in replies):
-            raise Unfit("a completion that isn't the assistant's")
-        for message in messages:
-            if message["role"] == "assistant":  # given, not to be learned
-                message["trained"] = False
-        messages += replies
+        messages = _prompt_and_completion(row, part)
     else:
         messages = messages_in(row.get(part["messages"]))
     system = row.get(part["system"]) if "system" in part else None
@@ -72,28 +35,39 @@ def conversation(row: Mapping[str, Any], shape: Format) -> tuple[list[Message], 
     return kept, [_definition(tool) for tool in tools] if tools else None, _turns(messages) - _turns(kept)
 
 
+def _prompt_and_completion(row: Row, part: Mapping[str, str]) -> list[Message]:
+    messages = _turns_or_text(row.get(part["prompt"]), "user", "prompt")
+    replies = _turns_or_text(row.get(part["completion"]), "assistant", "completion")
+    if any(reply["role"] in {"system", "user"} for reply in replies):
+        raise Unfit("a completion with turns of others than the assistant")
+    for message in messages:
+        if message["role"] == "assistant":  # given, not trained on
+            message["trained"] = False
+    return messages + replies
+
+
 def _turns(messages: list[Message]) -> int:
     return sum(1 for message in messages if message["role"] != "system")
 
 
-def _definition(tool: Any) -> Any:
+def _definition(tool: object) -> object:
     """The definition of a tool in the form that templates expect."""
     bare = isinstance(tool, dict) and "name" in tool and "function" not in tool
     return {"type": "function", "function": tool} if bare else tool
 
 
-def scalar(value: Any) -> str | None:
+def scalar(value: object) -> str | None:
     """A value as text: itself, or a number or truth value as JSON writes it; None for null and anything else."""
     if isinstance(value, str):
         return value
     return json.dumps(value) if isinstance(value, (int, float)) else None
 
 
-def _instruction(row: Mapping[str, Any], part: Mapping[str, str]) -> list[Message]:
+def _instruction(row: Row, part: Mapping[str, str]) -> list[Message]:
     messages: list[Message] = []
     for pair in (listed(row.get(part["history"])) or []) if "history" in part else []:
         if not isinstance(pair, list) or len(pair) != 2:
-            raise Unfit("a history that is no list of pairs")
+            raise Unfit("a history that is not a list of pairs")
         messages += [{"role": "user", "content": scalar(pair[0])}, {"role": "assistant", "content": scalar(pair[1])}]
     asked: Message = {"role": "user", "content": scalar(row.get(part["instruction"]))}
     given = scalar(row.get(part["input"])) if "input" in part else None
@@ -105,7 +79,7 @@ def _instruction(row: Mapping[str, Any], part: Mapping[str, str]) -> list[Messag
     return [*messages, asked, {"role": "assistant", "content": output}]
 
 
-def _turns_or_text(value: Any, role: str, part: str) -> list[Message]:
+def _turns_or_text(value: object, role: str, part: str) -> list[Message]:
     turns = turns_in(value)
     # A text in JSON is taken for turns only where it can't be meant as an answer.
     if turns is not None and all(
@@ -117,13 +91,13 @@ def _turns_or_text(value: Any, role: str, part: str) -> list[Message]:
     return [{"role": role, "content": text}]
 
 
-def _is_said(turn: Any) -> bool:
+def _is_said(turn: object) -> bool:
     """Whether it is a turn of somebody known."""
     who = next((turn[keys[0]] for keys in TURN_KEYS if keys[0] in turn), None) if is_turn(turn) else None
     return isinstance(who, str) and who.strip().lower() in ROLES
 
 
-def messages_in(value: Any) -> list[Message]:
+def messages_in(value: object) -> list[Message]:
     """The messages of a list of turns, or of JSON that is one; null keys of objects from tables are left out.
 
     Raises:
@@ -133,14 +107,14 @@ def messages_in(value: Any) -> list[Message]:
         raise Unfit("no turns")
     turns = turns_in(value)
     if turns is None:
-        raise Unfit("turns that are no list")
+        raise Unfit("turns that are not a list")
     written = isinstance(value, str)
     return [_message(turn if written else without_nulls(turn)) for turn in turns]
 
 
-def _message(turn: Any) -> Message:
+def _message(turn: object) -> Message:
     if not isinstance(turn, dict):
-        raise Unfit("a turn that is no object")
+        raise Unfit("a turn that is not an object")
     keys = next((keys for keys in TURN_KEYS if keys[0] in turn), None)
     if keys is None:
         raise Unfit("a turn without 'role' or 'from'")
@@ -158,7 +132,7 @@ def _message(turn: Any) -> Message:
     message: Message = {"role": role, "content": content}
     if role == "assistant":
         if not isinstance(more := turn.get("tool_calls") or [], list):
-            raise Unfit("tool calls that are no list")
+            raise Unfit("tool calls that are not a list")
         if calls := calls + [_call(call) for call in more]:
             message["tool_calls"] = calls
             message["content"] = content or ""
@@ -173,7 +147,7 @@ def _message(turn: Any) -> Message:
     return message
 
 
-def _content(value: Any) -> tuple[str | None, str, list[Message]]:
+def _content(value: object) -> tuple[str | None, str, list[Message]]:
     """The text of a turn, and the thoughts and the tool calls in it where it comes in parts; texts are put together."""
     if isinstance(value, dict):
         return json.dumps(value, ensure_ascii=False), "", []
@@ -195,7 +169,7 @@ def _content(value: Any) -> tuple[str | None, str, list[Message]]:
     return "".join(texts), "".join(thoughts), calls
 
 
-def _part(part: Any) -> tuple[str, Any]:
+def _part(part: object) -> tuple[str, object]:
     """The kind of a part of a turn, 'text' where it doesn't say, and what it says, whatever the key."""
     if not isinstance(part, dict):
         return "text", part
@@ -216,9 +190,11 @@ def _calls_in(text: str | None) -> list[Message]:
     return [_call(call) for call in calls] if good else []
 
 
-def _call(call: Any) -> Message:
+def _call(call: object) -> Message:
     """A call in the form that templates expect: its arguments are an object, not JSON."""
-    inner = call.get("function", call) if isinstance(call, dict) else None
+    if not isinstance(call, dict):
+        raise Unfit("a tool call without a name")
+    inner = call.get("function", call)
     if not isinstance(inner, dict) or not isinstance(inner.get("name"), str):
         raise Unfit("a tool call without a name")
     arguments = inner.get("arguments", inner.get("parameters", {}))
@@ -226,13 +202,13 @@ def _call(call: Any) -> Message:
         try:
             arguments = json.loads(arguments)
         except (ValueError, RecursionError):
-            raise Unfit("a tool call whose arguments are no JSON") from None
+            raise Unfit("a tool call whose arguments are not JSON") from None
     result: Message = {"type": "function", "function": {"name": inner["name"], "arguments": arguments}}
     return result | ({"id": call["id"]} if isinstance(call.get("id"), str) else {})
 
 
 def in_order(messages: list[Message]) -> list[Message]:
-    """The messages up to the last that can be learned, if they are in an order that makes sense.
+    """The messages up to the last that can be trained on, if they are in an order that makes sense.
 
     A system's message comes first, if there is one; then user and assistant take turns; tools answer the assistant.
 
@@ -244,28 +220,29 @@ def in_order(messages: list[Message]) -> list[Message]:
     while messages and messages[-1]["role"] != "assistant":
         messages = messages[:-1]
     if not messages:
-        raise Unfit("no assistant's turn")
+        raise Unfit("no assistant turn")
     before = ""
     for message in messages:
         role = message["role"]
         if role not in _NEXT[before]:
-            what = (
-                f"a conversation that begins with the {role}"
-                if before in {"", "system"} and role != "system"
-                else (
-                    "a system message in the middle"
-                    if role == "system"
-                    else f"a turn of the {role} after the {before}'s"
-                )
-            )
-            raise Unfit(what)
+            raise Unfit(_out_of_order(role, before))
         if message["content"] is None:
-            raise Unfit(f"no content in a turn of the {role}")
+            raise Unfit(f"no content in {turn_of(role)}")
         says = message["content"].strip() or message.get("tool_calls") or message.get("reasoning_content")
         if not says and role != "tool":
-            raise Unfit(f"an empty turn of the {role}")
+            raise Unfit(f"an empty {role} turn")
         before = role
     return messages
+
+
+def _out_of_order(role: str, before: str) -> str:
+    if role == "system":
+        return "a system message in the middle"
+    return (
+        f"{turn_of(role)} after {turn_of(before)}"
+        if before not in {"", "system"}
+        else f"a conversation that begins with {turn_of(role)}"
+    )
 
 
 _NEXT = {

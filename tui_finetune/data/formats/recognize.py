@@ -7,17 +7,14 @@ from collections.abc import Set
 from typing import TYPE_CHECKING
 
 from tui_finetune.config.schema import RunConfig
-from tui_finetune.data.formats.columns import TURN_LISTS, Columns, columns_of, is_turn, turns_in
-from tui_finetune.data.formats.conversations import ROLES
+from tui_finetune.data.formats.columns import Columns, columns_of
 from tui_finetune.data.formats.spec import Format
+from tui_finetune.data.formats.turns import ROLES, TURN_LISTS, is_turn, turns_in
+from tui_finetune.data.source import Source
 from tui_finetune.errors import UserError
-
-__all__ = ["Format", "recognize"]
 
 if TYPE_CHECKING:
     from datasets import Dataset
-
-    from tui_finetune.data.source import Source
 
 USUAL_TEXT = ("text", "content")
 PROMPTS = ("prompt", "instruction")
@@ -41,7 +38,7 @@ def recognize(rows: Dataset | Source, config: RunConfig) -> Format:
         UserError: the format can't be told, or the columns it needs aren't there or hold something else.
     """
     columns = columns_of(rows)
-    source = rows if not hasattr(rows, "features") else None
+    source = rows if isinstance(rows, Source) else None
     found = _recognize(columns, config, source)
     note = source.note if source is not None else ""
     return Format(found.name, f"{found.reason}; {note}", found.mapping, found.turns) if note else found
@@ -94,7 +91,7 @@ def _guess(columns: Columns, config: RunConfig, source: Source | None) -> Format
 
 
 def _preferred(columns: Columns, config: RunConfig) -> Format | None:
-    """Data that tells which of two replies is preferred: the better one is learned, the other is left."""
+    """Data that tells which of two replies is preferred: the better one is trained on, the other is not."""
     chosen, rejected = columns.find(*CHOSEN), columns.find(*REJECTED)
     if chosen is None or rejected is None:
         return None
@@ -116,7 +113,7 @@ def _preferred(columns: Columns, config: RunConfig) -> Format | None:
     else:
         return None
     # Not joined as they stand, whatever the names: a prompt and a reply to it.
-    reason = f"the better of two replies, '{chosen}', is learned, '{rejected}' is not"
+    reason = f"the better of two replies, '{chosen}', is trained on, '{rejected}' is not"
     return Format(shape.name, reason, mapping, turns=True)
 
 

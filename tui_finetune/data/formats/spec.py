@@ -1,4 +1,4 @@
-"""The forms that data may have."""
+"""The formats that data may have."""
 
 from __future__ import annotations
 
@@ -6,32 +6,32 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Form:
-    """A form that data may have: its name, what it is, and a row of it as JSON. For the reference and for help."""
+class FormatExample:
+    """A format that data may have: its name, what it is, and a row of it as JSON. For the reference and for help."""
 
     name: str
     summary: str
     row: str
 
 
-FORMS = (
-    Form("text", "text, all of which is learned", '{"text": "Once upon a time ..."}'),
-    Form(
+FORMATS = (
+    FormatExample("text", "text, all of which is trained on", '{"text": "Once upon a time ..."}'),
+    FormatExample(
         "prompt-completion",
         "a prompt and what follows it; also instruction and response, question and answer, or of two replies the chosen one",
         '{"prompt": "The capital of France is", "completion": " Paris."}',
     ),
-    Form(
+    FormatExample(
         "messages",
         "a conversation of turns with role and content",
         '{"messages": [{"role": "user", "content": "Hello!"}, {"role": "assistant", "content": "Hello. Yes?"}]}',
     ),
-    Form(
+    FormatExample(
         "alpaca",
         "an instruction, an input that it is about (or none), and the output",
         '{"instruction": "Translate to French.", "input": "Good morning", "output": "Bonjour"}',
     ),
-    Form(
+    FormatExample(
         "sharegpt",
         "a conversation of turns with from and value",
         '{"conversations": [{"from": "human", "value": "Hello!"}, {"from": "gpt", "value": "Hello. Yes?"}]}',
@@ -44,7 +44,7 @@ class Format:
     """How a row becomes a document.
 
     Attributes:
-        name: a name of FORMS.
+        name: a name of FORMATS.
         reason: why it was recognized as that, in words.
         mapping: the part that a column plays, to the column's name. Parts are 'text'; 'prompt' and 'completion';
             'messages' and, where there is such a column, 'tools'; 'instruction', 'input', 'output' and 'history'. All of
@@ -65,5 +65,5 @@ class Format:
 
     @property
     def main_column(self) -> str:
-        """The column without which there is nothing to learn."""
+        """The column without which there is nothing to train on."""
         return next(self.mapping[part] for part in ("text", "messages", "completion", "output") if part in self.mapping)

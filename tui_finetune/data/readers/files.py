@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-from tui_finetune.data.kinds import KINDS, TABLES, kind_of
+from tui_finetune.data.file_kinds import KINDS, TABLES, kind_of
 from tui_finetune.data.problems import Problem
 from tui_finetune.errors import UserError
 
@@ -102,7 +102,7 @@ def _choose(found: list[Path], name: str) -> tuple[list[DataFile], list[Problem]
         first = next(path for path in found if path not in set(taken))
         message = f"{first.name} is not read" if left == 1 else f"{left} files are not read, {first.name} the first"
         remedy = "text files beside tables are taken for notes" if tables else "name the file itself to read it"
-        problems.append(Problem(str(first), None, message, remedy))
+        problems.append(Problem(message, remedy, file=str(first)))
     return [data_file(path) for path in taken], problems
 
 
@@ -148,7 +148,7 @@ class ByteStream:
         return self._get(self._data.read, size)
 
     def _get(self, read: object, size: int) -> bytes:
-        remedy = "get the file again, or pack it anew with gzip"
+        remedy = "download the file again, or compress it again with gzip"
         try:
             data: bytes = read(size)  # type: ignore[operator]
         except gzip.BadGzipFile as error:
@@ -214,7 +214,7 @@ def too_long(file: DataFile, number: int, what: str) -> UserError:
     """The error for a line, row or document beyond the bound."""
     return UserError(
         f"{file.name}, {what} {number}: longer than {MAX_RECORD_BYTES // 2**20} MiB",
-        "split it into several texts; documents that long can't be learned as one anyway",
+        "split it into several texts; documents that long can't be trained on as one anyway",
         setting="dataset_name",
     )
 

@@ -5,12 +5,10 @@ from __future__ import annotations
 import codecs
 import json
 from collections.abc import Iterator
-from typing import Any
 
 from tui_finetune.data.readers.files import MAX_RECORD_BYTES, ByteStream, DataFile, read_lines, too_long
+from tui_finetune.data.readers.row import Row
 from tui_finetune.errors import UserError
-
-Row = dict[str, Any]
 
 CHUNK_BYTES = 1 << 20
 SHAPE = 'a row is an object, as {"text": "Once upon a time"}'
@@ -20,7 +18,7 @@ class _DuplicateKey(ValueError):
     pass
 
 
-def _pairs(pairs: list[tuple[str, Any]]) -> Row:
+def _pairs(pairs: list[tuple[str, object]]) -> dict[str, object]:
     row = dict(pairs)
     if len(row) != len(pairs):
         seen: set[str] = set()
@@ -49,11 +47,11 @@ def _explain(error: Exception, file: DataFile, line: int) -> UserError:
     return UserError(f"{file.name}, line {line}: {what}", SHAPE, setting="dataset_name")
 
 
-def _not_object(file: DataFile, line: int, value: Any) -> UserError:
+def _not_object(file: DataFile, line: int, value: object) -> UserError:
     return UserError(f"{file.name}, line {line}: {json_kind(value)}, not an object", SHAPE, setting="dataset_name")
 
 
-def json_kind(value: Any) -> str:
+def json_kind(value: object) -> str:
     """What a JSON value is, in a word, with its article where it has one."""
     if value is None:
         return "null"
@@ -135,10 +133,11 @@ class _Window:
     def here(self) -> int:
         return self.line + self.text.count("\n", 0, self.at)
 
-    def value(self) -> Any:
-        """The JSON value that begins here; an object or array, whose end can't be mistaken."""
+    def value(self) -> dict[str, object]:
+        """The object that begins here."""
         while True:
             try:
+                value: dict[str, object]
                 value, end = _decoder.raw_decode(self.text, self.at)
             except _DuplicateKey as error:
                 raise _explain(error, self.file, self.here()) from None
@@ -234,14 +233,14 @@ def _array(window: _Window) -> Iterator[Row]:
 
 def _one_object(row: Row) -> Iterator[Row]:
     """A file that is a single object: the list of rows in it, or itself the only row."""
-    lists = [
-        key for key, value in row.items() if isinstance(value, list) and value and all(type(v) is dict for v in value)
-    ]
+    lists = {
+        key: value
+        for key, value in row.items()
+        if isinstance(value, list) and value and all(type(v) is dict for v in value)
+    }
     if len(lists) == 1 and not any(isinstance(value, str) and len(value) > 200 for value in row.values()):
-        key = lists[0]
-        if key in {"messages", "conversations", "conversation"}:
-            yield row
+        [(key, rows)] = lists.items()
+        if key not in {"messages", "conversations", "conversation"}:
+            yield from rows
             return
-        yield from row[key]
-        return
     yield row

@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import json
 from pathlib import Path
-from typing import Any
 
 from tui_finetune.data.readers.files import DataFile, data_file
 from tui_finetune.errors import UserError
@@ -22,7 +21,7 @@ def saved_files(name: str, split: str) -> tuple[list[DataFile], str] | None:
     path = Path(name).expanduser()
     words = "saved with save_to_disk"
     if (path / SPLITS).is_file():
-        splits = [str(part) for part in _read(path / SPLITS).get("splits") or []]
+        splits = [str(part) for part in _listed(path / SPLITS, "splits")]
         if split not in splits:
             near = difflib.get_close_matches(split, splits, n=1)
             raise UserError(
@@ -34,8 +33,8 @@ def saved_files(name: str, split: str) -> tuple[list[DataFile], str] | None:
     elif not (path / STATE).is_file() or "_data_files" not in _read(path / STATE):
         return None
     files = []
-    for entry in _read(path / STATE).get("_data_files") or []:
-        part = path / Path(str(entry.get("filename"))).name
+    for entry in _listed(path / STATE, "_data_files"):
+        part = path / Path(str(entry.get("filename") if isinstance(entry, dict) else entry)).name
         if not part.is_file():
             raise _broken(path, f"{part.name} is missing")
         files.append(data_file(part))
@@ -44,7 +43,7 @@ def saved_files(name: str, split: str) -> tuple[list[DataFile], str] | None:
     return files, words
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Path) -> dict[str, object]:
     try:
         content = json.loads(path.read_bytes())
     except (OSError, ValueError):
@@ -52,5 +51,10 @@ def _read(path: Path) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
+def _listed(path: Path, key: str) -> list[object]:
+    found = _read(path).get(key)
+    return found if isinstance(found, list) else []
+
+
 def _broken(path: Path, what: str) -> UserError:
-    return UserError(f"{path} is no whole saved data set: {what}", "save it again", setting="dataset_name")
+    return UserError(f"{path} is not a complete saved data set: {what}", "save it again", setting="dataset_name")

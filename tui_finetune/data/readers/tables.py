@@ -10,12 +10,12 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from tui_finetune.data.problems import Tally
+from tui_finetune.data.readers.row import Row
 from tui_finetune.errors import UserError
 
 BATCH_ROWS = 1000
@@ -51,7 +51,7 @@ class TableWriter:
         self._directory = directory
         self._files = files
         self._tally = tally
-        self._waiting: list[dict[str, Any]] = []
+        self._waiting: list[Row] = []
         self._places: list[tuple[int, int]] = []
         self._characters = 0
         self._part: pa.ipc.RecordBatchStreamWriter | None = None
@@ -59,7 +59,7 @@ class TableWriter:
         self._place_schema = pa.schema([("file", pa.int32()), ("row", pa.int64())])
         self._place_file = pa.ipc.new_stream(str(directory / "places.arrow"), self._place_schema)
 
-    def add(self, file: int, number: int, row: dict[str, Any]) -> None:
+    def add(self, file: int, number: int, row: Row) -> None:
         """Take a row, from the line or row of that number in the file of that index."""
         self._waiting.append(row)
         self._places.append((file, number))
@@ -113,21 +113,20 @@ class TableWriter:
         self._part = pa.ipc.new_stream(str(self._directory / name), self._schema)
         self.parts.append(name)
 
-    def _array(self, key: str, column: Column, rows: list[dict[str, Any]]) -> pa.Array:
+    def _array(self, key: str, column: Column, rows: list[Row]) -> pa.Array:
         values = [row.get(key) for row in rows]
         types = set(map(type, values)) - {type(None)}
         for kind in types:
             word = _KINDS.get(kind, "a value")
             if word not in column.kinds:
                 column.kinds[word] = self._places[next(i for i, value in enumerate(values) if type(value) is kind)]
-        if types - {str}:
-            values = [value if value is None or type(value) is str else _as_json(value) for value in values]
+        texts = [value if value is None or isinstance(value, str) else _as_json(value) for value in values]
         try:
-            array = pa.array(values, pa.string())
+            array = pa.array(texts, pa.string())
         except UnicodeEncodeError:
-            array = pa.array(self._without_surrogates(values), pa.string())
+            array = pa.array(self._without_surrogates(texts), pa.string())
         if pc.any(pc.match_substring(array, "\x00")).as_py():
-            for value, (file, number) in zip(values, self._places, strict=True):
+            for value, (file, number) in zip(texts, self._places, strict=True):
                 if value and "\x00" in value:
                     self._note(file, number, "NUL characters", "they are kept; look whether the file is damaged")
         return array
@@ -159,5 +158,5 @@ def _storable(text: str) -> str:
     return text if _encodes(text) else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
-def _as_json(value: Any) -> str:
+def _as_json(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, default=str)

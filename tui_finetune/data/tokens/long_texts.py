@@ -4,10 +4,13 @@ stopped."""
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 WINDOW = 128 * 1024
 """Characters. Shorter texts are tokenized in one call."""
@@ -38,14 +41,14 @@ class OutOfOrder(ValueError):
     """A tokenizer doesn't give the places of its tokens in order."""
 
 
-def encode_long(tokenizer: Any, text: str, alive: Callable[[], object]) -> Window:
+def encode_long(tokenizer: PreTrainedTokenizerBase, text: str, alive: Callable[[], object]) -> Window:
     """The tokens of a text as one call gives them, special tokens left out.
 
     Tokens depend on their surroundings, but not on what is thousands of characters away: two windows that agree on a
     thousand characters would agree on what follows too. Where they don't agree, the first is made larger.
 
     Args:
-        tokenizer: a fast one of transformers.
+        tokenizer: a fast one.
         text: of any length.
         alive: called after each window; may raise Cancelled.
 
@@ -80,7 +83,7 @@ def encode_long(tokenizer: Any, text: str, alive: Callable[[], object]) -> Windo
     return Window(np.concatenate([part.ids for part in parts]), np.concatenate([part.offsets for part in parts]))
 
 
-def _window(tokenizer: Any, text: str, start: int, size: int) -> Window:
+def _window(tokenizer: PreTrainedTokenizerBase, text: str, start: int, size: int) -> Window:
     encoded = tokenizer(
         text[start : start + size],
         add_special_tokens=False,
@@ -97,7 +100,7 @@ def _window(tokenizer: Any, text: str, start: int, size: int) -> Window:
     return Window(np.array(encoded["input_ids"], np.int32), offsets)
 
 
-def special_ends(tokenizer: Any) -> tuple[list[int], list[int]]:
+def special_ends(tokenizer: PreTrainedTokenizerBase) -> tuple[list[int], list[int]]:
     """The tokens that a tokenizer puts before and after every text."""
     bare, whole = (tokenizer("a", add_special_tokens=added)["input_ids"] for added in (False, True))
     before = next((n for n in range(len(whole)) if whole[n : n + len(bare)] == bare), 0)

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from tui_finetune.data.tokens.tokenize import Tokens
 
 IGNORED = -100
-"""The label of a token that is not learned (the usual one of torch's cross entropy)."""
+"""The label of a token that is not trained on (the usual one of torch's cross entropy)."""
 
 WINDOW_TOKENS = 1 << 22
 """Documents are packed in windows of so many tokens, so that memory doesn't grow with the data. A window has thousands of

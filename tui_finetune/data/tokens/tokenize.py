@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,9 @@ import numpy.typing as npt
 from tui_finetune.data.segments import Example, plain_text
 from tui_finetune.data.tokens.long_texts import WINDOW, OutOfOrder, encode_long, special_ends
 from tui_finetune.errors import UserError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 Ids = npt.NDArray[np.int32]
 Mask = npt.NDArray[np.bool_]
@@ -35,10 +38,10 @@ class Tokens(NamedTuple):
 class Encoder:
     """Turns documents into tokens with a fast tokenizer, many at a time."""
 
-    def __init__(self, tokenizer: Any, *, train_on_eos: bool, rendered: bool = False) -> None:
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, *, train_on_eos: bool, rendered: bool = False) -> None:
         """
         Args:
-            tokenizer: of transformers.
+            tokenizer: a fast one, where parts of documents are not trained on.
             rendered: the documents are whole as they are, special tokens included: none is added.
             train_on_eos: end each document with the end-of-text token, trained on; unless the tokenizer, or the text
                 itself, has put it there already. Otherwise no token is added, and padding tokens in the text, which
@@ -61,8 +64,8 @@ class Encoder:
         masked = any(not segment.trained for example in examples for segment in example)
         if masked and not self.tokenizer.is_fast:
             raise UserError(
-                "the model's tokenizer can't tell which token is which part of a text, so none can be left unlearned",
-                "set train_on_inputs: true to learn all of it, or choose another model",
+                "the model's tokenizer can't tell which tokens belong to which part of a text, so no part can be left out of the loss",
+                "set train_on_inputs: true to train on all of it, or choose another model",
                 setting="completion_only_loss",
             )
         result: list[Tokens] = []
@@ -175,7 +178,7 @@ def batched(documents: Iterable[tuple[int, Example]]) -> Iterator[list[tuple[int
         yield batch
 
 
-def tokenizer_fingerprint(tokenizer: Any) -> str:
+def tokenizer_fingerprint(tokenizer: PreTrainedTokenizerBase) -> str:
     """A name for all of a tokenizer that its output depends on."""
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if backend is not None:

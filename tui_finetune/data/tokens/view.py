@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tui_finetune.data.tokens.pack import IGNORED, PackedRow, joined, pack
 from tui_finetune.data.tokens.tokenize import Tokens
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 _SPACE_MARK = "\u2581"
 """What sentencepiece tokenizers write for a space at the beginning of a word."""
@@ -26,13 +29,9 @@ class SeenToken:
 
 
 class TokenReader:
-    """Reads tokens of a tokenizer, one by one.
+    """Reads tokens of a tokenizer, one by one."""
 
-    Args:
-        tokenizer: of transformers.
-    """
-
-    def __init__(self, tokenizer: Any) -> None:
+    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
         self._tokenizer = tokenizer
         self._special = frozenset(tokenizer.all_special_ids)
         self._known: dict[int, str] = {}
@@ -62,7 +61,7 @@ class TokenReader:
             elif name.startswith(_SPACE_MARK):  # alone, it would be decoded without its space
                 text = name.replace(_SPACE_MARK, " ")
             else:
-                text = self._tokenizer.decode([token], clean_up_tokenization_spaces=False)
+                text = str(self._tokenizer.decode([token], clean_up_tokenization_spaces=False))
                 if "\ufffd" in text or not text:  # a part of a character
                     text = name
             self._known[token] = text

@@ -10,7 +10,7 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.widgets import Static
 
-from tui_finetune.data.kinds import place_in
+from tui_finetune.data.file_kinds import place_in
 from tui_finetune.errors import UserError
 from tui_finetune.planning.dataset import Findings
 from tui_finetune.system.terminal import printable

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from tui_finetune.data.kinds import place_in
+from tui_finetune.data.file_kinds import place_in
 from tui_finetune.data.segments import Example
 from tui_finetune.errors import UserError
 from tui_finetune.formatting import count

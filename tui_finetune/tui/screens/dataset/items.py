@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tui_finetune.data.kinds import kind_of
+from tui_finetune.data.file_kinds import kind_of
 from tui_finetune.data.samples import Sample
 from tui_finetune.formatting import size as bytes_in_words
 from tui_finetune.models.hub import NAME

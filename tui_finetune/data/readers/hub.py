@@ -6,7 +6,7 @@ import contextlib
 import difflib
 import threading
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING
 
 from tui_finetune.config.schema import RunConfig
 from tui_finetune.data.samples import list_samples
@@ -14,11 +14,14 @@ from tui_finetune.errors import UserError
 from tui_finetune.models.hub import REQUEST_SECONDS, hub_error, is_offline
 from tui_finetune.system.progress import Report
 
+if TYPE_CHECKING:
+    from datasets import Dataset
+
 POLL_SECONDS = 0.2
 
 
-def load_hub(config: RunConfig, report: Report | None = None) -> Any:
-    """The split of a hub data set, by `datasets.load_dataset`, as a datasets.Dataset.
+def load_hub(config: RunConfig, report: Report | None = None) -> Dataset:
+    """The split of a hub data set, by `datasets.load_dataset`.
 
     Downloading happens in a thread of its own, so that the work can be cancelled while the hub is slow: then the thread
     is left to its end, and what it has downloaded stays in the hub's cache. Without a network, a data set that has been
@@ -28,7 +31,7 @@ def load_hub(config: RunConfig, report: Report | None = None) -> Any:
         UserError: no network, not found, gated, no such configuration or split, data that can't be read.
     """
     done = threading.Event()
-    results: list[Any] = []
+    results: list[Dataset] = []
     errors: list[BaseException] = []
 
     def load() -> None:
@@ -53,7 +56,7 @@ def load_hub(config: RunConfig, report: Report | None = None) -> Any:
     return rows
 
 
-def _load(config: RunConfig) -> Any:
+def _load(config: RunConfig) -> Dataset:
     from datasets import load_dataset
 
     # load_dataset tries for half a minute before it finds that there is no network; this knows at once.

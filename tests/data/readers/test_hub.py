@@ -16,10 +16,10 @@ from datasets.exceptions import DatasetNotFoundError
 
 from tests.tiny_bytes import tiny_tokenizer
 from tui_finetune.config.schema import RunConfig
-from tui_finetune.data import hub
 from tui_finetune.data.open import check_present, open_dataset
 from tui_finetune.data.prepare import prepare
 from tui_finetune.data.preview import preview
+from tui_finetune.data.readers import hub
 from tui_finetune.errors import Cancelled, UserError
 
 
