@@ -16,7 +16,7 @@ from tests.app.pictures import NARROW, SIZES, pictures
 from tests.tiny import make_model
 from tui_finetune.chat.conversation import Conversation, PromptHistory
 from tui_finetune.chat.engine import Engine as RealEngine
-from tui_finetune.chat.engine import Reply
+from tui_finetune.chat.reply import Reply
 from tui_finetune.chat.sampling import Sampling
 from tui_finetune.errors import UserError
 from tui_finetune.models.located import LocatedModel

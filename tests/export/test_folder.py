@@ -2,6 +2,8 @@
 
 import math
 import stat
+from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -47,7 +49,7 @@ def front_matter(card):
     ],
     ids=["nothing", "one loss", "one evaluation", "one of each", "one evaluation of many", "not finite", "full"],
 )
-def test_the_plot_is_drawn_whatever_was_logged(tmp_path, state):
+def test_the_plot_is_drawn_whatever_was_logged(tmp_path: Path, state: Any) -> None:
     path = tmp_path / "plot.png"
     draw_losses(state, path, "a $run_1$ with <odd> {title}\n\\")
     data = path.read_bytes()
@@ -57,13 +59,15 @@ def test_the_plot_is_drawn_whatever_was_logged(tmp_path, state):
     assert [item.name for item in tmp_path.iterdir()] == ["plot.png"]
 
 
-def test_the_same_run_gives_the_same_plot(tmp_path):
+def test_the_same_run_gives_the_same_plot(tmp_path: Path) -> None:
     for name in ("a", "b"):
         draw_losses(FULL, tmp_path / name, "run")
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
-def test_both_curves_share_the_step_axis_and_the_best_is_marked(tmp_path, monkeypatch):
+def test_both_curves_share_the_step_axis_and_the_best_is_marked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from matplotlib.figure import Figure
 
     figures = []
@@ -80,7 +84,9 @@ def test_both_curves_share_the_step_axis_and_the_best_is_marked(tmp_path, monkey
 
 
 @pytest.mark.parametrize(("first", "scale"), [(11.0, "log"), (3.0, "linear"), (0.0, "linear")])
-def test_losses_that_fall_far_are_drawn_on_a_logarithmic_axis(tmp_path, monkeypatch, first, scale):
+def test_losses_that_fall_far_are_drawn_on_a_logarithmic_axis(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: float, scale: str
+) -> None:
     from matplotlib.figure import Figure
 
     figures = []
@@ -91,7 +97,7 @@ def test_losses_that_fall_far_are_drawn_on_a_logarithmic_axis(tmp_path, monkeypa
     assert ("log" in axes.get_ylabel()) == (scale == "log")
 
 
-def test_the_card_names_model_data_settings_and_losses():
+def test_the_card_names_model_data_settings_and_losses() -> None:
     config = RunConfig(model_name_or_path="PingVortex/VLM-1", dataset_name="stas/openwebtext-10k", learning_rate=3e-4)
     result = RunResult(
         "finished", step=30, total_steps=30, seconds=61.0, best_step=20, final_step=20, data_format="text"
@@ -122,11 +128,11 @@ def test_the_card_names_model_data_settings_and_losses():
         (state_with([], [(7, 2.5)]), "| 7 |  | 2.5000 (best) |"),
     ],
 )
-def test_the_card_is_whole_whatever_was_logged(state, words):
+def test_the_card_is_whole_whatever_was_logged(state: Any, words: str) -> None:
     assert words in model_card("run", RunConfig(), state)
 
 
-def test_the_card_tells_nothing_of_where_it_was_made():
+def test_the_card_tells_nothing_of_where_it_was_made() -> None:
     config = RunConfig(
         model_name_or_path="/home/ann/models/tiny",
         dataset_name="/home/ann/secret/letters.txt",
@@ -139,7 +145,7 @@ def test_the_card_tells_nothing_of_where_it_was_made():
     assert not {"base_model", "datasets"} & front_matter(card).keys()
 
 
-def test_text_from_outside_can_not_leave_its_cell():
+def test_text_from_outside_can_not_leave_its_cell() -> None:
     nasty = "a|b\n# heading <script> [x](http://y) `code` \x1b[31m*bold*"
     config = RunConfig(dataset_text_field=nasty)
     card = model_card("run", config, FULL, Made(stop=nasty))
@@ -150,26 +156,26 @@ def test_text_from_outside_can_not_leave_its_cell():
     assert escape("a_b|c") == "a\\_b\\|c"
 
 
-def test_many_evaluations_are_thinned_but_keep_the_best_and_the_last():
+def test_many_evaluations_are_thinned_but_keep_the_best_and_the_last() -> None:
     evaluations = [(step, 5 - step / 300 if step <= 777 else 4.0) for step in range(1, 1001)]
     steps = [row[0] for row in rows_of(model_card("run", RunConfig(), state_with([], evaluations)))]
     assert {"1", "777", "1000"} <= set(steps)
     assert sum(step.isdigit() for step in steps) < 60
 
 
-def test_the_card_is_written_whole(tmp_path):
+def test_the_card_is_written_whole(tmp_path: Path) -> None:
     write_model_card(tmp_path / "README.md", "run", RunConfig(), FULL, Made())
     assert (tmp_path / "README.md").read_text().startswith("---\n")
     assert len(list(tmp_path.iterdir())) == 1
 
 
-def test_a_chat_model_is_used_through_its_template():
+def test_a_chat_model_is_used_through_its_template() -> None:
     card = model_card("run", RunConfig(), FULL, Made(chat=True, stop="<|im_end|>"))
     assert "apply_chat_template" in card
     assert "It ends with `<|im_end|>`." in card
 
 
-def test_a_stop_is_told():
+def test_a_stop_is_told() -> None:
     result = RunResult("stopped", step=30, total_steps=900)
     assert "It was stopped before its planned end. 900 steps were planned." in model_card(
         "run", RunConfig(), FULL, Made(result)

@@ -3,6 +3,8 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -41,7 +43,7 @@ def cache(tmp_path, monkeypatch):
     return put
 
 
-def test_the_light_modules_load_no_heavy_ones():
+def test_the_light_modules_load_no_heavy_ones() -> None:
     code = (
         "import sys, pathlib\n"
         "from tui_finetune.models import catalog, devices\nfrom tui_finetune.planning import estimate\n"
@@ -52,7 +54,7 @@ def test_the_light_modules_load_no_heavy_ones():
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
 
 
-def test_facts_of_a_folder_are_those_of_the_model(tiny):
+def test_facts_of_a_folder_are_those_of_the_model(tiny: Any) -> None:
     from transformers import AutoModelForCausalLM
 
     facts = model_facts(str(tiny))
@@ -65,7 +67,7 @@ def test_facts_of_a_folder_are_those_of_the_model(tiny):
     assert facts.attention_dropout
 
 
-def test_parameters_follow_from_the_shapes_where_there_are_no_weights(tiny):
+def test_parameters_follow_from_the_shapes_where_there_are_no_weights(tiny: Any) -> None:
     config = json.loads((tiny / "config.json").read_text())
     exact = model_facts(str(tiny)).parameters
     assert computed_parameters(config) == pytest.approx(exact, rel=0.03)
@@ -96,13 +98,13 @@ def test_parameters_follow_from_the_shapes_where_there_are_no_weights(tiny):
         ("---\nlicense: mit\n", None),
     ],
 )
-def test_license_is_read_from_the_model_card(tmp_path, card, license):
+def test_license_is_read_from_the_model_card(tmp_path: Path, card: str, license: str | None) -> None:
     (tmp_path / "config.json").write_text('{"model_type": "llama"}')
     (tmp_path / "README.md").write_text(card)
     assert model_facts(str(tmp_path)).license == license
 
 
-def test_chat_template_is_seen_in_each_of_its_places(tmp_path):
+def test_chat_template_is_seen_in_each_of_its_places(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{}")
     assert not model_facts(str(tmp_path)).chat_template
     (tmp_path / "tokenizer_config.json").write_text('{"chat_template": "x"}')
@@ -125,11 +127,11 @@ def test_chat_template_is_seen_in_each_of_its_places(tmp_path):
         ({"model_type": "vit", "architectures": ["ViTForImageClassification"]}, False),
     ],
 )
-def test_encoders_are_told_from_causal_models(config, causal):
+def test_encoders_are_told_from_causal_models(config: dict[str, Any], causal: bool) -> None:
     assert is_causal(config) is causal
 
 
-def test_starter_folders_runs_and_cache_are_listed(tmp_path, cache):
+def test_starter_folders_runs_and_cache_are_listed(tmp_path: Path, cache: Any) -> None:
     for place in ("mine", "models/other", "runs/first/final", "runs/second"):
         (tmp_path / place).mkdir(parents=True)
     for place in ("mine", "models/other", "runs/first/final"):
@@ -142,7 +144,7 @@ def test_starter_folders_runs_and_cache_are_listed(tmp_path, cache):
     assert "first" in found["./runs/first/final"].summary
 
 
-def test_a_broken_cache_does_not_disturb_the_list(tmp_path, cache):
+def test_a_broken_cache_does_not_disturb_the_list(tmp_path: Path, cache: Any) -> None:
     cache("someone/small", {"model_type": "gpt2"})
     broken = cache_dir() / "models--no--refs"
     (broken / "snapshots").mkdir(parents=True)
@@ -150,11 +152,11 @@ def test_a_broken_cache_does_not_disturb_the_list(tmp_path, cache):
     assert [e.name for e in list_models(tmp_path) if e.source == "cache"] == ["someone/small"]
 
 
-def test_a_hub_name_that_is_not_here_has_no_facts(cache):
+def test_a_hub_name_that_is_not_here_has_no_facts(cache: Any) -> None:
     assert model_facts("nobody/nothing") is None
 
 
-def test_a_model_may_suggest_settings_for_learning_only(tmp_path):
+def test_a_model_may_suggest_settings_for_learning_only(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{}")
     assert model_settings(str(tmp_path)) == {}
     (tmp_path / "finetune-tui.yaml").write_text("lr: 0.002\n")

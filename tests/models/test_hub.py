@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -89,7 +90,7 @@ def hub(folders):
         yield serving
 
 
-def test_the_libraries_own_calls_work_by_these_names(hub, tmp_path):
+def test_the_libraries_own_calls_work_by_these_names(hub: Any, tmp_path: Path) -> None:
     """What the tutorial's script does, to know that the hub here is near enough to the real one."""
     code = f"""
 from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -103,7 +104,7 @@ print(model.num_parameters() > 0, tokenizer.eos_token, len(rows), rows.column_na
     assert process.stdout == "True <|endoftext|> 30 ['text']\n", process.stderr
 
 
-def test_a_model_is_loaded_by_name_and_again_without_the_hub(hub, tmp_path):
+def test_a_model_is_loaded_by_name_and_again_without_the_hub(hub: Any, tmp_path: Path) -> None:
     first = answer(hub.run(LOAD, tmp_path))
     assert first["parameters"] > 0
     assert first["pad"] == "<|endoftext|>"
@@ -121,7 +122,7 @@ def test_a_model_is_loaded_by_name_and_again_without_the_hub(hub, tmp_path):
     assert fetch(hub, tmp_path)["folder"] == folder
 
 
-def test_a_new_version_is_seen_and_only_what_changed_is_downloaded(hub, tmp_path, folders):
+def test_a_new_version_is_seen_and_only_what_changed_is_downloaded(hub: Any, tmp_path: Path, folders: Any) -> None:
     model = tmp_path / "model"
     shutil.copytree(folders / "model", model)
     hub.repositories["models"][MODEL] = model
@@ -147,7 +148,9 @@ def test_a_new_version_is_seen_and_only_what_changed_is_downloaded(hub, tmp_path
         ("offline", "HF_HUB_OFFLINE", "unset HF_HUB_OFFLINE"),
     ],
 )
-def test_each_fault_of_the_hub_is_said_plainly_and_soon(hub, tmp_path, fault, message, remedy):
+def test_each_fault_of_the_hub_is_said_plainly_and_soon(
+    hub: Any, tmp_path: Path, fault: str, message: str, remedy: str
+) -> None:
     environment = {}
     if fault == "refused":
         hub.close()
@@ -163,14 +166,14 @@ def test_each_fault_of_the_hub_is_said_plainly_and_soon(hub, tmp_path, fault, me
     assert said["seconds"] < 15
 
 
-def test_an_unknown_name_is_said_to_be_unknown(hub, tmp_path):
+def test_an_unknown_name_is_said_to_be_unknown(hub: Any, tmp_path: Path) -> None:
     hub.repositories["models"].clear()
     said = answer(hub.run(REFUSE, tmp_path))
     assert f"there is no model '{MODEL}'" in said["error"]
     assert said["setting"] == "model_name_or_path"
 
 
-def test_a_download_that_stands_still_is_given_up_and_goes_on_later(hub, tmp_path):
+def test_a_download_that_stands_still_is_given_up_and_goes_on_later(hub: Any, tmp_path: Path) -> None:
     hub.slow_files = 60.0
     began = time.monotonic()
     assert "took too long" in fetch(hub, tmp_path, patience=1.0)["error"]
@@ -179,12 +182,14 @@ def test_a_download_that_stands_still_is_given_up_and_goes_on_later(hub, tmp_pat
     assert "folder" in fetch(hub, tmp_path)
 
 
-def test_a_download_can_be_cancelled_while_the_hub_is_slow(hub, tmp_path):
+def test_a_download_can_be_cancelled_while_the_hub_is_slow(hub: Any, tmp_path: Path) -> None:
     hub.slow_files = 60.0
     assert fetch(hub, tmp_path, cancel=True)["cancelled"] < 10
 
 
-def test_a_model_with_only_pickled_weights_is_refused_before_they_are_downloaded(hub, tmp_path, folders):
+def test_a_model_with_only_pickled_weights_is_refused_before_they_are_downloaded(
+    hub: Any, tmp_path: Path, folders: Any
+) -> None:
     model = tmp_path / "pickled"
     model.mkdir()
     for name in ("config.json", "tokenizer.json", "tokenizer_config.json", "pytorch_model.bin"):
@@ -195,7 +200,7 @@ def test_a_model_with_only_pickled_weights_is_refused_before_they_are_downloaded
     assert not [request for request in hub.requests if "pytorch_model.bin" in request]
 
 
-def test_an_encoder_is_refused_before_its_weights_are_downloaded(hub, tmp_path, folders):
+def test_an_encoder_is_refused_before_its_weights_are_downloaded(hub: Any, tmp_path: Path, folders: Any) -> None:
     model = tmp_path / "encoder"
     model.mkdir()
     for name in ("config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors"):
@@ -207,14 +212,14 @@ def test_an_encoder_is_refused_before_its_weights_are_downloaded(hub, tmp_path, 
     assert not [request for request in hub.requests if "safetensors" in request]
 
 
-def test_a_cache_that_can_not_be_written_to_is_named(hub, tmp_path):
+def test_a_cache_that_can_not_be_written_to_is_named(hub: Any, tmp_path: Path) -> None:
     (tmp_path / "hf").write_text("a file where a directory should be")
     said = fetch(hub, tmp_path)
     assert str(tmp_path / "hf") in said["error"]
     assert "HF_HOME" in said["remedy"]
 
 
-def test_the_hub_is_searched_and_facts_are_fetched_without_weights(hub, tmp_path):
+def test_the_hub_is_searched_and_facts_are_fetched_without_weights(hub: Any, tmp_path: Path) -> None:
     code = f"""
 from tui_finetune.models.catalog import model_facts, search_hub
 print([entry.name for entry in search_hub("vlm")], [entry.name for entry in search_hub("other")])
@@ -225,7 +230,7 @@ print(model_facts({MODEL!r}), model_facts({MODEL!r}, network=True).license)
     assert not [request for request in hub.requests if "safetensors" in request]
 
 
-def test_the_program_trains_from_these_names(hub, tmp_path):
+def test_the_program_trains_from_these_names(hub: Any, tmp_path: Path) -> None:
     process = subprocess.run(
         [
             sys.executable,

@@ -3,6 +3,8 @@
 import json
 import shutil
 import warnings
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -47,7 +49,7 @@ def refused(name):
     return caught.value.message
 
 
-def test_weights_come_in_fp32_whatever_they_are_stored_in(folder):
+def test_weights_come_in_fp32_whatever_they_are_stored_in(folder: Path) -> None:
     from transformers import AutoModelForCausalLM
 
     AutoModelForCausalLM.from_pretrained(folder, dtype=torch.bfloat16).save_pretrained(folder)
@@ -56,7 +58,7 @@ def test_weights_come_in_fp32_whatever_they_are_stored_in(folder):
     assert model.lm_head.weight is model.model.embed_tokens.weight
 
 
-def test_loading_reports_each_weight_and_prints_nothing(folder, capfd):
+def test_loading_reports_each_weight_and_prints_nothing(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     calls = []
     model = load_model(locate(str(folder)), report=lambda *call: calls.append(call))
     count = sum(1 for _ in model.parameters())
@@ -64,7 +66,7 @@ def test_loading_reports_each_weight_and_prints_nothing(folder, capfd):
     assert capfd.readouterr() == ("", "")
 
 
-def test_loading_can_be_cancelled(folder):
+def test_loading_can_be_cancelled(folder: Path) -> None:
     def report(done, total, unit):
         if done == 3:
             raise Cancelled
@@ -73,7 +75,7 @@ def test_loading_can_be_cancelled(folder):
         load_model(locate(str(folder)), report=report)
 
 
-def test_gradient_checkpointing_is_turned_on_without_changing_the_gradients(folder):
+def test_gradient_checkpointing_is_turned_on_without_changing_the_gradients(folder: Path) -> None:
     ids = torch.arange(20)[None]
     gradients = []
     for on in (False, True):
@@ -92,13 +94,13 @@ def test_gradient_checkpointing_is_turned_on_without_changing_the_gradients(fold
     torch.testing.assert_close(*gradients)
 
 
-def test_fault_16_truncated_weights_name_the_file(folder):
+def test_fault_16_truncated_weights_name_the_file(folder: Path) -> None:
     file = folder / "model.safetensors"
     file.write_bytes(file.read_bytes()[:-100])
     assert str(file) in refused(folder)
 
 
-def test_pickles_are_never_opened(folder):
+def test_pickles_are_never_opened(folder: Path) -> None:
     class Trap:
         def __reduce__(self):
             return (open, (str(folder / "trapped"), "w"))
@@ -109,7 +111,7 @@ def test_pickles_are_never_opened(folder):
     assert not (folder / "trapped").exists()
 
 
-def test_code_of_a_model_is_never_run(folder):
+def test_code_of_a_model_is_never_run(folder: Path) -> None:
     (folder / "modeling_own.py").write_text(f"open({str(folder / 'trapped')!r}, 'w')\nclass Own: pass\n")
     edit(folder / "config.json", model_type="own", auto_map={"AutoModelForCausalLM": "modeling_own.Own"})
     assert "code of its own" in refused(folder)
@@ -127,12 +129,12 @@ def test_code_of_a_model_is_never_run(folder):
         ({"hidden_size": 48}, "can't be loaded"),
     ],
 )
-def test_what_can_not_be_trained_is_refused(folder, changes, words):
+def test_what_can_not_be_trained_is_refused(folder: Path, changes: dict[str, Any], words: str) -> None:
     edit(folder / "config.json", **changes)
     assert words in refused(folder)
 
 
-def test_a_folder_that_is_something_else_says_what(folder, tmp_path):
+def test_a_folder_that_is_something_else_says_what(folder: Path, tmp_path: Path) -> None:
     assert "no config.json" in refused(tmp_path)
     run = tmp_path / "run"
     run.mkdir()
@@ -146,7 +148,7 @@ def test_a_folder_that_is_something_else_says_what(folder, tmp_path):
     assert "config.json can't be read" in refused(run / "final")
 
 
-def test_missing_weights_are_not_made_up(folder):
+def test_missing_weights_are_not_made_up(folder: Path) -> None:
     from safetensors.torch import load_file, save_file
 
     weights = load_file(folder / "model.safetensors")
@@ -164,7 +166,9 @@ def test_missing_weights_are_not_made_up(folder):
         ({"eos_token": None, "unk_token": None}, "<s>"),
     ],
 )
-def test_a_missing_padding_token_is_found_among_those_there_are(folder, special, pad):
+def test_a_missing_padding_token_is_found_among_those_there_are(
+    folder: Path, special: dict[str, Any], pad: str
+) -> None:
     tiny = tiny_tokenizer(**special)
     tiny.save_pretrained(folder)
     tokenizer = load_tokenizer(locate(str(folder)))
@@ -173,20 +177,20 @@ def test_a_missing_padding_token_is_found_among_those_there_are(folder, special,
     assert bool(tokenizer_notices(tokenizer)) is (tokenizer.eos_token is None)
 
 
-def test_a_folder_without_a_tokenizer_is_refused(folder):
+def test_a_folder_without_a_tokenizer_is_refused(folder: Path) -> None:
     for path in folder.glob("tokenizer*"):
         path.unlink()
     with pytest.raises(UserError, match="no tokenizer"):
         load_tokenizer(locate(str(folder)))
 
 
-def test_a_broken_tokenizer_is_a_plain_error(folder):
+def test_a_broken_tokenizer_is_a_plain_error(folder: Path) -> None:
     (folder / "tokenizer.json").write_text("{")
     with pytest.raises(UserError, match="can't be read"):
         load_tokenizer(locate(str(folder)))
 
 
-def test_tokens_beyond_the_vocabulary_are_refused(folder):
+def test_tokens_beyond_the_vocabulary_are_refused(folder: Path) -> None:
     tokenizer = load_tokenizer(locate(str(folder)))
     model = load_model(locate(str(folder)), tokenizer=tokenizer)
     tokenizer.add_tokens(["one-too-many"])
@@ -194,7 +198,7 @@ def test_tokens_beyond_the_vocabulary_are_refused(folder):
         check_vocabulary(tokenizer, model)
 
 
-def test_max_length_is_the_models_limit_at_most(tmp_path):
+def test_max_length_is_the_models_limit_at_most(tmp_path: Path) -> None:
     from transformers import GPT2Config, LlamaConfig
 
     def limited(tokens):

@@ -2,6 +2,8 @@
 
 import json
 import struct
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,13 +25,13 @@ def write_safetensors(path, shapes, *, cut=0, dtype="F32"):
     path.write_bytes(data[: len(data) - cut])
 
 
-def test_a_whole_file_tells_its_tensors(tmp_path):
+def test_a_whole_file_tells_its_tensors(tmp_path: Path) -> None:
     write_safetensors(tmp_path / "model.safetensors", {"a": (2, 3), "b": (4,)})
     assert [(t.name, t.size) for t in read_weights(tmp_path)] == [("a", 6), ("b", 4)]
 
 
 @pytest.mark.parametrize("cut", [1, 30, 60, 200])
-def test_a_file_cut_short_is_named(tmp_path, cut):
+def test_a_file_cut_short_is_named(tmp_path: Path, cut: int) -> None:
     write_safetensors(tmp_path / "model.safetensors", {"a": (2, 3), "b": (4,)}, cut=cut)
     with pytest.raises(UserError, match=r"model\.safetensors: the file is cut short"):
         read_weights(tmp_path)
@@ -38,13 +40,13 @@ def test_a_file_cut_short_is_named(tmp_path, cut):
 @pytest.mark.parametrize(
     "content", [b"", b"abc", b"\x05" + bytes(7) + b"hello", b"\x02" + bytes(7) + b"[]", b"{" * 500]
 )
-def test_a_file_that_is_something_else_is_a_plain_error(tmp_path, content):
+def test_a_file_that_is_something_else_is_a_plain_error(tmp_path: Path, content: Any) -> None:
     (tmp_path / "model.safetensors").write_bytes(content)
     with pytest.raises(UserError, match=r"model\.safetensors"):
         read_header(tmp_path / "model.safetensors")
 
 
-def test_a_missing_shard_is_named(tmp_path):
+def test_a_missing_shard_is_named(tmp_path: Path) -> None:
     names = ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"]
     index = {"weight_map": {"a": names[0], "b": names[1]}}
     (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index))
@@ -55,7 +57,7 @@ def test_a_missing_shard_is_named(tmp_path):
     assert sum(t.size for t in read_weights(tmp_path)) == 5
 
 
-def test_an_index_can_not_point_outside_its_folder(tmp_path):
+def test_an_index_can_not_point_outside_its_folder(tmp_path: Path) -> None:
     write_safetensors(tmp_path / "secret.safetensors", {"a": (2,)})
     folder = tmp_path / "model"
     folder.mkdir()
@@ -64,14 +66,14 @@ def test_an_index_can_not_point_outside_its_folder(tmp_path):
         weight_files(folder)
 
 
-def test_pickled_weights_are_refused_by_name(tmp_path):
+def test_pickled_weights_are_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "pytorch_model.bin").write_bytes(b"\x80\x04.")
     with pytest.raises(UserError, match=r"pickle \(pytorch_model\.bin\)") as caught:
         weight_files(tmp_path)
     assert "safetensors" in caught.value.remedy
 
 
-def test_tied_weights_and_buffers_count_once_and_not_at_all(tmp_path):
+def test_tied_weights_and_buffers_count_once_and_not_at_all(tmp_path: Path) -> None:
     shapes = {
         "transformer.wte.weight": (10, 4),
         "lm_head.weight": (10, 4),

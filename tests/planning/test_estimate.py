@@ -1,5 +1,7 @@
 """Estimates: the formulas against what really happens, and the devices they are made for."""
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -43,7 +45,7 @@ def saved_bytes(model, ids):
 
 
 @pytest.mark.parametrize(("hidden", "wide", "layers"), [(64, 128, 2), (64, 256, 4), (128, 352, 3)])
-def test_activations_are_what_autograd_keeps_for_a_llama(hidden, wide, layers):
+def test_activations_are_what_autograd_keeps_for_a_llama(hidden: int, wide: int, layers: int) -> None:
     from transformers import LlamaConfig, LlamaForCausalLM
 
     config = LlamaConfig(
@@ -60,7 +62,7 @@ def test_activations_are_what_autograd_keeps_for_a_llama(hidden, wide, layers):
     assert estimate(run, facts, device=CPU).memory["activations"] == pytest.approx(kept, rel=0.15)
 
 
-def test_parts_of_the_memory_add_up_and_follow_the_settings():
+def test_parts_of_the_memory_add_up_and_follow_the_settings() -> None:
     plain = estimate(RunConfig(), SMALL, device=CPU)
     assert plain.memory["total"] == sum(size for part, size in plain.memory.items() if part != "total")
     assert plain.memory["weights"] == plain.memory["gradients"] == 4_000_000
@@ -75,7 +77,7 @@ def test_parts_of_the_memory_add_up_and_follow_the_settings():
     assert estimate(RunConfig(), SMALL, device=GPU).memory["activations"] < plain.memory["activations"]
 
 
-def test_a_model_too_large_for_the_device_does_not_fit():
+def test_a_model_too_large_for_the_device_does_not_fit() -> None:
     large = ModelFacts(
         "large", parameters=7 * 10**9, vocab_size=32000, hidden_size=4096, layers=32, context_length=4096
     )
@@ -95,12 +97,12 @@ def test_a_model_too_large_for_the_device_does_not_fit():
         ({"per_device_train_batch_size": 1, "gradient_accumulation_steps": 1}, 108),
     ],
 )
-def test_steps_are_counted_as_trainer_does(settings, steps):
+def test_steps_are_counted_as_trainer_does(settings: dict[str, Any], steps: int) -> None:
     config = RunConfig(max_length=256, **settings)
     assert estimate(config, SMALL, device=CPU, tokens=10_000, rows=100).steps == steps
 
 
-def test_time_grows_with_the_work_and_shrinks_with_speed():
+def test_time_grows_with_the_work_and_shrinks_with_speed() -> None:
     def seconds(speed=1e9, **settings):
         return estimate(RunConfig(**settings), SMALL, device=CPU, tokens=10**6, rows=1000, speed=speed).seconds
 
@@ -109,7 +111,7 @@ def test_time_grows_with_the_work_and_shrinks_with_speed():
     assert seconds(packing=False, padding="max_length", max_length=512) > seconds(packing=False, max_length=512)
 
 
-def test_what_is_not_known_is_said():
+def test_what_is_not_known_is_said() -> None:
     nothing = estimate(RunConfig(), SMALL, device=CPU)
     assert nothing.steps is None
     assert nothing.seconds is None
@@ -118,7 +120,7 @@ def test_what_is_not_known_is_said():
         estimate(RunConfig(), ModelFacts("strange"), device=CPU)
 
 
-def test_estimate_gives_the_promised_keys():
+def test_estimate_gives_the_promised_keys() -> None:
     promised = {
         "parameters",
         "trained_parameters",
@@ -147,13 +149,13 @@ def test_estimate_gives_the_promised_keys():
         ("fp32", GPU, "fp32", False),
     ],
 )
-def test_precision_suits_the_device_and_a_change_is_told(asked, device, used, told):
+def test_precision_suits_the_device_and_a_change_is_told(asked: str, device: Any, used: str, told: bool) -> None:
     precision, notice = resolve_precision(asked, device)
     assert precision == used
     assert (notice is not None) is told
 
 
-def test_the_device_is_described():
+def test_the_device_is_described() -> None:
     facts = device_facts()
     assert facts.kind == best_device()
     assert 0 < facts.free <= facts.total

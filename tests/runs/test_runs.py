@@ -8,6 +8,7 @@ import stat
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -36,7 +37,7 @@ def run(tmp_path, monkeypatch) -> RunDirectory:
 # The event log
 
 
-def test_a_follower_sees_each_event_once_and_in_order(run):
+def test_a_follower_sees_each_event_once_and_in_order(run: RunDirectory) -> None:
     log, follower = EventLog(run.events_path), Follower(run.events_path)
     log.write(event("status", status="starting"))
     log.write(event("metrics", step=1, loss=2.5))
@@ -46,7 +47,7 @@ def test_a_follower_sees_each_event_once_and_in_order(run):
     assert [told.notice.message for told in follower.poll()] == ["hello"]
 
 
-def test_a_follower_waits_for_a_line_to_be_whole(run):
+def test_a_follower_waits_for_a_line_to_be_whole(run: RunDirectory) -> None:
     follower = Follower(run.events_path)
     assert follower.poll() == []
     with run.events_path.open("ab") as file:
@@ -57,13 +58,13 @@ def test_a_follower_waits_for_a_line_to_be_whole(run):
     assert follower.poll()[0].step == 3
 
 
-def test_a_line_torn_by_a_crash_loses_only_itself(run):
+def test_a_line_torn_by_a_crash_loses_only_itself(run: RunDirectory) -> None:
     run.events_path.write_bytes(b'{"time":1,"type":"metrics","step":1}\n{"time":2,"type":"metr')
     EventLog(run.events_path).write(event("metrics", step=2))
     assert [told["step"] for told in raw_events(run.events_path)] == [1, 2]
 
 
-def test_lines_from_many_threads_are_whole(run):
+def test_lines_from_many_threads_are_whole(run: RunDirectory) -> None:
     log = EventLog(run.events_path)
 
     def work(number: int) -> None:
@@ -81,7 +82,7 @@ def test_lines_from_many_threads_are_whole(run):
         assert [told["step"] for told in events if told["prompt"] == str(number)] == list(range(200))
 
 
-def test_progress_is_at_most_ten_a_second_and_the_last_gets_through(run):
+def test_progress_is_at_most_ten_a_second_and_the_last_gets_through(run: RunDirectory) -> None:
     log = EventLog(run.events_path)
     for done in range(1001):
         log.progress("preparing_data", done, 1000, "rows")
@@ -90,7 +91,7 @@ def test_progress_is_at_most_ten_a_second_and_the_last_gets_through(run):
     assert events[-1]["done"] == 1000
 
 
-def test_numbers_that_json_has_no_name_for_become_null(run):
+def test_numbers_that_json_has_no_name_for_become_null(run: RunDirectory) -> None:
     log = EventLog(run.events_path)
     log.write(MetricsEvent(1, None, {"loss": float("nan"), "grad_norm": float("inf")}))
     log.write(event("sample", text="\ud800"))
@@ -99,7 +100,7 @@ def test_numbers_that_json_has_no_name_for_become_null(run):
     assert json.loads(line, parse_constant=pytest.fail)["loss"] is None
 
 
-def test_a_failing_disk_does_not_stop_the_log(run, monkeypatch):
+def test_a_failing_disk_does_not_stop_the_log(run: RunDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
     log = EventLog(run.events_path)
     real = os.write
 
@@ -117,7 +118,7 @@ def test_a_failing_disk_does_not_stop_the_log(run, monkeypatch):
 # Requests
 
 
-def test_requests_are_taken_once_in_the_order_they_were_made(run):
+def test_requests_are_taken_once_in_the_order_they_were_made(run: RunDirectory) -> None:
     run.request("pause")
     run.request("sample", prompt="The old")
     run.request("stop")
@@ -129,7 +130,7 @@ def test_requests_are_taken_once_in_the_order_they_were_made(run):
     assert not control.waiting(run.control_dir, "stop")
 
 
-def test_files_that_are_no_requests_are_passed_over(run):
+def test_files_that_are_no_requests_are_passed_over(run: RunDirectory) -> None:
     (run.control_dir / "1.json").write_text("{")
     (run.control_dir / "2.json").write_text('{"action": "rm -rf"}')
     (run.control_dir / "3.json").write_text("[]")
@@ -149,7 +150,7 @@ lock = RunLock(Path(sys.argv[1])); lock.acquire(); print("held", flush=True); ti
 """
 
 
-def test_a_second_trainer_is_refused_and_kill_9_frees_the_lock(run):
+def test_a_second_trainer_is_refused_and_kill_9_frees_the_lock(run: RunDirectory) -> None:
     other = subprocess.Popen([sys.executable, "-c", _HOLD, str(run.lock_path)], stdout=subprocess.PIPE, text=True)
     try:
         assert other.stdout is not None
@@ -173,7 +174,7 @@ def test_a_second_trainer_is_refused_and_kill_9_frees_the_lock(run):
 # The directory
 
 
-def test_a_run_is_private_and_never_overwritten(run):
+def test_a_run_is_private_and_never_overwritten(run: RunDirectory) -> None:
     assert stat.S_IMODE(run.path.stat().st_mode) == 0o700
     run.write_config(RunConfig())
     assert stat.S_IMODE(run.config_path.stat().st_mode) == 0o600
@@ -184,12 +185,12 @@ def test_a_run_is_private_and_never_overwritten(run):
 
 
 @pytest.mark.parametrize("name", ["a b", "x" * 65, "a\x1b[0m", "é"])
-def test_a_run_has_a_plain_name(tmp_path, name):
+def test_a_run_has_a_plain_name(tmp_path: Path, name: str) -> None:
     with pytest.raises(UserError, match="can't be the name of a run"):
         RunDirectory(tmp_path / name).create()
 
 
-def test_new_runs_are_numbered_and_named_plainly(tmp_path):
+def test_new_runs_are_numbered_and_named_plainly(tmp_path: Path) -> None:
     config = RunConfig(model_name_or_path="org/My Model", dataset_name="/data/../notes (1).jsonl.gz")
     first = new_run_path(config, tmp_path)
     assert first == tmp_path / "runs" / "My-Model-notes-1-1"
@@ -208,7 +209,7 @@ def _state(*events) -> RunState:
     return state
 
 
-def test_metrics_make_the_curves_and_the_best():
+def test_metrics_make_the_curves_and_the_best() -> None:
     state = _state(
         {"type": "status", "status": "running"},
         {"type": "progress", "phase": "training", "done": 4, "total": 10, "unit": "steps"},
@@ -223,7 +224,7 @@ def test_metrics_make_the_curves_and_the_best():
     assert (state.step, state.total_steps, state.curves.newest("learning_rate")) == (5, 10, 1e-3)
 
 
-def test_a_resume_takes_back_what_is_computed_again():
+def test_a_resume_takes_back_what_is_computed_again() -> None:
     state = _state(
         {"type": "metrics", "step": 2, "loss": 3.0},
         {"type": "metrics", "step": 2, "eval_loss": 2.8},
@@ -237,7 +238,7 @@ def test_a_resume_takes_back_what_is_computed_again():
     assert state.starts == 1
 
 
-def test_events_of_later_versions_and_odd_fields_do_no_harm():
+def test_events_of_later_versions_and_odd_fields_do_no_harm() -> None:
     state = _state(
         {"type": "weather", "sunny": True},
         {"type": "metrics", "loss": 1.0},
@@ -251,7 +252,9 @@ def test_events_of_later_versions_and_odd_fields_do_no_harm():
 # The registry
 
 
-def test_a_run_is_found_from_anywhere_by_name_or_path(run, tmp_path, monkeypatch):
+def test_a_run_is_found_from_anywhere_by_name_or_path(
+    run: RunDirectory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run.write_config(RunConfig())
     registry.note(run)
     elsewhere = tmp_path / "elsewhere"
@@ -264,7 +267,7 @@ def test_a_run_is_found_from_anywhere_by_name_or_path(run, tmp_path, monkeypatch
         registry.find_run("two")
 
 
-def test_a_run_whose_process_died_is_interrupted(run):
+def test_a_run_whose_process_died_is_interrupted(run: RunDirectory) -> None:
     run.write_config(RunConfig(dataset_name="tales"))
     log = EventLog(run.events_path)
     log.write(event("status", status="running"))
@@ -281,13 +284,15 @@ def test_a_run_whose_process_died_is_interrupted(run):
     assert summarize(run).status == "finished"
 
 
-def test_nothing_in_a_run_directory_can_break_the_list(run):
+def test_nothing_in_a_run_directory_can_break_the_list(run: RunDirectory) -> None:
     run.config_path.write_bytes(b"\xff\xfe: [")
     run.events_path.write_bytes(b'\x00\xff\n{"type":5}\n[]\n{"type":"metrics","step":"x","loss":{}}\n')
     assert summarize(run).model == "?"
 
 
-def test_without_a_state_directory_runs_are_found_by_path(run, monkeypatch, tmp_path):
+def test_without_a_state_directory_runs_are_found_by_path(
+    run: RunDirectory, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     run.write_config(RunConfig())
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("FINETUNE_TUI_STATE", str(tmp_path / "file" / "below"))
@@ -310,7 +315,7 @@ def _long_log(run: RunDirectory, steps: int) -> EventLog:
 
 
 @pytest.mark.parametrize("kept", [True, False])
-def test_c9_a_list_reads_the_digest_of_a_long_log_and_says_the_same(run, kept):
+def test_c9_a_list_reads_the_digest_of_a_long_log_and_says_the_same(run: RunDirectory, kept: bool) -> None:
     _long_log(run, 3000)
     digest = run.path / "digest.jsonl"
     if not kept:
@@ -325,7 +330,7 @@ def test_c9_a_list_reads_the_digest_of_a_long_log_and_says_the_same(run, kept):
     assert (brief.starts, brief.step, brief.best_step) == (whole.starts, whole.step, whole.best_step)
 
 
-def test_a_run_that_goes_on_after_its_digest_was_lost_has_one_again(run):
+def test_a_run_that_goes_on_after_its_digest_was_lost_has_one_again(run: RunDirectory) -> None:
     _long_log(run, 2000).close()
     (run.path / "digest.jsonl").unlink()
     log = EventLog(run.events_path)

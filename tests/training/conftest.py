@@ -41,6 +41,10 @@ class Trained:
         return list(self.state.eval_losses)
 
 
+Train = Callable[..., Trained]
+"""Trains a tiny run; see `train`."""
+
+
 @pytest.fixture(scope="session")
 def models(tmp_path_factory) -> Path:
     """A folder with tiny models, by architecture."""

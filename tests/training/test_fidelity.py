@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests.tiny import sentences, write_jsonl
+from tests.training.conftest import Train
 
 
 def _script(model_folder: str, data_file: str, output_dir: str, seed: int) -> list[dict]:
@@ -59,7 +62,9 @@ def _script(model_folder: str, data_file: str, output_dir: str, seed: int) -> li
 
 
 @pytest.mark.parametrize("architecture", ["gpt2", "llama"])
-def test_tutorial_losses_are_the_scripts(architecture, train, place, tmp_path, monkeypatch):
+def test_tutorial_losses_are_the_scripts(
+    architecture: str, train: Train, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from tests.tiny import make_model
 
     # Context of 512 and dropout, as distilgpt2 has. Few rows, so losses are logged more often than the tutorial does.

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -34,7 +35,7 @@ def new_run(place: Path, models: Path, **settings: object):
 
 
 @pytest.mark.parametrize("launcher", LAUNCHERS)
-def test_a_run_is_trained_to_its_end_and_resumed(launcher, place, models):
+def test_a_run_is_trained_to_its_end_and_resumed(launcher: Any, place: Path, models: Path) -> None:
     run, resolved = new_run(place, models)
     launch = launcher(run, resolved)
     assert not launch.has_begun
@@ -57,7 +58,9 @@ def test_a_run_is_trained_to_its_end_and_resumed(launcher, place, models):
 
 
 @pytest.mark.parametrize("launcher", LAUNCHERS)
-def test_what_is_asked_right_after_the_making_is_obeyed_and_what_was_asked_before_is_not(launcher, place, models):
+def test_what_is_asked_right_after_the_making_is_obeyed_and_what_was_asked_before_is_not(
+    launcher: Any, place: Path, models: Path
+) -> None:
     run, resolved = new_run(place, models)
     before = run.request("pause")
     launch = launcher(run, resolved)
@@ -70,7 +73,7 @@ def test_what_is_asked_right_after_the_making_is_obeyed_and_what_was_asked_befor
 
 
 @pytest.mark.parametrize("launcher", LAUNCHERS)
-def test_what_cannot_be_done_is_an_outcome(launcher, place, models):
+def test_what_cannot_be_done_is_an_outcome(launcher: Any, place: Path, models: Path) -> None:
     run, resolved = new_run(place, models, dataset_name="nowhere.jsonl")
     launch = launcher(run, resolved)
     launch.begin()
@@ -81,14 +84,14 @@ def test_what_cannot_be_done_is_an_outcome(launcher, place, models):
 
 
 @pytest.mark.parametrize("launcher", LAUNCHERS)
-def test_changes_that_would_make_another_run_are_refused_at_once(launcher, place, models):
+def test_changes_that_would_make_another_run_are_refused_at_once(launcher: Any, place: Path, models: Path) -> None:
     run, resolved = new_run(place, models)
     run.write_config(resolved.config)
     with pytest.raises(UserError, match="seed"):
         launcher(run, None, {"seed": 7})
 
 
-def test_a_process_is_live_from_its_first_moment_and_can_be_ended_at_once(place, models):
+def test_a_process_is_live_from_its_first_moment_and_can_be_ended_at_once(place: Path, models: Path) -> None:
     run, resolved = new_run(place, models, max_steps=10_000, num_train_epochs=1000)
     launch = launch_process(run, resolved)
     launch.begin()
@@ -105,7 +108,7 @@ def test_a_process_is_live_from_its_first_moment_and_can_be_ended_at_once(place,
     assert launch.result is None
 
 
-def test_a_process_that_is_asked_to_end_saves_first(place, models):
+def test_a_process_that_is_asked_to_end_saves_first(place: Path, models: Path) -> None:
     import signal
 
     run, resolved = new_run(place, models, max_steps=10_000, num_train_epochs=1000)

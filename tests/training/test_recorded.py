@@ -38,7 +38,7 @@ def recorded(place) -> RunDirectory:
     return run
 
 
-def test_it_is_listed_and_opened(recorded):
+def test_it_is_listed_and_opened(recorded: RunDirectory) -> None:
     assert [run.path for run in registry.known_runs()] == [recorded.path]
     summary = summarize(recorded)
     assert (summary.status, summary.step, summary.total_steps) == ("stopped", 6, 12)
@@ -51,7 +51,7 @@ def test_it_is_listed_and_opened(recorded):
     assert (result.status, result.checkpoint_step, result.final_step) == ("stopped", 6, 4)
 
 
-def test_it_is_resumed_to_the_same_losses(recorded):
+def test_it_is_resumed_to_the_same_losses(recorded: RunDirectory) -> None:
     import torch
 
     from tui_finetune.training.session import TrainingSession
@@ -69,10 +69,11 @@ def test_it_is_resumed_to_the_same_losses(recorded):
     assert (recorded.final_dir / "model.safetensors").is_file()
 
 
-def test_its_final_model_and_checkpoints_are_talked_to(recorded):
+def test_its_final_model_and_checkpoints_are_talked_to(recorded: RunDirectory) -> None:
     from tui_finetune.chat.engine import Engine
     from tui_finetune.chat.sampling import Sampling
+    from tui_finetune.models.located import locate
 
     for folder in (recorded.final_dir, recorded.checkpoints_dir / "checkpoint-6"):
-        reply = Engine.load(str(folder)).reply("the old lamp", Sampling(max_new_tokens=8, temperature=0))
+        reply = Engine.load(locate(str(folder))).reply("the old lamp", Sampling(max_new_tokens=8, temperature=0))
         assert reply.text

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
 from tests.training.compare import assert_same
+from tests.training.conftest import Train
 from tui_finetune.runs import checkpoints
 
 # 60 texts packed to 64 tokens in batches of 2 x 2 make some 9 steps an epoch, two epochs, with dropout and shuffling.
@@ -23,7 +25,7 @@ def _stop(run):
 
 
 @pytest.mark.parametrize("architecture", ["gpt2", "llama"])
-def test_every_stop_is_exact(architecture, train, models):
+def test_every_stop_is_exact(architecture: str, train: Train, models: Path) -> None:
     model = str(models / architecture)
     whole = train("whole", model_name_or_path=model, **SETTINGS)
     assert whole.outcome.status == "finished"
@@ -38,7 +40,7 @@ def test_every_stop_is_exact(architecture, train, models):
         assert_same(resumed, whole)
 
 
-def test_every_stop_is_exact_with_early_stopping_and_the_best_model(train):
+def test_every_stop_is_exact_with_early_stopping_and_the_best_model(train: Train) -> None:
     # The learning rate is so high that it soon gets worse: the run ends early, and the best model is an earlier one.
     settings = {
         "max_steps": 40,
@@ -63,7 +65,7 @@ def test_every_stop_is_exact_with_early_stopping_and_the_best_model(train):
         assert [getattr(resumed.outcome, name) for name in same] == [getattr(end, name) for name in same]
 
 
-def test_every_stop_is_exact_with_padded_rows(train):
+def test_every_stop_is_exact_with_padded_rows(train: Train) -> None:
     settings = {
         "packing": False,
         "max_steps": 6,
@@ -79,14 +81,14 @@ def test_every_stop_is_exact_with_padded_rows(train):
         assert_same(train(f"at-{step}", resume=True), whole)
 
 
-def test_stopping_twice_is_exact(train):
+def test_stopping_twice_is_exact(train: Train) -> None:
     whole = train("whole", **SETTINGS)
     train("twice", at={2: _stop}, **SETTINGS)
     train("twice", resume=True, at={5: _stop})
     assert_same(train("twice", resume=True), whole)
 
 
-def test_what_is_asked_for_on_the_side_changes_nothing(train):
+def test_what_is_asked_for_on_the_side_changes_nothing(train: Train) -> None:
     whole = train("whole", **SETTINGS)
 
     def ask(run):
@@ -104,7 +106,7 @@ def test_what_is_asked_for_on_the_side_changes_nothing(train):
     assert all(torch.equal(final[0][name], final[1][name]) for name in final[1])
 
 
-def test_fault_13_a_damaged_checkpoint_is_passed_over_for_the_one_before(train):
+def test_fault_13_a_damaged_checkpoint_is_passed_over_for_the_one_before(train: Train) -> None:
     whole = train("whole", **SETTINGS)
     broken = train("broken", at={2: lambda run: run.request("save"), 4: _stop}, **SETTINGS)
     newest = checkpoints.committed(broken.run.checkpoints_dir)[-1]
@@ -118,7 +120,7 @@ def test_fault_13_a_damaged_checkpoint_is_passed_over_for_the_one_before(train):
     assert_same(resumed, whole)
 
 
-def test_fault_14_with_every_checkpoint_damaged_it_refuses(train):
+def test_fault_14_with_every_checkpoint_damaged_it_refuses(train: Train) -> None:
     broken = train("broken", at={2: _stop}, **SETTINGS)
     for checkpoint in checkpoints.committed(broken.run.checkpoints_dir):
         (checkpoint / "model.safetensors").write_bytes(b"")
@@ -128,7 +130,7 @@ def test_fault_14_with_every_checkpoint_damaged_it_refuses(train):
     assert "model.safetensors" in resumed.outcome.error.message
 
 
-def test_other_data_is_refused_on_resume(train, place):
+def test_other_data_is_refused_on_resume(train: Train, place: Path) -> None:
     from tests.tiny import sentences, write_jsonl
 
     train("moved", at={2: _stop}, **SETTINGS)
@@ -138,7 +140,7 @@ def test_other_data_is_refused_on_resume(train, place):
     assert "data" in resumed.outcome.error.message
 
 
-def test_fault_21_a_run_that_was_moved_goes_on_and_finds_its_best(train, place):
+def test_fault_21_a_run_that_was_moved_goes_on_and_finds_its_best(train: Train, place: Path) -> None:
     from tui_finetune.runs.directory import RunDirectory
 
     whole = train("whole", **SETTINGS)
@@ -150,7 +152,7 @@ def test_fault_21_a_run_that_was_moved_goes_on_and_finds_its_best(train, place):
     assert_same(resumed, whole)
 
 
-def test_a_manifest_lists_every_file_and_no_pickle_of_arguments(train):
+def test_a_manifest_lists_every_file_and_no_pickle_of_arguments(train: Train) -> None:
     run = train("whole", **SETTINGS).run
     for checkpoint in checkpoints.committed(run.checkpoints_dir):
         manifest = checkpoints.verify(checkpoint)

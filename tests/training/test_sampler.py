@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from tests.tiny import sentences, write_jsonl
 from tests.training.compare import assert_same
+from tests.training.conftest import Train
 from tui_finetune.training.sampler import GroupedByLength
 
 
@@ -53,7 +56,7 @@ PADDED = {
 }  # fmt: skip
 
 
-def test_padded_and_stopped_anywhere_it_goes_on_exactly(train, place) -> None:
+def test_padded_and_stopped_anywhere_it_goes_on_exactly(train: Train, place: Path) -> None:
     whole = train("whole", **PADDED)
     steps = whole.state.total_steps
     for step in (steps // 2, steps - 2):
@@ -61,7 +64,9 @@ def test_padded_and_stopped_anywhere_it_goes_on_exactly(train, place) -> None:
         assert_same(train(f"at-{step}", resume=True), whole)
 
 
-def test_a_run_is_trained_on_grouped_rows_but_under_the_tutorials_preset(train, place, monkeypatch) -> None:
+def test_a_run_is_trained_on_grouped_rows_but_under_the_tutorials_preset(
+    train: Train, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from tui_finetune.training.trainer import RunTrainer
 
     write_jsonl(place / "data.jsonl", sentences(200, least=1, most=40))

@@ -8,6 +8,8 @@ import shutil
 import stat
 import threading
 import time
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -16,16 +18,18 @@ from transformers import AutoModelForCausalLM
 
 from tests.events import raw_events
 from tests.tiny import sentences, write_jsonl
+from tests.training.conftest import Train
 from tui_finetune.errors import UserError
 from tui_finetune.models.weights import read_weights
 from tui_finetune.runs import checkpoints, registry
 from tui_finetune.runs.summary import summarize
+from tui_finetune.training.phases import Phases
 
 TYPES = {"status", "phase", "progress", "metrics", "checkpoint", "sample", "resources", "notice"}
 PHASES = ["checking", "loading_model", "loading_data", "preparing_data", "loading_model", "checking", "training"]
 
 
-def test_a_run_leaves_everything_that_was_promised(train, place):
+def test_a_run_leaves_everything_that_was_promised(train: Train, place: Path) -> None:
     trained = train(num_train_epochs=2)
     run, outcome = trained.run, trained.outcome
     assert outcome.status == "finished"
@@ -47,7 +51,7 @@ def test_a_run_leaves_everything_that_was_promised(train, place):
     assert summary.best_eval_loss == trained.state.best_eval_loss
 
 
-def test_events_are_those_promised(train):
+def test_events_are_those_promised(train: Train) -> None:
     trained = train()
     events = raw_events(trained.run.events_path)
     assert len(events) == len(trained.run.events_path.read_bytes().splitlines())
@@ -65,7 +69,7 @@ def test_events_are_those_promised(train):
         assert {"step", "path", "seconds", "bytes", "best"} <= set(event)
 
 
-def test_a_run_is_private_and_holds_no_secret(train, place, monkeypatch):
+def test_a_run_is_private_and_holds_no_secret(train: Train, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_TOKEN", "hf_verysecrettoken")
     trained = train()
     assert stat.S_IMODE(trained.run.path.stat().st_mode) == 0o700
@@ -75,7 +79,7 @@ def test_a_run_is_private_and_holds_no_secret(train, place, monkeypatch):
             assert b"hf_verysecrettoken" not in path.read_bytes(), path
 
 
-def test_the_best_checkpoint_becomes_the_final_model(train, place):
+def test_the_best_checkpoint_becomes_the_final_model(train: Train, place: Path) -> None:
     # Few rows and a high learning rate: it overfits, and the evaluation loss turns up.
     write_jsonl(place / "data.jsonl", sentences(24))
     trained = train(num_train_epochs=12, learning_rate=2e-2, early_stopping_patience=2, lr_scheduler_type="constant")
@@ -88,7 +92,7 @@ def test_the_best_checkpoint_becomes_the_final_model(train, place):
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[1])
 
 
-def test_old_checkpoints_go_the_best_and_the_two_newest_stay(train):
+def test_old_checkpoints_go_the_best_and_the_two_newest_stay(train: Train) -> None:
     trained = train(num_train_epochs=5, learning_rate=1e-4, early_stopping_patience=0)
     left = [checkpoints.step_of(path) for path in checkpoints.committed(trained.run.checkpoints_dir)]
     saved = sorted(saved.step for saved in trained.state.checkpoints)
@@ -113,14 +117,14 @@ def test_old_checkpoints_go_the_best_and_the_two_newest_stay(train):
     ],
     ids=lambda settings: ",".join(f"{key}={value}" for key, value in settings.items()),
 )
-def test_settings_of_every_kind_train_to_the_end(train, settings):
+def test_settings_of_every_kind_train_to_the_end(train: Train, settings: dict[str, Any]) -> None:
     trained = train(**settings)
     assert trained.outcome.status == "finished", trained.outcome.error
     assert checkpoints.newest_sound(trained.run.checkpoints_dir)[0] is not None
     assert (trained.run.final_dir / "training_plot.png").is_file()
 
 
-def test_pausing_keeps_everything_and_stopping_ends_a_pause(train, soon):
+def test_pausing_keeps_everything_and_stopping_ends_a_pause(train: Train, soon: Any) -> None:
     def pause(run):
         run.request("pause")
         soon(0.6, lambda: run.request("stop"))
@@ -131,7 +135,9 @@ def test_pausing_keeps_everything_and_stopping_ends_a_pause(train, soon):
     assert trained.outcome.checkpoint_step == 3
 
 
-def test_a_stop_before_the_first_step_leaves_nothing_to_save(train, place, models):
+def test_a_stop_before_the_first_step_leaves_nothing_to_save(
+    place: Path, models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from tui_finetune.config.resolve import resolve
     from tui_finetune.runs.directory import RunDirectory
     from tui_finetune.training.session import TrainingSession
@@ -147,15 +153,20 @@ def test_a_stop_before_the_first_step_leaves_nothing_to_save(train, place, model
         run.request("stop")
 
     thread = threading.Thread(target=stop_when_started)
-    original = session._phase
-    session._phase = lambda *a, **k: (thread.join(), original(*a, **k))[1]  # type: ignore[method-assign]
+    usual = Phases.__call__
+
+    def after_the_request(phases, *given):
+        thread.join()
+        return usual(phases, *given)
+
+    monkeypatch.setattr(Phases, "__call__", after_the_request)
     thread.start()
     outcome = session.run()
     assert (outcome.status, outcome.began) == ("stopped", False)
     assert not run.is_live
 
 
-def test_fault_19_one_directory_is_trained_by_one_process(train, place):
+def test_fault_19_one_directory_is_trained_by_one_process(train: Train, place: Path) -> None:
     from tui_finetune.runs.lock import RunLock
 
     trained = train(max_steps=2)
@@ -174,14 +185,16 @@ def test_fault_19_one_directory_is_trained_by_one_process(train, place):
         ({"validation_split": 60}, "60"),
     ],
 )
-def test_what_cannot_be_done_fails_before_a_step_in_plain_words(train, settings, words):
+def test_what_cannot_be_done_fails_before_a_step_in_plain_words(
+    train: Train, settings: dict[str, Any], words: str
+) -> None:
     outcome = train(**settings).outcome
     assert (outcome.status, outcome.began) == ("failed", False)
     assert words in outcome.error.message
     assert outcome.error.remedy
 
 
-def test_a_final_folder_elsewhere_is_never_overwritten(train, place):
+def test_a_final_folder_elsewhere_is_never_overwritten(train: Train, place: Path) -> None:
     first = train("first", max_steps=2, final_model_dir=str(place / "mine"))
     assert (place / "mine" / "model.safetensors").is_file()
     assert first.outcome.final_dir == str(place / "mine")
@@ -192,7 +205,9 @@ def test_a_final_folder_elsewhere_is_never_overwritten(train, place):
     assert {path.name: path.read_bytes() for path in (place / "mine").iterdir()} == before
 
 
-def test_a_model_that_cannot_keep_documents_apart_is_padded_instead(train, monkeypatch):
+def test_a_model_that_cannot_keep_documents_apart_is_padded_instead(
+    train: Train, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from tui_finetune.training.packing import check as isolation
 
     monkeypatch.setattr(isolation, "keeps_documents_apart", lambda *_: False)
@@ -201,7 +216,7 @@ def test_a_model_that_cannot_keep_documents_apart_is_padded_instead(train, monke
     assert any("padded instead" in event["message"] for event in trained.events if event["type"] == "notice")
 
 
-def test_leaking_documents_are_seen(models):
+def test_leaking_documents_are_seen(models: Path) -> None:
     from transformers import AutoModelForCausalLM
 
     from tui_finetune.training.packing.check import keeps_documents_apart
@@ -219,7 +234,7 @@ def test_leaking_documents_are_seen(models):
         assert not keeps_documents_apart(model, model.config.vocab_size)
 
 
-def test_settings_that_suit_a_model_go_on_with_its_descendants(train, models, place):
+def test_settings_that_suit_a_model_go_on_with_its_descendants(train: Train, models: Path, place: Path) -> None:
     import shutil
 
     shutil.copytree(models / "llama", place / "model")
@@ -228,7 +243,9 @@ def test_settings_that_suit_a_model_go_on_with_its_descendants(train, models, pl
     assert (trained.run.final_dir / "finetune-tui.yaml").read_text() == "learning_rate: 3.0e-3\n"
 
 
-def test_what_libraries_log_is_in_train_log_and_not_on_the_terminal(train, capfd):
+def test_what_libraries_log_is_in_train_log_and_not_on_the_terminal(
+    train: Train, capfd: pytest.CaptureFixture[str]
+) -> None:
     import logging
 
     trained = train(max_steps=1, at={1: lambda run: logging.getLogger("transformers.trainer").warning("a word")})
@@ -237,13 +254,13 @@ def test_what_libraries_log_is_in_train_log_and_not_on_the_terminal(train, capfd
     assert (captured.out, captured.err) == ("", "")
 
 
-def test_json_of_every_event_is_strict(train):
+def test_json_of_every_event_is_strict(train: Train) -> None:
     trained = train(max_steps=2)
     for line in trained.run.events_path.read_text().splitlines():
         json.loads(line, parse_constant=pytest.fail)
 
 
-def test_the_process_has_no_descriptor_of_the_run_left_open(train):
+def test_the_process_has_no_descriptor_of_the_run_left_open(train: Train) -> None:
     trained = train(max_steps=1)
     open_files = [os.readlink(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd") if _readable(fd)]
     assert not [path for path in open_files if path.startswith(str(trained.run.path))]
@@ -257,7 +274,9 @@ def _readable(fd: str) -> bool:
     ("base", "wanted", "saved"),
     [("bfloat16", "auto", "BF16"), ("float32", "auto", "F32"), ("bfloat16", "fp32", "F32"), ("float32", "fp16", "F16")],
 )
-def test_the_final_model_is_saved_in_the_format_of_its_base(train, models, tmp_path, base, wanted, saved):
+def test_the_final_model_is_saved_in_the_format_of_its_base(
+    train: Train, models: Path, tmp_path: Path, base: str, wanted: str, saved: str
+) -> None:
     folder = tmp_path / "base"
     shutil.copytree(models / "llama", folder)
     AutoModelForCausalLM.from_pretrained(folder, dtype=getattr(torch, base)).save_pretrained(folder)
@@ -275,7 +294,7 @@ def test_the_final_model_is_saved_in_the_format_of_its_base(train, models, tmp_p
     assert "stopped |" not in card
 
 
-def test_a_weight_too_large_for_fp16_keeps_all_in_fp32(train, models, tmp_path):
+def test_a_weight_too_large_for_fp16_keeps_all_in_fp32(train: Train, models: Path, tmp_path: Path) -> None:
     folder = tmp_path / "base"
     shutil.copytree(models / "llama", folder)
     model = AutoModelForCausalLM.from_pretrained(folder)

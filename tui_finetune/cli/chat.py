@@ -54,7 +54,7 @@ def chat(name: str | None, prompts: list[str] | None, given: Mapping[str, float]
     for number, prompt in enumerate(prompts):
         if number:
             write_line()
-        _reply(engine, Conversation(conversation.style), prompt, sampling)
+        _reply(engine, Conversation(conversation.style), prompt, sampling, told=False)
     return 0
 
 
@@ -99,13 +99,15 @@ def _reply(
     conversation: Conversation,
     text: str,
     sampling: Sampling,
-    cancelled: Callable[[], bool] | None = None,
+    cancelled: Callable[[], bool] = lambda: False,
+    *,
+    told: bool = True,
 ) -> str:
     """Print a reply as it is written, and return it; where the model continues a text, the text comes before it."""
     if conversation.style == "text":
         _write(text)
     reply = engine.reply(conversation.prompt_for(text), sampling, on_text=_write, cancelled=cancelled)
-    write_line(" …" if cancelled is not None and reply.stopped != "end" else "")
+    write_line(" …" if told and reply.stopped != "end" else "")
     if reply.notice:
         write_line(f"note: {reply.notice}", sys.stderr)
     return reply.text

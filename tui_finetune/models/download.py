@@ -50,7 +50,7 @@ class _Transfer:
 
         transfer = self
 
-        class Bar(tqdm):
+        class Bar(tqdm):  # type: ignore[misc] # tqdm has no types
             def __init__(self, *args: Any, **kwargs: Any) -> None:
                 kwargs.pop("name", None)
                 self.bytes = int(kwargs.get("initial") or 0)

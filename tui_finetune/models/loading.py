@@ -5,7 +5,7 @@ Weights come from safetensors only and no program code of a model is ever run. t
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tui_finetune.config.schema import RunConfig
 from tui_finetune.errors import Cancelled, Notice, UserError
@@ -17,6 +17,7 @@ from tui_finetune.system.libraries import quiet
 from tui_finetune.system.progress import Report
 
 if TYPE_CHECKING:
+    from torch import Tensor
     from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 
@@ -112,9 +113,15 @@ def tokenizer_notices(tokenizer: PreTrainedTokenizerBase) -> list[Notice]:
     return []
 
 
+def embedding_weights(model: PreTrainedModel) -> Tensor:
+    """The weights of the input embedding, of shape (tokens, hidden size)."""
+    weights: Tensor = model.get_input_embeddings().weight  # type: ignore[assignment] # of a module that has them
+    return weights
+
+
 def check_vocabulary(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel) -> None:
     """Raises UserError where the tokenizer makes tokens that the model has no embedding for."""
-    rows = int(model.get_input_embeddings().weight.shape[0])
+    rows = embedding_weights(model).shape[0]
     highest = max(tokenizer.get_vocab().values(), default=-1)
     if highest >= rows:
         raise _refuse(
@@ -159,7 +166,8 @@ def _from_files(model: LocatedModel, report: Report | None) -> PreTrainedModel:
 
     try:
         with quiet(report):
-            loaded, loading = AutoModelForCausalLM.from_pretrained(
+            # With output_loading_info it is a pair, which the types of transformers don't tell.
+            pair: Any = AutoModelForCausalLM.from_pretrained(
                 str(model.folder),
                 dtype=torch.float32,
                 use_safetensors=True,
@@ -167,6 +175,7 @@ def _from_files(model: LocatedModel, report: Report | None) -> PreTrainedModel:
                 local_files_only=True,
                 output_loading_info=True,
             )
+        loaded, loading = pair
     except (Cancelled, UserError, MemoryError):
         raise
     except Exception as error:

@@ -90,20 +90,20 @@ class Requests:
             output = trainer.evaluation_loop(
                 trainer.get_eval_dataloader(), "evaluation", prediction_loss_only=True, metric_key_prefix="eval"
             )
-        trainer.model.train()
+        trainer.language_model.train()
         self._log.write(metrics_event(state, output.metrics or {}, asked_for=True, answers=ids))
         self._log.write(PhaseEvent("training"))
 
     def _sample(self, ids: Ids, state: TrainerState, prompt: str) -> None:
-        from tui_finetune.chat.engine import generate_text
+        from tui_finetune.chat.generate import generate_text
         from tui_finetune.chat.sampling import Sampling
 
         trainer = self._trainer
         with untouched_random_state():
             text = generate_text(
-                trainer.model, trainer.processing_class, prompt, Sampling(max_new_tokens=SAMPLE_TOKENS)
+                trainer.language_model, trainer.tokenizer, prompt, Sampling(max_new_tokens=SAMPLE_TOKENS)
             )
-        trainer.model.train()
+        trainer.language_model.train()
         self._log.write(SampleEvent(state.global_step, prompt, text, answers=ids))
 
 

@@ -7,7 +7,7 @@ import json
 import shutil
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
@@ -22,6 +22,9 @@ from tui_finetune.runs import checkpoints
 from tui_finetune.runs.events import CheckpointEvent, PhaseEvent
 from tui_finetune.runs.log import EventLog
 from tui_finetune.training.sampler import GroupedByLength
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 LOG_STATE = "log_state.json"
 """The sum of losses since the last logged one. Trainer forgets it, and would log another loss after a resume."""
@@ -79,6 +82,16 @@ class RunTrainer(Trainer):
             return super()._get_train_sampler(train_dataset)
         return GroupedByLength(self.lengths, self.args.train_batch_size, self.args.seed)
 
+    @property
+    def language_model(self) -> PreTrainedModel:
+        """The model that is trained."""
+        return cast("PreTrainedModel", self.model)
+
+    @property
+    def tokenizer(self) -> PreTrainedTokenizerBase:
+        """Its tokenizer."""
+        return cast("PreTrainedTokenizerBase", self.processing_class)
+
     # Tokens and losses
 
     def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> torch.Tensor:
@@ -96,7 +109,8 @@ class RunTrainer(Trainer):
         pad = getattr(self.processing_class, "pad_token_id", None)
         if pad is None or pad == getattr(self.processing_class, "eos_token_id", None):
             return torch.tensor(input_ids.numel())
-        return (input_ids != pad).sum()
+        unpadded: torch.Tensor = input_ids != pad
+        return unpadded.sum()
 
     def tokens_seen(self) -> int:
         """Tokens trained on so far in this run, padding left out. Waits for the device."""
@@ -127,8 +141,7 @@ class RunTrainer(Trainer):
             return super().evaluation_loop(
                 dataloader, description, prediction_loss_only, ignore_keys, metric_key_prefix
             )
-        model = self.model
-        assert model is not None
+        model = self.language_model
         model.eval()
         self.callback_handler.eval_dataloader = dataloader
         total = torch.zeros((), dtype=torch.float64, device=self._sum_device)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ import torch
 import transformers
 from transformers import AutoModelForCausalLM
 
+from tests.training.conftest import Train
 from tui_finetune.data.tokens.collate import PackedCollator
 from tui_finetune.data.tokens.pack import pack
 from tui_finetune.data.tokens.tokenize import Tokens
@@ -249,7 +251,7 @@ def test_the_check_leaves_the_model_in_its_mode_and_the_random_numbers_alone() -
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_training_computes_the_loss_of_each_document_alone(train, place, tmp_path) -> None:
+def test_training_computes_the_loss_of_each_document_alone(train: Train, place: Path, tmp_path: Path) -> None:
     """What Trainer itself does to the model and the batch on the way: a cache that is left on mixes documents."""
     from tests.tiny import make_model
 

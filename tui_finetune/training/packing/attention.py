@@ -95,9 +95,10 @@ def _spans(mask: torch.Tensor | None, query: torch.Tensor, key: torch.Tensor) ->
     if mask is None or mask.dtype != torch.bool or mask.shape != (rows, 1, tokens, tokens) or key.shape[2] != tokens:
         return None
     # All layers are given the same mask, so it is looked at once.
-    if not hasattr(mask, "_document_spans"):
-        mask._document_spans = find_spans(mask[:, 0])
-    spans: list[Span] | None = mask._document_spans
+    kept = vars(mask)
+    if "_document_spans" not in kept:
+        kept["_document_spans"] = find_spans(mask[:, 0])
+    spans: list[Span] | None = kept["_document_spans"]
     return spans
 
 

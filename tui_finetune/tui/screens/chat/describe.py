@@ -9,7 +9,7 @@ from tui_finetune.chat.sampling import Sampling
 from tui_finetune.formatting import amount, size
 
 if TYPE_CHECKING:
-    from tui_finetune.chat.engine import Reply
+    from tui_finetune.chat.reply import Reply
 
 ENDS = {"end": "ended by itself", "length": "cut at its longest: F3 changes that", "cancelled": "stopped"}
 """Why a reply ended, in words."""

@@ -33,7 +33,8 @@ from tui_finetune.tui.screens.chat.status import ChatHead, StatusLine
 from tui_finetune.tui.state import AppState
 
 if TYPE_CHECKING:
-    from tui_finetune.chat.engine import Engine, Reply
+    from tui_finetune.chat.engine import Engine
+    from tui_finetune.chat.reply import Reply
 
 
 class ChatScreen(TabScreen):

@@ -1,0 +1,95 @@
+"""The end of a run: the final model."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tui_finetune.config.flags import resume_command
+from tui_finetune.config.schema import RunConfig
+from tui_finetune.errors import UserError
+from tui_finetune.export.folder import CARD, PLOT, export, in_save_dtype, load_weights
+from tui_finetune.export.model_card import Made
+from tui_finetune.runs import checkpoints
+from tui_finetune.runs.directory import RunDirectory
+from tui_finetune.runs.log import EventLog
+from tui_finetune.runs.result import RunResult
+from tui_finetune.runs.summary import load_state
+from tui_finetune.training.inputs import Inputs
+
+if TYPE_CHECKING:
+    from transformers import TrainerState
+
+
+def final_place(config: RunConfig, run: RunDirectory) -> Path:
+    """Where the final model of a run goes."""
+    return Path(config.final_model_dir) if config.final_model_dir else run.path / "final"
+
+
+def write_final_model(
+    inputs: Inputs, config: RunConfig, run: RunDirectory, log: EventLog, state: TrainerState, result: RunResult
+) -> RunResult:
+    """Write the final folder: the best checkpoint's weights where one was evaluated, else the newest.
+
+    Args:
+        inputs: the model, trained.
+        config: the run's settings.
+        run: its directory.
+        log: its event log.
+        state: Trainer's, at the end.
+        result: how the training ended.
+
+    Returns:
+        The result, with what was saved where.
+
+    Raises:
+        UserError: it can't be written.
+    """
+    final_dir, model = final_place(config, run), inputs.model
+    saved = {checkpoints.step_of(path): path for path in checkpoints.committed(run.checkpoints_dir)}
+    final_step, best = state.global_step, state.best_global_step
+    if best is not None and best in saved and best != state.global_step:
+        checkpoints.verify(saved[best])
+        load_weights(model, saved[best])
+        final_step = best
+    if saved:
+        newest = max(saved)
+        result = replace(result, checkpoint=f"checkpoints/{saved[newest].name}", checkpoint_step=newest)
+    result = replace(result, final_dir=str(final_dir), final_step=final_step)
+    if state.best_metric is not None:
+        result = replace(result, eval_loss=state.best_metric, best_step=best)
+    if (notice := in_save_dtype(model, config.save_dtype, inputs.located.facts().dtype)) is not None:
+        log.notice(notice)
+    try:
+        export(
+            model,
+            inputs.tokenizer,
+            final_dir,
+            base_model=inputs.located.folder,
+            run_name=run.name,
+            config=config,
+            state=load_state(run),
+            made=_made(inputs, result),
+        )
+    except OSError as error:
+        raise UserError(
+            f"the final model could not be written: {error.strerror or error}",
+            f"the checkpoints are safe; free some space, then `{resume_command(run.name)}`",
+        ) from error
+    return replace(result, plot=str(final_dir / PLOT), card=str(final_dir / CARD))
+
+
+def _made(inputs: Inputs, result: RunResult) -> Made:
+    """What the model card tells of the final model."""
+    generation, tokenizer = inputs.model.generation_config, inputs.tokenizer
+    ends = generation.eos_token_id if generation is not None else None
+    end = ends[-1] if isinstance(ends, list) and ends else ends if isinstance(ends, int) else tokenizer.eos_token_id
+    return Made(
+        result,
+        inputs.located.facts().license,
+        chat=bool(tokenizer.chat_template) and result.data_format != "text",
+        stop="" if end is None else str(tokenizer.convert_ids_to_tokens(end)),
+        dtype=str(inputs.model.dtype).removeprefix("torch."),
+        prompt=inputs.first_words() if result.data_format == "text" else "Once upon a time",
+    )
