@@ -25,6 +25,7 @@ from tui_finetune.runs.lock import RunLock
 from tui_finetune.runs.log import EventLog
 from tui_finetune.runs.result import Remedy, RunResult
 from tui_finetune.runs.summary import load_state
+from tui_finetune.system.environment import gpu_choice
 from tui_finetune.system.libraries import library_log, quiet_libraries
 from tui_finetune.training.changes import changed_config, determining
 from tui_finetune.training.failures import explain
@@ -191,6 +192,8 @@ class TrainingSession:
             from tui_finetune.training.packing.check import keeps_documents_apart
 
             quiet_libraries()
+            if choice := gpu_choice():
+                self.log.notice(Notice("info", choice, "set CUDA_VISIBLE_DEVICES to use another"))
             final_dir = Path(config.final_model_dir) if config.final_model_dir else self.directory.path / "final"
             if not self.go_on:
                 check_final_dir(final_dir, self.directory.path)
