@@ -12,6 +12,7 @@ import pytest
 
 from tests import environment
 from tests.programs import Programs
+from tui_finetune.system.environment import prepare_environment
 
 environment.clear()
 environment.hide_trackers()
@@ -23,6 +24,7 @@ atexit.register(shutil.rmtree, os.environ["HF_HOME"], ignore_errors=True)
 # of the tests inherit it. Read when torch is first imported.
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
+prepare_environment()
 
 
 @pytest.fixture(scope="session")

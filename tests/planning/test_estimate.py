@@ -1,5 +1,6 @@
 """Estimates: the formulas against what really happens, and the devices they are made for."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -75,6 +76,22 @@ def test_parts_of_the_memory_add_up_and_follow_the_settings() -> None:
     assert max(smaller) < plain.memory["activations"]
     assert smaller[0] == smaller[1]
     assert estimate(RunConfig(), SMALL, device=GPU).memory["activations"] < plain.memory["activations"]
+
+
+def test_one_margin_is_counted_and_said() -> None:
+    found = estimate(RunConfig(), SMALL, device=GPU)
+    assert found.usable == int(0.95 * GPU.free)
+    tight = replace(GPU, free=int(found.needed / 0.95) + 2)
+    assert estimate(RunConfig(), SMALL, device=tight).fits
+    assert not estimate(RunConfig(), SMALL, device=replace(GPU, free=found.needed)).fits
+    assert "95% of the" in found.memory_words()
+
+
+def test_a_row_is_no_longer_than_what_the_model_sees() -> None:
+    limit = SMALL.context_length
+    assert estimate(RunConfig(max_length=10 * limit), SMALL, device=CPU) == estimate(
+        RunConfig(max_length=limit), SMALL, device=CPU
+    )
 
 
 def test_a_model_too_large_for_the_device_does_not_fit() -> None:

@@ -52,8 +52,10 @@ def commands() -> Mapping[str, Command]:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status."""
     from tui_finetune.cli.output import write_error
+    from tui_finetune.system.environment import prepare_environment
     from tui_finetune.system.output import open_missing
 
+    prepare_environment()
     open_missing()
     try:
         return _run(list(sys.argv[1:] if argv is None else argv))

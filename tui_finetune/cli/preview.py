@@ -41,9 +41,11 @@ def show_preview(resolved: Resolved, *, as_json: bool) -> int:
     from tui_finetune.models.loading import load_tokenizer, resolve_max_length
     from tui_finetune.models.located import locate
     from tui_finetune.planning.precheck import precheck
+    from tui_finetune.system.libraries import import_libraries
 
     config = resolved.config
     precheck(config)
+    import_libraries("torch", "transformers", "datasets")
     model = locate(config.model_name_or_path, config.model_revision, weights=False, newest=False)
     max_length = resolve_max_length(config, model)
     seen = preview(config, load_tokenizer(model), max_length=max_length)

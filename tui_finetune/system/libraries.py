@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Siz
 from importlib import import_module
 from pathlib import Path
 
+from tui_finetune.system.environment import choose_gpu
 from tui_finetune.system.progress import Report
 
 _LOCK = threading.Lock()
@@ -23,8 +24,13 @@ _COMES_LATER = {
 
 
 def import_libraries(*names: str) -> None:
-    """Import packages, as 'torch' or 'transformers', after any other thread that is importing some."""
+    """Import packages, as 'torch' or 'transformers', after any other thread that is importing some.
+
+    Whatever computes comes through here first: of several GPUs one is chosen before torch is imported.
+    """
     with _LOCK:
+        if "torch" in names:
+            choose_gpu()
         for name in names:
             import_module(name)
             for later in _COMES_LATER.get(name, ()):

@@ -24,6 +24,7 @@ from tui_finetune.runs.events import PhaseEvent, StatusEvent
 from tui_finetune.runs.lock import RunLock
 from tui_finetune.runs.log import EventLog
 from tui_finetune.runs.result import Remedy, RunResult
+from tui_finetune.system.environment import gpu_choice
 from tui_finetune.system.libraries import import_libraries, library_log, quiet_libraries
 from tui_finetune.training.failures import explain, memory_remedies
 from tui_finetune.training.paths import rooted
@@ -137,6 +138,8 @@ class TrainingSession:
             # Five seconds or so. The plan may be importing them too.
             import_libraries("torch", "transformers", "datasets", "transformers.trainer")
             quiet_libraries()
+            if choice := gpu_choice():
+                self.log.notice(Notice("info", choice, "set CUDA_VISIBLE_DEVICES to use another"))
             from tui_finetune.data.open import open_dataset
             from tui_finetune.data.prepare import prepare
             from tui_finetune.export.folder import check_final_dir

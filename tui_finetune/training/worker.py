@@ -19,6 +19,7 @@ from tui_finetune.config.resolve import Resolved, make_config
 from tui_finetune.errors import UserError
 from tui_finetune.runs.directory import RunDirectory
 from tui_finetune.system.allocator import keep_freed_memory
+from tui_finetune.system.environment import prepare_environment
 from tui_finetune.training.session import TrainingSession
 
 
@@ -27,6 +28,7 @@ def main(arguments: list[str]) -> int:
     if len(arguments) not in (1, 2) or arguments[1:] not in ([], ["--ordered"]):
         print("usage: python -m tui_finetune.training.worker RUN [--ordered]", file=sys.stderr)
         return 2
+    prepare_environment()
     run = RunDirectory(Path(arguments[0]).absolute())
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda number, _: _stop(run, number, _))
