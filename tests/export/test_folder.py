@@ -70,9 +70,14 @@ def test_both_curves_share_the_step_axis_and_the_best_is_marked(
 ) -> None:
     from matplotlib.figure import Figure
 
-    figures = []
+    figures: list[Any] = []
     original = Figure.savefig
-    monkeypatch.setattr(Figure, "savefig", lambda self, *a, **k: (figures.append(self), original(self, *a, **k))[1])
+
+    def kept(self: Figure, *args: Any, **options: Any) -> None:
+        figures.append(self)
+        original(self, *args, **options)
+
+    monkeypatch.setattr(Figure, "savefig", kept)
     draw_losses(FULL, tmp_path / "plot.png", "my run")
     (axes,) = figures[0].axes
     lines = {line.get_label(): line.get_xydata().tolist() for line in axes.get_lines()}

@@ -89,6 +89,7 @@ def test_one_margin_is_counted_and_said() -> None:
 
 def test_a_row_is_no_longer_than_what_the_model_sees() -> None:
     limit = SMALL.context_length
+    assert limit is not None
     assert estimate(RunConfig(max_length=10 * limit), SMALL, device=CPU) == estimate(
         RunConfig(max_length=limit), SMALL, device=CPU
     )

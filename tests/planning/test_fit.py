@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -50,7 +51,7 @@ def test_all_say_the_same(
     assert on_screen is not None
     assert on_screen.fits is fits
 
-    plans = []
+    plans: list[Any] = []
     plan = examine(config, plans.append)
     assert plan.problem is None
     assert {found.estimate.needed for found in plans if found.estimate} == {needed}

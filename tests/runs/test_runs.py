@@ -17,7 +17,7 @@ from tui_finetune.config.schema import RunConfig
 from tui_finetune.errors import UserError
 from tui_finetune.runs import control, registry
 from tui_finetune.runs.directory import RunDirectory, new_run_path
-from tui_finetune.runs.events import MetricsEvent, from_fields
+from tui_finetune.runs.events import MetricsEvent, NoticeEvent, from_fields
 from tui_finetune.runs.lock import RunLock, holder, is_held
 from tui_finetune.runs.log import EventLog, Follower
 from tui_finetune.runs.state import RunState
@@ -44,7 +44,7 @@ def test_a_follower_sees_each_event_once_and_in_order(run: RunDirectory) -> None
     assert [told.type for told in follower.poll()] == ["status", "metrics"]
     assert follower.poll() == []
     log.write(event("notice", message="hello"))
-    assert [told.notice.message for told in follower.poll()] == ["hello"]
+    assert [told.notice.message for told in follower.poll() if isinstance(told, NoticeEvent)] == ["hello"]
 
 
 def test_a_follower_waits_for_a_line_to_be_whole(run: RunDirectory) -> None:
@@ -55,7 +55,9 @@ def test_a_follower_waits_for_a_line_to_be_whole(run: RunDirectory) -> None:
         file.flush()
         assert follower.poll() == []
         file.write(b'rics","step":3}\n')
-    assert follower.poll()[0].step == 3
+    (told,) = follower.poll()
+    assert isinstance(told, MetricsEvent)
+    assert told.step == 3
 
 
 def test_a_line_torn_by_a_crash_loses_only_itself(run: RunDirectory) -> None:

@@ -5,10 +5,14 @@ from __future__ import annotations
 import io
 import math
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tui_finetune.runs.series import Series
 from tui_finetune.runs.state import RunState
 from tui_finetune.system.files import write_atomically
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 TRAIN_COLOR = "#4c72b0"
 EVAL_COLOR = "#c44e52"
@@ -38,7 +42,6 @@ def draw_losses(state: RunState, path: Path, title: str) -> None:
     # No pyplot: it keeps figures in a global list, and belongs to the main thread.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
-    from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
     figure = Figure(figsize=(8, 4.5), layout="constrained")
     FigureCanvasAgg(figure)
@@ -82,14 +85,31 @@ def draw_losses(state: RunState, path: Path, title: str) -> None:
     else:
         axes.text(0.5, 0.5, "no loss was logged", transform=axes.transAxes, ha="center", va="center", color="0.4")
         axes.set_yticks([])
-    unit, values = "nats per token", losses + eval_losses
+    _lay_out(axes, [*steps, *eval_steps], losses + eval_losses, title)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
+    write_atomically(path, buffer.getvalue())
+
+
+def _lay_out(axes: Axes, steps: list[int], values: list[float], title: str) -> None:
+    """Give the axes their scales, names and grid.
+
+    Args:
+        axes: with the curves drawn.
+        steps: of all points.
+        values: their losses.
+        title: stands above the plot, literally.
+    """
+    from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
+
+    unit = "nats per token"
     if values and 0 < min(values) < max(values) / WIDE:
         axes.set_yscale("log")
         axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.yaxis.set_major_formatter("{x:g}")
         axes.yaxis.set_minor_formatter(NullFormatter())
         unit = "nats per token, log scale"
-    axes.set_xlim(0, max([*steps, *eval_steps, 1]) * 1.02)
+    axes.set_xlim(0, max([*steps, 1]) * 1.02)
     axes.set_xlabel("step")
     axes.set_ylabel(f"loss ({unit})")
     axes.set_title(title, loc="left", parse_math=False)
@@ -97,6 +117,3 @@ def draw_losses(state: RunState, path: Path, title: str) -> None:
     axes.grid(True, color="0.9", linewidth=0.8)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
-    write_atomically(path, buffer.getvalue())

@@ -138,26 +138,20 @@ class TrainingSession:
             # Five seconds or so. The plan may be importing them too.
             import_libraries("torch", "transformers", "datasets", "transformers.trainer")
             quiet_libraries()
-            if choice := gpu_choice():
-                self.log.notice(Notice("info", choice, "set CUDA_VISIBLE_DEVICES to use another"))
             from tui_finetune.data.open import open_dataset
             from tui_finetune.data.prepare import prepare
-            from tui_finetune.export.folder import check_final_dir
             from tui_finetune.models.devices import device_facts, resolve_precision
             from tui_finetune.models.loading import load_model, tokenizer_notices
-            from tui_finetune.training.finish import final_place, write_final_model
+            from tui_finetune.training.finish import write_final_model
             from tui_finetune.training.inputs import (
                 Attention,
                 Inputs,
                 attention_for_packing,
-                check_tracker,
                 keep_template,
                 look_at_model,
             )
 
-            if not self.go_on:
-                check_final_dir(final_place(self.config, self.directory), self.directory.path)
-            check_tracker(self.config.report_to)
+            self._check_surroundings()
 
         with phase("loading_model", "Looking at the model") as report:
             located, tokenizer, max_length = look_at_model(self.config, report)
@@ -195,6 +189,18 @@ class TrainingSession:
             result, state = self._fit(inputs, checkpoint)
         self.log.write(PhaseEvent("finishing", "Writing the final model"))
         return write_final_model(inputs, config, self.directory, self.log, state, result)
+
+    def _check_surroundings(self) -> None:
+        """See that the model can be written, the tracker is there, and say which GPU is used where there are several."""
+        from tui_finetune.export.folder import check_final_dir
+        from tui_finetune.training.finish import final_place
+        from tui_finetune.training.inputs import check_tracker
+
+        if not self.go_on:
+            check_final_dir(final_place(self.config, self.directory), self.directory.path)
+        check_tracker(self.config.report_to)
+        if choice := gpu_choice():
+            self.log.notice(Notice("info", choice, "set CUDA_VISIBLE_DEVICES to use another"))
 
     def _fit(self, inputs: Inputs, checkpoint: Path | None) -> tuple[RunResult, TrainerState]:
         """Train, from the checkpoint if there is one; how it ended, and Trainer's state."""

@@ -11,6 +11,17 @@ from tui_finetune.formatting import amount, size
 if TYPE_CHECKING:
     from tui_finetune.chat.reply import Reply
 
+HELP = (
+    "Talk to a model: the one you just trained, the one it was made from, or any other. Write a line and press "
+    "enter; the reply appears as it is written, and ctrl+c stops it.\n"
+    "A base model knows nothing of questions and answers: it continues a text. Write the beginning of what you want "
+    "to read, as 'The old lighthouse'; an empty line goes on with the last text. A model with a chat template was "
+    "taught turns, and is talked to like a person. F2 changes between the two.\n"
+    "The same prompt gives another reply each time, because the next token is drawn by chance. F3 sets how freely, "
+    "and with a seed the replies repeat, which is the way to compare two models."
+)
+
+
 ENDS = {"end": "ended by itself", "length": "cut at its longest: F3 changes that", "cancelled": "stopped"}
 """Why a reply ended, in words."""
 

@@ -21,6 +21,7 @@ from tui_finetune.system.terminal import over_ssh
 from tui_finetune.system.threads import in_a_passing_thread
 from tui_finetune.tui.screens.base import TabScreen
 from tui_finetune.tui.screens.chat.describe import (
+    HELP,
     done_words,
     hint_words,
     placeholder_words,
@@ -45,15 +46,7 @@ class ChatScreen(TabScreen):
     """
 
     mode = "chat"
-    help_text = (
-        "Talk to a model: the one you just trained, the one it was made from, or any other. Write a line and press "
-        "enter; the reply appears as it is written, and ctrl+c stops it.\n"
-        "A base model knows nothing of questions and answers: it continues a text. Write the beginning of what you want "
-        "to read, as 'The old lighthouse'; an empty line goes on with the last text. A model with a chat template was "
-        "taught turns, and is talked to like a person. F2 changes between the two.\n"
-        "The same prompt gives another reply each time, because the next token is drawn by chance. F3 sets how freely, "
-        "and with a seed the replies repeat, which is the way to compare two models."
-    )
+    help_text = HELP
     CSS_PATH = "chat.tcss"
     AUTO_FOCUS = "#prompt"
     BINDINGS = [
