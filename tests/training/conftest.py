@@ -112,20 +112,21 @@ def _call_at_steps(session: Any, at: dict[int, Callable[[RunDirectory], None]]) 
     """Call something in the middle of a step: when it begins, so that what is asked for is seen at its end."""
     from transformers import TrainerCallback
 
-    from tui_finetune.training import callback as module
+    from tui_finetune.training import build as module
+    from tui_finetune.training.callback import RunCallback
 
-    class Watcher(module.RunCallback):
+    class Watcher(RunCallback):
         def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
             if (what := at.get(state.global_step + 1)) is not None:
                 what(session.directory)
 
-    original = module.RunCallback
+    original = RunCallback
     assert issubclass(original, TrainerCallback)
     if at:
-        module.RunCallback = Watcher  # type: ignore[misc]
+        module.RunCallback = Watcher  # type: ignore[attr-defined,misc]
 
     def undo() -> None:
-        module.RunCallback = original  # type: ignore[misc]
+        module.RunCallback = original  # type: ignore[attr-defined,misc]
 
     return undo
 
