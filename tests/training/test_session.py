@@ -235,9 +235,9 @@ def test_a_final_folder_elsewhere_is_never_overwritten(train: Train, place: Path
 def test_a_model_that_cannot_keep_documents_apart_is_padded_instead(
     train: Train, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tui_finetune.training.packing import check as isolation
+    from tui_finetune.training import inputs
 
-    monkeypatch.setattr(isolation, "keeps_documents_apart", lambda *_: False)
+    monkeypatch.setattr(inputs, "keeps_documents_apart", lambda *_: False)
     trained = train(max_steps=2)
     assert trained.outcome.status == "finished"
     assert any("padded instead" in event["message"] for event in trained.events if event["type"] == "notice")
