@@ -119,7 +119,7 @@ def test_the_card_names_model_data_settings_and_losses() -> None:
     assert ["weights saved as", "bfloat16"] in rows
     assert ["training time", "1 min 01 s"] in rows
     assert "The weights are those of step 20, the best by evaluation loss." in card
-    assert "It continues text. It ends with `</s>`." in card
+    assert "Its texts end with `</s>`, where generation stops." in card
     assert card.index("Settings that differ") < card.index("All settings")
     assert "![Training and evaluation loss over the steps](training_plot.png)" in card
     assert "AutoModelForCausalLM.from_pretrained" in card
@@ -174,14 +174,19 @@ def test_the_card_is_written_whole(tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) == 1
 
 
-def test_a_chat_model_is_used_through_its_template() -> None:
-    card = model_card("run", RunConfig(), FULL, Made(chat=True, stop="<|im_end|>"))
-    assert "apply_chat_template" in card
-    assert "It ends with `<|im_end|>`." in card
-
-
 def test_a_stop_is_told() -> None:
     result = RunResult("stopped", step=30, total_steps=900)
     assert "It was stopped before its planned end. 900 steps were planned." in model_card(
         "run", RunConfig(), FULL, Made(result)
     )
+
+
+def test_the_card_says_how_the_model_is_talked_to_and_how_much_it_was_trained_on() -> None:
+    chat = model_card("run", RunConfig(), FULL, Made(chat=True, stop="<|im_end|>", documents=1234, tokens=567890))
+    assert "apply_chat_template" in chat
+    assert "Its replies end with `<|im_end|>`, where generation stops." in chat
+    assert ["data", "1,234 documents, 567,890 tokens"] in rows_of(chat)
+    text = model_card("run", RunConfig(), FULL, Made(prompt='The "old" lamp'))
+    assert "apply_chat_template" not in text
+    assert 'tokenizer("The \\"old\\" lamp", return_tensors="pt")' in text
+    assert "documents" not in text

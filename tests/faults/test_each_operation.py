@@ -238,7 +238,7 @@ def test_the_final_model_is_whole_or_not_there_wherever_it_is_killed(
                 shutil.rmtree(path)
         usual(*arguments, **options)
 
-    monkeypatch.setattr(final, "export", export)
+    monkeypatch.setattr("tui_finetune.training.finish.export", export)
     whole = train("whole", max_steps=1)
     assert whole.outcome.status == "finished"
     assert len(kills) > 4

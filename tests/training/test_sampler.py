@@ -51,7 +51,7 @@ def test_the_order_depends_on_seed_and_epoch_alone() -> None:
 
 
 PADDED = {
-    "packing": False, "per_device_train_batch_size": 4, "gradient_accumulation_steps": 2, "num_train_epochs": 2,
+    "packing": False, "group_by_length": True, "per_device_train_batch_size": 4, "gradient_accumulation_steps": 2, "num_train_epochs": 2,
     "logging_steps": 2, "save_total_limit": 9, "early_stopping_patience": 3,
 }  # fmt: skip
 
@@ -64,7 +64,15 @@ def test_padded_and_stopped_anywhere_it_goes_on_exactly(train: Train, place: Pat
         assert_same(train(f"at-{step}", resume=True), whole)
 
 
-def test_a_run_is_trained_on_grouped_rows_but_under_the_tutorials_preset(
+def test_a_run_of_before_there_was_the_choice_stays_grouped(train: Train, place: Path) -> None:
+    whole = train("whole", **PADDED)
+    run = train("old", at={3: lambda run: run.request("stop")}, **PADDED).run
+    text = run.config_path.read_text()
+    run.config_path.write_text("\n".join(line for line in text.splitlines() if "group_by_length" not in line))
+    assert_same(train("old", resume=True), whole)
+
+
+def test_a_run_is_trained_on_grouped_rows_where_that_is_asked_for_but_under_the_tutorials_preset(
     train: Train, place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from tui_finetune.training.trainer import RunTrainer
@@ -80,7 +88,7 @@ def test_a_run_is_trained_on_grouped_rows_but_under_the_tutorials_preset(
 
     monkeypatch.setattr(RunTrainer, "training_step", watched)
     settings = {"num_train_epochs": 1, "per_device_train_batch_size": 8, "eval_strategy": "no", "save_strategy": "no"}
-    assert train("grouped", packing=False, **settings).outcome.status == "finished"
+    assert train("grouped", packing=False, group_by_length=True, **settings).outcome.status == "finished"
     assert np.mean([share for _, share in widths]) > 0.9
     assert widths[0][0] == max(width for width, _ in widths) > min(width for width, _ in widths)
     widths.clear()

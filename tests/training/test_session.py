@@ -124,6 +124,33 @@ def test_settings_of_every_kind_train_to_the_end(train: Train, settings: dict[st
     assert (trained.run.final_dir / "training_plot.png").is_file()
 
 
+def test_checkpoints_of_the_model_alone_are_sound_and_say_that_they_cannot_be_resumed(train: Train) -> None:
+    trained = train(max_steps=4, eval_strategy="steps", eval_steps=2, save_only_model=True)
+    assert trained.outcome.status == "finished"
+    run = trained.run
+    checkpoint, unsound = checkpoints.newest_sound(run.checkpoints_dir)
+    assert checkpoint is not None
+    assert not unsound
+    assert checkpoints.read_manifest(checkpoint).holds_only_model
+    assert not (checkpoint / "optimizer.pt").exists()
+    assert (run.final_dir / "model.safetensors").is_file()
+    with pytest.raises(UserError, match="hold only the model") as refused:
+        train(resume=True, changes={"max_steps": 8})
+    assert f"--model {checkpoint}" in refused.value.remedy
+
+
+def test_of_several_gpus_trainer_uses_one(tmp_path: Path) -> None:
+    from transformers import TrainingArguments
+
+    from tui_finetune.training.arguments import on_one_device
+
+    arguments = TrainingArguments(output_dir=str(tmp_path), use_cpu=True, per_device_train_batch_size=4)
+    _ = arguments.device
+    arguments._n_gpu = 3
+    assert arguments.train_batch_size == 12
+    assert on_one_device(arguments).train_batch_size == 4
+
+
 def test_pausing_keeps_everything_and_stopping_ends_a_pause(train: Train, soon: Any) -> None:
     def pause(run):
         run.request("pause")
@@ -208,9 +235,9 @@ def test_a_final_folder_elsewhere_is_never_overwritten(train: Train, place: Path
 def test_a_model_that_cannot_keep_documents_apart_is_padded_instead(
     train: Train, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tui_finetune.training.packing import check as isolation
+    from tui_finetune.training import inputs
 
-    monkeypatch.setattr(isolation, "keeps_documents_apart", lambda *_: False)
+    monkeypatch.setattr(inputs, "keeps_documents_apart", lambda *_: False)
     trained = train(max_steps=2)
     assert trained.outcome.status == "finished"
     assert any("padded instead" in event["message"] for event in trained.events if event["type"] == "notice")

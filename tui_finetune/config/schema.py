@@ -417,6 +417,15 @@ class RunConfig(BaseModel):
         "always kept, and so are the two newest.",
     )
 
+    save_only_model: bool = setting(
+        False,
+        group="Evaluation and saving",
+        help="Save checkpoints that hold only the model, a third of the size; such a run can't be resumed.",
+        explanation="Leaves out the optimizer, the random state and the position in the data, which take two thirds of a "
+        "checkpoint. The best checkpoint is still found and kept. A run that is stopped or interrupted ends there: its "
+        "checkpoints can be talked to and trained from, but not resumed.",
+    )
+
     # Hardware
     precision: Literal["auto", "fp32", "bf16", "fp16"] = setting(
         "auto",

@@ -119,7 +119,7 @@ def export(
     sync_directory(final_dir.parent)
 
 
-_OF_LOADING = ("local_files_only", "trust_remote_code", "name_or_path", "token", "_commit_hash")
+_OF_LOADING = ("local_files_only", "is_local", "trust_remote_code", "name_or_path", "token", "_commit_hash")
 """How a tokenizer was loaded, which transformers writes into its configuration, and which is nobody else's business."""
 
 

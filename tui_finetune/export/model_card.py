@@ -99,10 +99,11 @@ class Made:
     Attributes:
         result: how the run ended; None where that isn't known.
         license: of the model it was made from, which its weights stay under.
-        chat: whether it was taught turns, which its chat template puts into words; else it continues text.
+        chat: whether it was trained on conversations, which its chat template puts into words; else it continues text.
         stop: the token that it ends its replies or texts with, '' where it has none.
         dtype: the number format of the weights, as 'bfloat16'.
         prompt: what it may be tried with.
+        documents, tokens: how many of each it was trained and evaluated on; 0 where that isn't known.
     """
 
     result: RunResult | None = None
@@ -111,6 +112,8 @@ class Made:
     stop: str = ""
     dtype: str = ""
     prompt: str = "Once upon a time"
+    documents: int = 0
+    tokens: int = 0
 
 
 _CHAT = """\
@@ -174,7 +177,7 @@ def _what_it_is(config: RunConfig, state: RunState, made: Made) -> str:
     model, dataset = _public(config.model_name_or_path), _public(config.dataset_name)
     revision = config.model_revision
     base = escape(model) + (f" (revision {escape(str(revision)[:12])})" if revision else "")
-    kind = f", as {made.result.data_format}" if made.result and made.result.data_format else ""
+    kind = f" ({escape(made.result.data_format)})" if made.result and made.result.data_format else ""
     words = f"A causal language model: {base}, fine-tuned on {escape(dataset)}{kind} for {state.step:,} steps."
     if made.result and made.result.early_stopped and made.result.total_steps:
         words += f" It ended before its {made.result.total_steps:,} steps, as evaluation got no better."
@@ -199,8 +202,11 @@ def _usage(made: Made) -> list[str]:
         "```",
         "",
     ]
-    how = "It was taught turns: its chat template puts them into words." if made.chat else "It continues text."
-    return [*lines, how + (f" It ends with {_code(made.stop)}." if made.stop else "")]
+    if made.chat:
+        how, ends = "It was trained on conversations, which its chat template puts into words.", "Its replies end with"
+    else:
+        how, ends = "It continues the text that it is given.", "Its texts end with"
+    return [*lines, how + (f" {ends} {_code(made.stop)}, where generation stops." if made.stop else "")]
 
 
 def _code(text: str) -> str:
@@ -219,7 +225,8 @@ def _training(config: RunConfig, made: Made) -> list[str]:
     known = settings()
     batch = config.per_device_train_batch_size * config.gradient_accumulation_steps
     rows = [
-        ("method", "all weights"),
+        ("method", "full fine-tuning: all weights"),
+        ("data", f"{made.documents:,} documents, {made.tokens:,} tokens" if made.documents else ""),
         ("rows per update", f"{batch:,}"),
         ("learning rate", known["learning_rate"].show(config.learning_rate)),
         ("weights saved as", made.dtype),

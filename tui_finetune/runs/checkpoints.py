@@ -19,6 +19,12 @@ PREFIX = "checkpoint-"
 REQUIRED = ("model.safetensors", "optimizer.pt", "scheduler.pt", "rng_state.pth", "trainer_state.json")
 """Without one of these, Trainer would go on without a word, and wrongly."""
 
+REQUIRED_OF_MODELS = ("model.safetensors", "trainer_state.json")
+"""The same for a checkpoint that holds only the model."""
+
+ONLY_MODEL = "only_model"
+"""The fact in a manifest that says that nothing is there to resume from."""
+
 _SHARDED = "model.safetensors.index.json"
 
 
@@ -61,6 +67,11 @@ class Manifest:
     step: int
     files: Mapping[str, FileRecord]
     facts: Fields
+
+    @property
+    def holds_only_model(self) -> bool:
+        """Whether it can't be resumed from, by choice."""
+        return self.facts.get(ONLY_MODEL) is True
 
 
 def _check(manifest: Fields) -> str:
@@ -116,7 +127,7 @@ def verify(checkpoint: Path) -> Manifest:
         UnsoundCheckpoint: with the first file that is missing, has another size or another content.
     """
     manifest = read_manifest(checkpoint)
-    for name in REQUIRED:
+    for name in REQUIRED_OF_MODELS if manifest.holds_only_model else REQUIRED:
         if name not in manifest.files and not (name == "model.safetensors" and _SHARDED in manifest.files):
             raise UnsoundCheckpoint(f"{name} is not in it")
     for name, record in manifest.files.items():

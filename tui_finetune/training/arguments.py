@@ -30,7 +30,7 @@ def training_arguments(
 
     on_cpu = not (torch.cuda.is_available() or torch.backends.mps.is_available())
     save_steps = config.save_steps if config.save_strategy == "steps" else NEVER
-    return TrainingArguments(
+    arguments = TrainingArguments(
         output_dir=str(checkpoints_dir),
         num_train_epochs=config.num_train_epochs,
         max_steps=config.max_steps if config.max_steps > 0 else -1,
@@ -67,5 +67,15 @@ def training_arguments(
         label_names=["labels"],
         dataloader_num_workers=0,
         dataloader_pin_memory=torch.cuda.is_available(),
+        save_only_model=config.save_only_model,
         # gradient_checkpointing is set on the model, where its loading knows it.
     )
+    return on_one_device(arguments)
+
+
+def on_one_device(arguments: TrainingArguments) -> TrainingArguments:
+    """The same, for one GPU: with several, Trainer would split each batch over them (DataParallel), so that another
+    number of rows makes a step."""
+    if arguments.n_gpu > 1:
+        arguments._n_gpu = 1
+    return arguments

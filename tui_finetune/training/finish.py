@@ -91,5 +91,7 @@ def _made(inputs: Inputs, result: RunResult) -> Made:
         chat=bool(tokenizer.chat_template) and result.data_format != "text",
         stop="" if end is None else str(tokenizer.convert_ids_to_tokens(end)),
         dtype=str(inputs.model.dtype).removeprefix("torch."),
+        documents=inputs.data.statistics.documents,
+        tokens=inputs.data.statistics.tokens,
         prompt=inputs.first_words() if result.data_format == "text" else "Once upon a time",
     )

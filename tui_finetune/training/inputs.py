@@ -14,6 +14,7 @@ from tui_finetune.errors import UserError
 from tui_finetune.models.devices import best_device
 from tui_finetune.models.loading import check_trainable, load_tokenizer, resolve_max_length
 from tui_finetune.models.located import LocatedModel, locate
+from tui_finetune.runs.checkpoints import ONLY_MODEL
 from tui_finetune.system.progress import Report
 from tui_finetune.training.packing.attention import attention_by_document
 from tui_finetune.training.packing.check import keeps_documents_apart
@@ -63,7 +64,7 @@ class Inputs:
 
     def facts(self, config: RunConfig) -> dict[str, object]:
         """What the manifests of checkpoints tell, so that a run is resumed with what it began with."""
-        return {
+        facts: dict[str, object] = {
             "data": data_fingerprint(self.data.train),
             "dataset": config.dataset_name,
             "rows": len(self.data.train),
@@ -73,6 +74,7 @@ class Inputs:
             "settings": determining(config),
             "data_format": self.data_format,
         }
+        return facts | ({ONLY_MODEL: True} if config.save_only_model else {})
 
     def first_words(self) -> str:
         """What a sample begins with where nobody says, of a row that is not trained on if there is one: the part of it that

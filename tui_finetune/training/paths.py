@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from tui_finetune.config.schema import STARTER, RunConfig
 from tui_finetune.data.samples import sample_path
@@ -14,7 +13,7 @@ def rooted(config: RunConfig) -> RunConfig:
 
     Names of samples, of the starter and on the hub stay what they are.
     """
-    changes: dict[str, Any] = {}
+    changes: dict[str, object] = {}
     if config.model_name_or_path != STARTER and _is_path(config.model_name_or_path):
         changes["model_name_or_path"] = _absolute(config.model_name_or_path)
     if sample_path(config.dataset_name) is None and _is_path(config.dataset_name):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Iterator
-from typing import Any
 
 import psutil
 
@@ -15,19 +14,20 @@ from tui_finetune.runs.log import EventLog
 INTERVAL_SECONDS = 3.0
 
 
-def _nvml_handle() -> Any:
+def _nvml_handle() -> object | None:
     """A handle on the first NVIDIA device, or None without the `gpu` extra."""
     try:
         import pynvml
 
         pynvml.nvmlInit()
-        return pynvml.nvmlDeviceGetHandleByIndex(0)
+        handle: object = pynvml.nvmlDeviceGetHandleByIndex(0)
+        return handle
     except Exception:
         # Any failure of the driver's library means the same: these readings can't be had.
         return None
 
 
-def read_resources(process: psutil.Process, nvml: Any = None) -> ResourcesEvent:
+def read_resources(process: psutil.Process, nvml: object | None = None) -> ResourcesEvent:
     """One reading; `cpu_percent` is of the whole machine, since the last reading."""
     import torch
 

@@ -29,8 +29,9 @@ if TYPE_CHECKING:
 
 CHANGEABLE = frozenset(
     {
-        "num_train_epochs", "max_steps", "early_stopping_patience", "logging_steps", "eval_strategy", "eval_steps", "eval_loss_average",
-        "save_strategy", "save_steps", "save_total_limit", "per_device_eval_batch_size", "gradient_checkpointing",
+        "num_train_epochs", "max_steps", "early_stopping_patience", "logging_steps", "eval_strategy", "eval_steps",
+        "eval_loss_average", "save_strategy", "save_steps", "save_total_limit", "save_only_model",
+        "per_device_eval_batch_size", "gradient_checkpointing",
         "report_to", "save_dtype", "output_dir", "final_model_dir", "dataset_name",
     }
 )  # fmt: skip
@@ -85,6 +86,9 @@ def changed_config(run: RunDirectory, changes: Mapping[str, object]) -> RunConfi
     config = make_config({**before.model_dump(), **with_strategies(canonical(changes))})
     check_settings(determining(before), determining(config))
     _check_something_is_left(run, before, config)
+    saved = checkpoints.committed(run.checkpoints_dir)
+    if before.save_only_model and saved:
+        raise _only_the_model(run, saved[-1])
     return config
 
 
@@ -146,6 +150,8 @@ def checkpoint_to_resume(run: RunDirectory, config: RunConfig, log: EventLog) ->
             f"every checkpoint of {run.name} is damaged: {'; '.join(what) or 'none is there any more'}",
             "restore the run's directory from a copy, or start a new run",
         )
+    if checkpoint is not None and checkpoints.read_manifest(checkpoint).holds_only_model:
+        raise _only_the_model(run, checkpoint)
     for path, reason in unsound:
         message = f"{path.name} is damaged ({reason}) and is not used."
         log.notice(Notice("warning", message, "resuming from the one before"))
@@ -158,6 +164,14 @@ def checkpoint_to_resume(run: RunDirectory, config: RunConfig, log: EventLog) ->
         settings = checkpoints.read_manifest(checkpoint).facts.get("settings")
         check_settings(settings if isinstance(settings, dict) else {}, determining(config))
     return checkpoint
+
+
+def _only_the_model(run: RunDirectory, checkpoint: Path) -> UserError:
+    return UserError(
+        f"the checkpoints of {run.name} hold only the model (save_only_model), so training can't continue from them",
+        f"start a new run from its weights: `finetune-tui train --model {checkpoint}`",
+        setting="save_only_model",
+    )
 
 
 def clear_the_way(run: RunDirectory, checkpoint: Path | None) -> None:

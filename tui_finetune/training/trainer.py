@@ -7,13 +7,14 @@ import json
 import shutil
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch.optim.lr_scheduler import LambdaLR
-from torch.utils.data import DataLoader
-from transformers import EarlyStoppingCallback, Trainer
+from torch.utils.data import DataLoader, Sampler
+from transformers import EarlyStoppingCallback, Trainer, TrainingArguments
 from transformers.trainer_utils import EvalLoopOutput
 
 from tui_finetune.data.tokens.pack import IGNORED
@@ -24,7 +25,13 @@ from tui_finetune.runs.log import EventLog
 from tui_finetune.training.sampler import GroupedByLength
 
 if TYPE_CHECKING:
+    from datasets import Dataset
+    from torch.utils.data import Dataset as TorchDataset
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers.data.data_collator import DataCollator
+
+    from tui_finetune.data.tokens.collate import Batch
+    from tui_finetune.runs.values import Fields
 
 LOG_STATE = "log_state.json"
 """The sum of losses since the last logged one. Trainer forgets it, and would log another loss after a resume."""
@@ -41,9 +48,10 @@ class NonFiniteLoss(Exception):
 
 
 class RunTrainer(Trainer):
-    """A Trainer that saves safely, counts tokens and refuses to go on without a finite loss.
+    """A Trainer that saves safely, counts tokens and ends where the loss is not finite.
 
     Args:
+        model, args, train_dataset, eval_dataset, data_collator, processing_class: as for Trainer.
         event_log: where saving is told.
         facts: what goes into each checkpoint's manifest.
         keep_newest: how many of the newest checkpoints stay.
@@ -54,16 +62,29 @@ class RunTrainer(Trainer):
 
     def __init__(
         self,
-        *args: Any,
+        model: PreTrainedModel,
+        args: TrainingArguments,
+        train_dataset: Dataset,
+        eval_dataset: Dataset | None,
+        data_collator: DataCollator,
+        processing_class: PreTrainedTokenizerBase,
+        *,
         event_log: EventLog,
-        facts: dict[str, Any],
+        facts: Fields,
         keep_newest: int,
         patience: int,
         eval_average: str = "tokens",
-        lengths: Any = None,
-        **kwargs: Any,
+        lengths: npt.NDArray[np.int64] | None = None,
     ) -> None:
-        super().__init__(*args, **kwargs)
+        super().__init__(
+            model=model,
+            args=args,
+            data_collator=data_collator,
+            train_dataset=train_dataset,
+            eval_dataset=eval_dataset,
+            processing_class=processing_class,
+        )
+        self.language_model, self.tokenizer = model, processing_class
         self.lengths = lengths
         self.eval_average = eval_average
         self.event_log = event_log
@@ -77,24 +98,16 @@ class RunTrainer(Trainer):
         self._bad: torch.Tensor | None = None
         self._answers: tuple[str, ...] = ()
 
-    def _get_train_sampler(self, train_dataset: Any = None) -> Any:
+    def _get_train_sampler(self, train_dataset: TorchDataset[object] | None = None) -> Sampler[int] | None:
         if self.lengths is None:
             return super()._get_train_sampler(train_dataset)
         return GroupedByLength(self.lengths, self.args.train_batch_size, self.args.seed)
 
-    @property
-    def language_model(self) -> PreTrainedModel:
-        """The model that is trained."""
-        return cast("PreTrainedModel", self.model)
-
-    @property
-    def tokenizer(self) -> PreTrainedTokenizerBase:
-        """Its tokenizer."""
-        return cast("PreTrainedTokenizerBase", self.processing_class)
-
     # Tokens and losses
 
-    def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> torch.Tensor:
+    def training_step(
+        self, model: torch.nn.Module, inputs: Batch, num_items_in_batch: torch.Tensor | int | None = None
+    ) -> torch.Tensor:
         mask = inputs.get("attention_mask")
         tokens = mask.sum() if mask is not None else self._count_unpadded(inputs["input_ids"])
         loss: torch.Tensor = super().training_step(model, inputs, num_items_in_batch)
@@ -129,7 +142,7 @@ class RunTrainer(Trainer):
 
     def evaluation_loop(
         self,
-        dataloader: DataLoader[Any],
+        dataloader: DataLoader[Batch],
         description: str,
         prediction_loss_only: bool | None = None,
         ignore_keys: list[str] | None = None,
@@ -167,7 +180,7 @@ class RunTrainer(Trainer):
 
     # Checkpoints
 
-    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+    def _save_checkpoint(self, model: torch.nn.Module, trial: object) -> None:
         """Save and commit. A save that fails is told and leaves nothing; the training goes on."""
         step = self.state.global_step
         folder = self.checkpoints_dir / f"{checkpoints.PREFIX}{step}"
@@ -181,7 +194,7 @@ class RunTrainer(Trainer):
         began = time.monotonic()
         try:
             self._check_space()
-            super()._save_checkpoint(model, trial)
+            super()._save_checkpoint(model, None)
             # A pickle of the arguments that nothing here reads; it may hold a token.
             (folder / "training_args.bin").unlink(missing_ok=True)
             (folder / LOG_STATE).write_text(json.dumps(self._log_state()))
@@ -214,7 +227,7 @@ class RunTrainer(Trainer):
         if free < needed:
             raise OSError(f"only {free / 1e9:.2f} GB are free, {needed / 1e9:.2f} GB are needed")
 
-    def _log_state(self) -> dict[str, Any]:
+    def _log_state(self) -> dict[str, float]:
         return {
             "tr_loss": self._tr_loss.item(),
             "last_logged_step": self._globalstep_last_logged,
@@ -223,7 +236,7 @@ class RunTrainer(Trainer):
         }
 
     def take_up_settings(self) -> None:
-        """Go on by the settings of now, where Trainer goes on by those of the checkpoint. To be called when the training
+        """Continue with the settings of now, where Trainer takes those of the checkpoint. To be called when the training
         begins; where no setting was changed it changes nothing."""
         self.state.compute_steps(self.args, self.state.max_steps)
         for callback in self.callback_handler.callbacks:
@@ -246,7 +259,7 @@ class RunTrainer(Trainer):
                 group["lr"] = rate
 
     def restore_log_state(self, checkpoint: Path) -> None:
-        """Go on adding up losses where the checkpoint was saved. To be called when the training begins."""
+        """Continue adding up losses where the checkpoint was saved. To be called when the training begins."""
         try:
             state = json.loads((checkpoint / LOG_STATE).read_bytes())
         except (OSError, ValueError):

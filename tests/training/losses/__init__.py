@@ -65,6 +65,7 @@ CASES = {
     ),
     "packed": Case(_TINY),
     "padded": Case({**_TINY, "packing": False}),
+    "grouped": Case({**_TINY, "packing": False, "group_by_length": True}),
     "resumed": Case({**_TINY, "lr_scheduler_type": "cosine"}, then={"max_steps": 20}),
 }
 

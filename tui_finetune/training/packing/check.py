@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -10,6 +10,9 @@ import torch
 from tui_finetune.data.tokens.collate import PackedCollator
 from tui_finetune.data.tokens.pack import pack
 from tui_finetune.data.tokens.tokenize import Tokens
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 FIRST, SECOND = (9, 6), (7, 5)
 """Tokens of the documents of the two rows of a batch. The second row is shorter, so it is filled up."""
@@ -24,7 +27,7 @@ ROUNDING = 1e-3
 differ that much. Positions that are counted wrong make all of a difference."""
 
 
-def keeps_documents_apart(model: Any, vocab_size: int) -> bool:
+def keeps_documents_apart(model: PreTrainedModel, vocab_size: int) -> bool:
     """Compare the logits of documents in a packed batch with those of each alone, and with other documents beside them.
 
     The batch has two rows of two documents, as packing makes them: `position_ids` that start again at each document, no
