@@ -18,6 +18,7 @@ from tui_finetune.errors import Cancelled
 from tui_finetune.models import catalog
 from tui_finetune.planning import dataset as dataset_look
 from tui_finetune.tui.app import FinetuneApp
+from tui_finetune.tui.screens.dataset.about import DataAbout
 from tui_finetune.tui.screens.dataset.recent import recent_data, remember_data
 from tui_finetune.tui.widgets.filter_list import FilterList
 
@@ -165,7 +166,7 @@ async def test_columns_of_unusual_names_are_mapped_with_the_keyboard(app: Finetu
     async with app.run_test(size=(100, 40)) as pilot:
         await look_at(pilot, "pairs", until)
         await pilot.pause(0.5)
-        await until(pilot, lambda: app.screen._findings is not None)  # type: ignore[attr-defined]
+        await until(pilot, lambda: app.screen.query_one(DataAbout).findings is not None)
         await pilot.press("c", "down", "down", "enter", "enter", "down", "enter")
         assert app.state.draft.choices["dataset_format"] == "prompt-completion"
         assert app.state.draft.choices["dataset_prompt_field"] == "first"

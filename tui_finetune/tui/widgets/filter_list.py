@@ -212,6 +212,7 @@ class FilterList(Vertical):
             options.append(Option(self._line(item), disabled=not item.enabled))
         self._rows = rows
         choices.set_options(options)
+        self.call_after_refresh(self._fit)  # more lines than have room bring a scrollbar, which takes a column
         target = self._target(look_at)
         choices.highlighted = target
         if target is None:
