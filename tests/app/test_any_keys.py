@@ -15,12 +15,16 @@ from tests.app.stand_ins import FakeLaunch
 from tui_finetune.tui.app import FinetuneApp
 from tui_finetune.tui.dialogs.pick import Pick
 
-KEYS = (
-    "1 2 3 4 5 6 ctrl+r ctrl+c ctrl+p f1 question_mark slash escape enter up down left right pageup pagedown home end tab "
-    "shift+tab space backspace delete d x k r c v t n b p u f ctrl+f ctrl+s s e g y l 0 plus minus left_square_bracket "
-    "right_square_bracket f2 f3 f4 ctrl+n ctrl+y a w q"
-).split()
-"""All keys that are bound somewhere, but for those that leave."""
+# fmt: off
+KEYS = [
+    "1", "2", "3", "4", "5", "6", "ctrl+r", "ctrl+c", "ctrl+p", "f1", "question_mark", "slash", "escape", "enter",
+    "up", "down", "left", "right", "pageup", "pagedown", "home", "end", "tab", "shift+tab", "space", "backspace",
+    "delete", "d", "x", "k", "r", "c", "v", "t", "n", "b", "p", "u", "f", "ctrl+f", "ctrl+s", "s", "e", "g", "y",
+    "l", "0", "plus", "minus", "left_square_bracket", "right_square_bracket", "f2", "f3", "f4", "ctrl+n", "ctrl+y",
+    "a", "w", "q",
+]
+# fmt: on
+"""All keys that are bound somewhere, but for ctrl+q and ctrl+d."""
 
 CHARACTERS = {
     "slash": "/", "question_mark": "?", "space": " ", "plus": "+", "minus": "-", "left_square_bracket": "[",
@@ -42,6 +46,7 @@ async def test_c1_random_keys_in_bursts_end_nothing(seed: int, home: Path, monke
         half_way(home / "runs" / f"tales-{number}", seed=number).finish("stopped")
     chance = random.Random(seed)
     app = FinetuneApp(start=lambda run, resolved, changes: FakeLaunch(run))
+    monkeypatch.setattr(app, "leave", lambda status: None)  # the palette and a third press of ctrl+c offer that too
     async with app.run_test(size=(80, 24)) as pilot:
         pressed = 0
         while pressed < PRESSES and app.is_running:
@@ -50,8 +55,7 @@ async def test_c1_random_keys_in_bursts_end_nothing(seed: int, home: Path, monke
             pressed += len(keys)
             await asyncio.sleep(chance.choice([0, 0, 0.001, 0.01, 0.05]))
         await pilot.pause()
-        # A third press of ctrl+c ends a run, and with it the app; nothing else does.
-        assert app.is_running or app.state.leaving.ended_at_once
+        assert app.is_running
         assert not app.crash
 
 
