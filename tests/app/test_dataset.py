@@ -15,9 +15,10 @@ from tests.app.pictures import pictures
 from tests.tiny import make_tokenizer, sentences, write_jsonl
 from tui_finetune.data import samples
 from tui_finetune.errors import Cancelled
-from tui_finetune.models import catalog
+from tui_finetune.models import catalog, located
 from tui_finetune.planning import dataset as dataset_look
 from tui_finetune.tui.app import FinetuneApp
+from tui_finetune.tui.screens.dataset.about import DataAbout
 from tui_finetune.tui.screens.dataset.recent import recent_data, remember_data
 from tui_finetune.tui.widgets.filter_list import FilterList
 
@@ -30,7 +31,8 @@ def data(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A starter with a tokenizer, one sample, and files of several kinds."""
     starter = write_model(tmp_path / "starter", vocabulary=320, context=64)
     make_tokenizer(starter)
-    monkeypatch.setattr(catalog, "MODEL", starter)
+    for module in (catalog, located):
+        monkeypatch.setattr(module, "MODEL", starter)
     monkeypatch.setattr(samples, "SAMPLES", tmp_path / "samples")
     (tmp_path / "samples").mkdir()
     write_jsonl(tmp_path / "samples" / "sea-tales.jsonl", sentences(40, seed=3))
@@ -165,7 +167,7 @@ async def test_columns_of_unusual_names_are_mapped_with_the_keyboard(app: Finetu
     async with app.run_test(size=(100, 40)) as pilot:
         await look_at(pilot, "pairs", until)
         await pilot.pause(0.5)
-        await until(pilot, lambda: app.screen._findings is not None)  # type: ignore[attr-defined]
+        await until(pilot, lambda: app.screen.query_one(DataAbout).findings is not None)
         await pilot.press("c", "down", "down", "enter", "enter", "down", "enter")
         assert app.state.draft.choices["dataset_format"] == "prompt-completion"
         assert app.state.draft.choices["dataset_prompt_field"] == "first"

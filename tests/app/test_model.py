@@ -12,7 +12,7 @@ from textual.widgets import Input, OptionList
 from tests.app.model_folders import write_cached_model, write_model
 from tests.app.pictures import pictures
 from tui_finetune.errors import UserError
-from tui_finetune.models import catalog
+from tui_finetune.models import catalog, located
 from tui_finetune.models.catalog import ModelEntry
 from tui_finetune.tui.app import FinetuneApp
 from tui_finetune.tui.widgets.filter_list import FilterList
@@ -25,7 +25,8 @@ Shown = Callable[[Any], str]
 def models(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A starter of known size, two folders, one of which can't be trained, and one model in the hub's cache."""
     starter = write_model(tmp_path / "starter", hidden=160, layers=4, vocabulary=1792, chat=True, license="mit")
-    monkeypatch.setattr(catalog, "MODEL", starter)
+    for module in (catalog, located):
+        monkeypatch.setattr(module, "MODEL", starter)
     write_model(home / "models" / "tale-teller", hidden=512, layers=8, vocabulary=32000, context=2048, license="mit")
     write_model(home / "fill-in", architectures=["BertForMaskedLM"], model_type="bert")
     write_cached_model(
@@ -53,7 +54,7 @@ def looked_at(app: FinetuneApp) -> str:
 @pictures("model", "starter")
 def test_picture(size: tuple[int, int], snap_compare: Any, until: Until, shown: Shown) -> None:
     async def go(pilot: Any) -> None:
-        await until(pilot, lambda: "fits: about" in shown(pilot.app))
+        await until(pilot, lambda: "fits: needs" in shown(pilot.app))
 
     assert snap_compare(FinetuneApp(), terminal_size=size, run_before=go)
 
@@ -63,9 +64,9 @@ def test_picture_of_a_model_that_does_not_fit(
     snap_compare: Any, until: Until, shown: Shown, size: tuple[int, int]
 ) -> None:
     async def go(pilot: Any) -> None:
-        await until(pilot, lambda: "fits: about" in shown(pilot.app))
+        await until(pilot, lambda: "fits: needs" in shown(pilot.app))
         await pilot.press("end")
-        await until(pilot, lambda: "too large" in shown(pilot.app))
+        await until(pilot, lambda: "does not fit" in shown(pilot.app))
 
     assert snap_compare(FinetuneApp(), terminal_size=size, run_before=go)
 

@@ -25,7 +25,7 @@ from tui_finetune.system.terminal import over_ssh
 from tui_finetune.tui.draft import Draft
 from tui_finetune.tui.host import Severity
 from tui_finetune.tui.leaving import Leaving
-from tui_finetune.tui.monitor import Monitor
+from tui_finetune.tui.monitor import Monitor, Start, start_in_thread
 from tui_finetune.tui.screens.base import TabScreen
 from tui_finetune.tui.state import AppState
 from tui_finetune.tui.stylesheet import LastingStylesheet
@@ -58,6 +58,7 @@ class FinetuneApp(App[int]):
         tab: the tab to begin with.
         clock: seconds that never go back.
         now: Unix seconds.
+        start: prepares a training.
 
     Attributes:
         state: the parts that the screens are handed.
@@ -93,6 +94,7 @@ class FinetuneApp(App[int]):
         tab: str | None = None,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], float] = time.time,
+        start: Start = start_in_thread,
     ) -> None:
         # The tab that Textual begins with, which it takes from here.
         self.DEFAULT_MODE = tab or ("training" if run is not None else self.DEFAULT_MODE)  # type: ignore[misc]
@@ -100,7 +102,7 @@ class FinetuneApp(App[int]):
         self.crash = ""
         self._log_path = log_path
         self._filter = ControlCharacterFilter()
-        draft, monitor = Draft(self, choices, preset), Monitor(self, clock=clock)
+        draft, monitor = Draft(self, choices, preset), Monitor(self, start, clock)
         self.state = AppState(self, draft, monitor, Leaving(self, monitor, clock), clock, now)
         draft.on_change = lambda: self._on_tab(lambda screen: screen.choices_changed())
         draft.on_plan = lambda: self._on_tab(lambda screen: screen.plan_changed())
@@ -278,7 +280,9 @@ class FinetuneApp(App[int]):
 
     def action_command_palette(self) -> None:
         if self.screen is self.tab_screen:  # it opens once, and not over a question
-            super().action_command_palette()
+            from tui_finetune.tui.dialogs.commands import Commands
+
+            self.push_screen(Commands(id="--command-palette"))
 
     # What goes wrong
 

@@ -25,7 +25,8 @@ Start = Callable[["RunDirectory", "Resolved | None", "Mapping[str, object]"], "L
 """Prepares a run: of a configuration, or without one resuming what is there, with changes. It begins by `begin`."""
 
 
-def _start(run: RunDirectory, resolved: Resolved | None, changes: Mapping[str, object]) -> Launch:
+def start_in_thread(run: RunDirectory, resolved: Resolved | None, changes: Mapping[str, object]) -> Launch:
+    """Prepare a run in a thread of this process."""
     from tui_finetune.training.launch import launch_in_thread
 
     return launch_in_thread(run, resolved, changes)
@@ -46,7 +47,7 @@ class Monitor:
         on_watch: called when another run is watched.
     """
 
-    def __init__(self, host: Host, start: Start = _start, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, host: Host, start: Start = start_in_thread, clock: Callable[[], float] = time.monotonic) -> None:
         self.watched: Watch | None = None
         self.launch: Launch | None = None
         self.on_news: Callable[[], None] = lambda: None

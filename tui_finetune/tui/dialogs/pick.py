@@ -14,7 +14,7 @@ from textual.widgets.option_list import Option
 
 from tui_finetune.system.terminal import printable
 from tui_finetune.tui.dialogs.dialog import Dialog
-from tui_finetune.tui.widgets.filter_list import fitted
+from tui_finetune.tui.widgets.filter_list import PagedList, fitted
 
 
 class Pick(Dialog[str | None]):
@@ -39,7 +39,7 @@ class Pick(Dialog[str | None]):
         width = min(40, max((cell_len(value) for value, _ in self.values), default=0))
         with Vertical(id="pick"):
             yield Static(self.pick_title, id="pick-title", markup=False)
-            yield OptionList(
+            yield PagedList(
                 *(
                     Option(
                         Content.assemble(

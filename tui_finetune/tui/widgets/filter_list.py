@@ -61,7 +61,19 @@ def fitted(text: str, width: int) -> str:
     return set_cell_size(set_cell_size(text, head) + "…" + end, width)
 
 
-class ChoiceList(OptionList):
+class PagedList(OptionList):
+    """An option list that bears page keys also while it has no room: before it is laid out, and on tiny terminals."""
+
+    def action_page_up(self) -> None:
+        if self.scrollable_content_region:
+            super().action_page_up()
+
+    def action_page_down(self) -> None:
+        if self.scrollable_content_region:
+            super().action_page_down()
+
+
+class ChoiceList(PagedList):
     """The lines. From the first one, up leads to the filter."""
 
     BINDINGS = [
@@ -212,6 +224,7 @@ class FilterList(Vertical):
             options.append(Option(self._line(item), disabled=not item.enabled))
         self._rows = rows
         choices.set_options(options)
+        self.call_after_refresh(self._fit)  # more lines than have room bring a scrollbar, which takes a column
         target = self._target(look_at)
         choices.highlighted = target
         if target is None:
@@ -254,7 +267,8 @@ class FilterList(Vertical):
         self.call_after_refresh(self._fit)
 
     def _fit(self) -> None:
-        if self.is_mounted and self.query_one(ChoiceList).scrollable_content_region.width != self._width:
+        choices = self.query(ChoiceList)  # none where it is being taken away
+        if choices and choices.first().scrollable_content_region.width != self._width:
             self._fill()
 
     def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:

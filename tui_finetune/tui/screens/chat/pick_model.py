@@ -84,7 +84,7 @@ class PickModel(Dialog[str | None]):
         )
 
     def _show(self, items: list[Item]) -> None:
-        if self.is_mounted:
+        if self.is_attached and self.query(FilterList):
             self._items = items
             self._fill(self.query_one(FilterList).text)
             self.query_one(FilterList).mark(self.current)
