@@ -28,6 +28,7 @@ def setting(
     ge: float | None = None,
     gt: float | None = None,
     le: float | None = None,
+    lt: float | None = None,
 ) -> Declared:
     """Declare one setting.
 
@@ -41,9 +42,10 @@ def setting(
         ge: least value that is allowed.
         gt: what it must be above.
         le: greatest value that is allowed.
+        lt: what it must be below.
     """
     known: JsonDict = {"group": group, "explanation": explanation, "aliases": list(aliases), "unset": unset}
-    return Field(default, description=help, json_schema_extra=known, ge=ge, gt=gt, le=le)
+    return Field(default, description=help, json_schema_extra=known, ge=ge, gt=gt, le=le, lt=lt)
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,7 @@ def _limits(bounds: Mapping[str, float]) -> str:
     if "ge" in shown and "le" in shown:
         return f" from {shown['ge']} to {shown['le']}"
     if "ge" in shown:
-        return f", {shown['ge']} or more"
+        return f", {shown['ge']} or more" + (f" and below {shown['lt']}" if "lt" in shown else "")
     words = {"gt": "above {}", "le": "up to {}", "lt": "below {}"}
     parts = [words[name].format(limit) for name, limit in shown.items() if name in words]
     return " " + " and ".join(parts) if parts else ""

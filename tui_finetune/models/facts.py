@@ -28,6 +28,7 @@ CONTEXT = (
 HIDDEN = ("hidden_size", "n_embd", "d_model", "dim", "model_dim")
 LAYERS = ("num_hidden_layers", "n_layer", "num_layers", "n_layers")
 HEADS = ("num_attention_heads", "n_head", "num_heads", "n_heads")
+EXPERTS_USED = ("num_experts_per_tok", "num_experts_per_token", "moe_topk")
 FEED_FORWARD = ("intermediate_size", "n_inner", "ffn_dim", "ffn_hidden_size", "hidden_dim")
 
 # Models that fill in blanks, or whose causal variant doesn't predict the next token: they load as language models and
@@ -51,6 +52,8 @@ class ModelFacts:
         context_length: tokens that it can see at once.
         dtype: the number format of the weights in the files, as 'F32' or 'BF16'.
         bytes: size of the weights on disk.
+        head_dim: the width of a head, where it is not hidden_size / heads.
+        active_experts: of a mixture of experts, how many compute a token.
         chat_template: whether it knows how to hold a conversation.
         license: as its model card gives it.
         is_causal_lm: whether it writes text from left to right, and so can be trained here.
@@ -70,6 +73,8 @@ class ModelFacts:
     layers: int | None = None
     heads: int | None = None
     kv_heads: int | None = None
+    head_dim: int | None = None
+    active_experts: int | None = None
     tied: bool = True
     attention_dropout: bool = False
     dtype: str | None = None
@@ -215,6 +220,8 @@ def facts_from(name: str, config: Mapping[str, Any], folder: Path | None = None)
         layers=first_number(config, LAYERS),
         heads=first_number(config, HEADS),
         kv_heads=first_number(config, ("num_key_value_heads",)),
+        head_dim=first_number(config, ("head_dim",)),
+        active_experts=first_number(config, EXPERTS_USED),
         tied=tied,
         attention_dropout=_drops_attention(config),
         dtype=dtype or (str(found) if (found := config.get("dtype") or config.get("torch_dtype")) else None),

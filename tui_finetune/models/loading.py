@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
+    from tui_finetune.models.devices import Precision
 
 _ANOTHER = "choose a causal language model, such as 'starter', 'distilgpt2' or 'Qwen/Qwen3-0.6B'"
 
@@ -135,14 +136,18 @@ def load_model(
     *,
     tokenizer: PreTrainedTokenizerBase | None = None,
     gradient_checkpointing: bool = False,
+    dtype: Precision = "fp32",
+    attention: str | None = None,
     report: Report | None = None,
 ) -> PreTrainedModel:
-    """A causal language model in fp32 on the CPU, every weight of it from its files.
+    """A causal language model on the CPU, every weight of it from its files.
 
     Args:
         model: which one; its weights are downloaded where they are missing.
         tokenizer: checked against the model's vocabulary.
         gradient_checkpointing: turn it on.
+        dtype: the number format of its weights; fp32 where they are to be trained without loss.
+        attention: how it attends, as transformers names it; None for its own choice.
         report: progress, in bytes while it is downloaded, then in weights; may raise Cancelled.
 
     Raises:
@@ -151,7 +156,7 @@ def load_model(
     check_trainable(model)  # before its weights are downloaded
     model = with_weights(model, report)
     read_weights(model.folder)
-    loaded = _from_files(model, report)
+    loaded = _from_files(model, report, dtype, attention)
     loaded.config._name_or_path = model.name
     if tokenizer is not None:
         check_vocabulary(tokenizer, loaded)
@@ -160,16 +165,18 @@ def load_model(
     return loaded
 
 
-def _from_files(model: LocatedModel, report: Report | None) -> PreTrainedModel:
+def _from_files(model: LocatedModel, report: Report | None, dtype: Precision, attention: str | None) -> PreTrainedModel:
     import torch
     from transformers import AutoModelForCausalLM
 
+    formats = {"fp32": torch.float32, "fp16": torch.float16}
     try:
         with quiet(report):
             # With output_loading_info it is a pair, which the types of transformers don't tell.
             pair: Any = AutoModelForCausalLM.from_pretrained(
                 str(model.folder),
-                dtype=torch.float32,
+                dtype=formats.get(dtype, torch.bfloat16),
+                attn_implementation=attention,
                 use_safetensors=True,
                 trust_remote_code=False,
                 local_files_only=True,

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from tui_finetune.models.devices import Precision
+    from tui_finetune.training.loss import ChunkedLoss
 
 MAX_PROMPT_TOKENS = 256
 """The longest question that a sample begins with by itself."""
@@ -43,6 +44,7 @@ class Inputs:
         data: rows of tokens.
         precision: the number format of the computation.
         attention: how packed rows are attended to.
+        loss: computes the loss in chunks of tokens; None where the model computes it.
     """
 
     located: LocatedModel
@@ -51,6 +53,7 @@ class Inputs:
     data: PreparedData
     precision: Precision
     attention: Attention
+    loss: ChunkedLoss | None = None
 
     @property
     def evaluates(self) -> bool:

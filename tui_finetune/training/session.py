@@ -140,8 +140,9 @@ class TrainingSession:
             quiet_libraries()
             from tui_finetune.data.open import open_dataset
             from tui_finetune.data.prepare import prepare
-            from tui_finetune.models.devices import device_facts, resolve_precision
+            from tui_finetune.models.devices import device_facts
             from tui_finetune.models.loading import load_model, tokenizer_notices
+            from tui_finetune.training.computing import decide
             from tui_finetune.training.finish import write_final_model
             from tui_finetune.training.inputs import (
                 Attention,
@@ -150,13 +151,16 @@ class TrainingSession:
                 keep_template,
                 look_at_model,
             )
+            from tui_finetune.training.loss import chunked_loss
 
             self._check_surroundings()
 
         with phase("loading_model", "Looking at the model") as report:
             located, tokenizer, max_length = look_at_model(self.config, report)
+            facts, device = located.facts(), device_facts()
+            computing = decide(self.config, facts, device, max_length, resumed=self.go_on)
             pinned = {"max_length": max_length, "model_revision": located.revision}
-            self.config = config = self.config.model_copy(update=pinned)
+            self.config = config = computing.config.model_copy(update=pinned)
             if not self.go_on:
                 self._write_config()
 
@@ -166,8 +170,14 @@ class TrainingSession:
             data = prepare(source, config, tokenizer, max_length, report)
 
         with phase("loading_model") as report:
-            checkpointing = config.gradient_checkpointing
-            model = load_model(located, tokenizer=tokenizer, gradient_checkpointing=checkpointing, report=report)
+            model = load_model(
+                located,
+                tokenizer=tokenizer,
+                gradient_checkpointing=bool(config.gradient_checkpointing),
+                dtype="pure_bf16" if computing.precision == "pure_bf16" else "fp32",
+                attention=computing.attention,
+                report=report,
+            )
 
         attention: Attention | None = nullcontext
         if data.packed:
@@ -180,11 +190,14 @@ class TrainingSession:
                 data = prepare(source, config.model_copy(update={"packing": False}), tokenizer, max_length, report)
 
         keep_template(model, tokenizer, data)
-        precision, notice = resolve_precision(config.precision, device_facts())
-        for said in [*tokenizer_notices(tokenizer), *data.notices, *([notice] if notice else [])]:
+        loss = chunked_loss(model) if computing.chunked else None
+        if loss is None and computing.chunked:
+            computing = replace(computing, chunked=False)
+        what = Notice("info", f"Computing in {computing.words(model.config._attn_implementation)}.")
+        for said in [*tokenizer_notices(tokenizer), *data.notices, *computing.notices, what]:
             self.log.notice(said)
 
-        inputs = Inputs(located, model, tokenizer, data, precision, attention or nullcontext)
+        inputs = Inputs(located, model, tokenizer, data, computing.precision, attention or nullcontext, loss)
         with inputs.attention():
             result, state = self._fit(inputs, checkpoint)
         self.log.write(PhaseEvent("finishing", "Writing the final model"))
@@ -195,10 +208,12 @@ class TrainingSession:
         from tui_finetune.export.folder import check_final_dir
         from tui_finetune.training.finish import final_place
         from tui_finetune.training.inputs import check_tracker
+        from tui_finetune.training.optimizers import check_optimizer
 
         if not self.go_on:
             check_final_dir(final_place(self.config, self.directory), self.directory.path)
         check_tracker(self.config.report_to)
+        check_optimizer(self.config.optim)
         if choice := gpu_choice():
             self.log.notice(Notice("info", choice, "set CUDA_VISIBLE_DEVICES to use another"))
 

@@ -6,6 +6,7 @@ import contextlib
 import json
 import shutil
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from transformers.data.data_collator import DataCollator
 
     from tui_finetune.data.tokens.collate import Batch
+    from tui_finetune.training.loss import ChunkedLoss
+    from tui_finetune.training.optimizers import ClassAndOptions
     from tui_finetune.runs.values import Fields
 
 LOG_STATE = "log_state.json"
@@ -58,6 +61,9 @@ class RunTrainer(Trainer):
         patience: that of early stopping.
         eval_average: over what the evaluation loss is the mean: 'tokens' or 'batches'.
         lengths: tokens of each row, where rows of like length are to come in the same batch.
+        optimizer: where it is not one that Trainer makes by its name.
+        schedule: given the steps of the whole run, tells what the schedule is made with besides the usual.
+        loss: computes the loss in the place of the model itself.
     """
 
     def __init__(
@@ -75,6 +81,9 @@ class RunTrainer(Trainer):
         patience: int,
         eval_average: str = "tokens",
         lengths: npt.NDArray[np.int64] | None = None,
+        optimizer: ClassAndOptions | None = None,
+        schedule: Callable[[int], dict[str, object]] | None = None,
+        loss: ChunkedLoss | None = None,
     ) -> None:
         super().__init__(
             model=model,
@@ -83,7 +92,9 @@ class RunTrainer(Trainer):
             train_dataset=train_dataset,
             eval_dataset=eval_dataset,
             processing_class=processing_class,
+            optimizer_cls_and_kwargs=optimizer,
         )
+        self._schedule, self._loss = schedule, loss
         self.language_model, self.tokenizer = model, processing_class
         self.lengths = lengths
         self.eval_average = eval_average
@@ -97,6 +108,14 @@ class RunTrainer(Trainer):
         self._tokens: torch.Tensor | None = None
         self._bad: torch.Tensor | None = None
         self._answers: tuple[str, ...] = ()
+
+    def create_scheduler(
+        self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None
+    ) -> torch.optim.lr_scheduler.LRScheduler:
+        if self._schedule is not None:
+            self.args.lr_scheduler_kwargs = self._schedule(num_training_steps)
+        made: torch.optim.lr_scheduler.LRScheduler = super().create_scheduler(num_training_steps, optimizer)
+        return made
 
     def _get_train_sampler(self, train_dataset: TorchDataset[object] | None = None) -> Sampler[int] | None:
         if self.lengths is None:
@@ -117,6 +136,19 @@ class RunTrainer(Trainer):
         bad = ~torch.isfinite(loss)
         self._bad = bad if self._bad is None else self._bad | bad
         return loss
+
+    def compute_loss(
+        self,
+        model: torch.nn.Module,
+        inputs: Batch,
+        return_outputs: bool = False,
+        num_items_in_batch: torch.Tensor | int | None = None,
+    ) -> torch.Tensor | tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        if self._loss is None:
+            return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+        with self.accelerator.autocast():
+            loss = self._loss(inputs, num_items_in_batch if self.model_accepts_loss_kwargs else None)
+        return (loss, {"loss": loss}) if return_outputs else loss
 
     def _count_unpadded(self, input_ids: torch.Tensor) -> torch.Tensor:
         pad = getattr(self.processing_class, "pad_token_id", None)
