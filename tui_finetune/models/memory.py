@@ -20,9 +20,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tui_finetune.config.schema import RunConfig
-from tui_finetune.models.activations import family_of, sizes_of, times
+from tui_finetune.models.activations import Family, Sizes, family_of, sizes_of, times
 from tui_finetune.models.devices import DeviceFacts, Precision, resolve_precision
 from tui_finetune.models.facts import ModelFacts
+from tui_finetune.models.methods.choose import method_of
 from tui_finetune.models.optimizers import state_bytes
 
 OVERHEAD = {"cpu": 550_000_000, "cuda": 700_000_000, "mps": 300_000_000}
@@ -53,6 +54,7 @@ class Load:
         kept: bytes that autograd keeps for each token and layer.
         inputs: bytes of a layer's input for each token, which is all that is kept of it with gradient checkpointing.
         head_gradient: bytes of the gradient of the output layer; 0 where it is not trained.
+        saved: bytes of the weights in a checkpoint.
     """
 
     weights: int
@@ -61,6 +63,7 @@ class Load:
     kept: float
     inputs: int
     head_gradient: int = 0
+    saved: int = 0
 
     @property
     def gradients(self) -> int:
@@ -68,23 +71,47 @@ class Load:
         return self.trained * self.trained_bytes
 
 
-def full_load(facts: ModelFacts, precision: Precision) -> Load:
-    """Of training all weights."""
-    parameters, sizes, family = facts.parameters or 0, sizes_of(facts), family_of(facts)
-    head = (facts.vocab_size or 0) * sizes.hidden
-    if precision == "pure_bf16":
-        return Load(2 * parameters, parameters, 2, times(family.bf16, sizes), 2 * sizes.hidden, 2 * head)
-    if precision == "fp32":
-        return Load(4 * parameters, parameters, 4, times(family.fp32, sizes), 4 * sizes.hidden, 4 * head)
-    # The table of input embeddings is looked up, not multiplied with, unless it is the output layer as well.
-    copied = parameters if facts.tied else parameters - head
-    weights = 4 * parameters + 2 * copied
-    return Load(weights, parameters, 4, times(family.autocast, sizes), 4 * sizes.hidden, 4 * head)
-
-
 def load_of(config: RunConfig, facts: ModelFacts, device: DeviceFacts) -> Load:
     """What training puts on a device with these settings."""
-    return full_load(facts, resolve_precision(config.precision, device, facts)[0])
+    precision = resolve_precision(config.precision, device, facts)[0]
+    method = method_of(config)
+    weights, sizes, family = method.size(facts, precision), sizes_of(facts), family_of(facts)
+    head = (facts.vocab_size or 0) * sizes.hidden
+    if weights is None:
+        return Load(0, 0, 4, 0.0, 0)
+    if method.trains_adapter:
+        kept = _kept_beside_adapter(config, family, sizes, precision)
+        inputs = 4 if precision == "fp32" else 2
+        return Load(weights.stored, weights.trained, 4, kept, inputs * sizes.hidden, saved=weights.saved)
+    if precision == "pure_bf16":
+        kept = times(family.bf16, sizes)
+        return Load(weights.stored // 2, weights.trained, 2, kept, 2 * sizes.hidden, 2 * head, weights.saved // 2)
+    if precision == "fp32":
+        kept = times(family.fp32, sizes)
+        return Load(weights.stored, weights.trained, 4, kept, 4 * sizes.hidden, 4 * head, weights.saved)
+    # The table of input embeddings is looked up, not multiplied with, unless it is the output layer as well.
+    copied = weights.base if facts.tied else weights.base - head
+    stored = weights.stored + 2 * copied
+    kept = times(family.autocast, sizes)
+    return Load(stored, weights.trained, 4, kept, 4 * sizes.hidden, 4 * head, weights.saved)
+
+
+def _kept_beside_adapter(config: RunConfig, family: Family, sizes: Sizes, precision: Precision) -> float:
+    """Bytes that autograd keeps for each token and layer where an adapter is trained and the model is not."""
+    hidden, wide, narrow = sizes.hidden, sizes.feed_forward, 28 * config.lora_r
+    if precision == "fp32":
+        kept = times(family.fp32, sizes) - 8 * hidden + narrow
+        if config.lora_dropout:
+            kept += 40 * hidden + 4 * wide
+    else:
+        # The model is in half precision, and autocast computes the adapter in it too.
+        kept = times(family.bf16, sizes) + 4 * hidden + narrow / 2
+        if config.lora_dropout:
+            kept += 20 * hidden + 2 * wide
+    if config.use_dora:
+        share = 1.0 if precision == "fp32" else 0.5
+        kept += share * (24 * hidden + 16 * sizes.keys + 16 * wide)
+    return kept
 
 
 def computes_in_chunks(config: RunConfig, facts: ModelFacts, tokens: int) -> bool:

@@ -108,7 +108,7 @@ def estimate(
         assumptions.append("the data set was not read, so the number of steps and the time are not known")
     if work.all_full:
         assumptions.append("every row is full")
-    saved = load.trained_bytes * load.trained
+    saved = load.saved
     checkpoint = saved + memory["optimizer"]
     usable = int(device.free * USABLE)
     return Estimate(

@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from transformers.data.data_collator import DataCollator
 
     from tui_finetune.data.tokens.collate import Batch
+    from tui_finetune.runs.values import Fields
     from tui_finetune.training.loss import ChunkedLoss
     from tui_finetune.training.optimizers import ClassAndOptions
-    from tui_finetune.runs.values import Fields
 
 LOG_STATE = "log_state.json"
 """The sum of losses since the last logged one. Trainer forgets it, and would log another loss after a resume."""
