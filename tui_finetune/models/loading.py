@@ -146,7 +146,7 @@ def load_model(
     model: LocatedModel,
     *,
     tokenizer: PreTrainedTokenizerBase | None = None,
-    gradient_checkpointing: bool = False,
+    gradient_checkpointing: bool | None = False,
     dtype: Precision = "fp32",
     attention: str | None = None,
     quantization: BitsAndBytesConfig | None = None,

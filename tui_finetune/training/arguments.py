@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TypedDict
 
 from transformers import TrainingArguments
 
@@ -43,11 +44,7 @@ def training_arguments(
         warmup_steps=config.warmup_steps,
         weight_decay=config.weight_decay,
         max_grad_norm=config.max_grad_norm,
-        # What Trainer doesn't know by its name is made in optimizers.py.
-        optim="adamw_torch" if config.optim in ("lion", "muon") else config.optim,
-        adam_beta1=config.adam_beta1,
-        adam_beta2=config.adam_beta2,
-        adam_epsilon=config.adam_epsilon,
+        **_optimizer(config),
         seed=config.seed,
         logging_strategy="steps",
         logging_steps=config.logging_steps,
@@ -66,9 +63,7 @@ def training_arguments(
         bf16=precision == "bf16",
         fp16=precision == "fp16",
         use_cpu=on_cpu,
-        tf32=config.tf32 is not False if rounds_to_tf32() else None,
-        torch_compile=config.torch_compile,
-        use_liger_kernel=config.use_liger_kernel,
+        **_kernels(config),
         report_to=[] if config.report_to == "none" else [config.report_to],
         disable_tqdm=True,
         remove_unused_columns=False,
@@ -79,6 +74,35 @@ def training_arguments(
         # gradient_checkpointing is set on the model, where its loading knows it.
     )
     return on_one_device(arguments)
+
+
+class _Optimizer(TypedDict):
+    optim: str
+    adam_beta1: float
+    adam_beta2: float
+    adam_epsilon: float
+
+
+def _optimizer(config: RunConfig) -> _Optimizer:
+    # What Trainer doesn't know by its name is made in optimizers.py.
+    name = "adamw_torch" if config.optim in ("lion", "muon") else config.optim
+    return _Optimizer(
+        optim=name, adam_beta1=config.adam_beta1, adam_beta2=config.adam_beta2, adam_epsilon=config.adam_epsilon
+    )
+
+
+class _Kernels(TypedDict):
+    tf32: bool | None
+    torch_compile: bool
+    use_liger_kernel: bool
+
+
+def _kernels(config: RunConfig) -> _Kernels:
+    return _Kernels(
+        tf32=config.tf32 is not False if rounds_to_tf32() else None,
+        torch_compile=config.torch_compile,
+        use_liger_kernel=config.use_liger_kernel,
+    )
 
 
 def rounds_to_tf32() -> bool:

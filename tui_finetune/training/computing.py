@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from tui_finetune.config.schema import RunConfig
@@ -12,7 +12,10 @@ from tui_finetune.models.devices import DeviceFacts, Precision, resolve_precisio
 from tui_finetune.models.memory import computes_in_chunks
 
 if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
     from tui_finetune.models.facts import ModelFacts
+    from tui_finetune.training.loss import ChunkedLoss
 
 SEEN_LATER = frozenset({"precision", "attn_implementation"})
 """Settings that were left to the device when a run of before began, and stand in it as 'auto'."""
@@ -53,6 +56,10 @@ class Computing:
     chunked: bool
     config: RunConfig
     notices: tuple[Notice, ...] = ()
+
+    def told(self, model: PreTrainedModel) -> list[Notice]:
+        """What is to be said of it when it begins."""
+        return [*self.notices, Notice("info", f"Computing in {self.words(str(model.config._attn_implementation))}.")]
 
     def words(self, attention: str) -> str:
         """What runs, in a few words: 'bf16, SDPA, fused AdamW'.
@@ -107,6 +114,15 @@ def decide(config: RunConfig, facts: ModelFacts, device: DeviceFacts, length: in
     return Computing(
         precision, attention, chunked, config.model_copy(update=changes), (notice,) if notice is not None else ()
     )
+
+
+def loss_of(model: PreTrainedModel, computing: Computing) -> tuple[ChunkedLoss | None, Computing]:
+    """What computes the loss in the model's place, and how is computed then; a model that does something of its own with its
+    logits computes its loss itself."""
+    from tui_finetune.training.loss import chunked_loss
+
+    loss = chunked_loss(model) if computing.chunked else None
+    return loss, replace(computing, chunked=loss is not None)
 
 
 def _check_kernels(config: RunConfig, device: DeviceFacts) -> None:

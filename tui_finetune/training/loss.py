@@ -61,7 +61,8 @@ class ChunkedLoss:
                 total = total + checkpoint(self._sum, part, target, use_reentrant=False, preserve_rng_state=False)
             else:
                 total = total + self._sum(part, target)
-        return total / (len(targets) if items is None else items)
+        mean: torch.Tensor = total / (len(targets) if items is None else items)
+        return mean
 
     def _sum(self, states: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         logits = self._head(states).float()
@@ -71,7 +72,8 @@ class ChunkedLoss:
             logits = logits * self._multiply
         if self._cap is not None:
             logits = torch.tanh(logits / self._cap) * self._cap
-        return cross_entropy(logits, targets, reduction="sum")
+        total: torch.Tensor = cross_entropy(logits, targets, reduction="sum")
+        return total
 
 
 def chunked_loss(model: PreTrainedModel) -> ChunkedLoss | None:

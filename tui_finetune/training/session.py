@@ -142,7 +142,7 @@ class TrainingSession:
             from tui_finetune.data.prepare import prepare
             from tui_finetune.models.devices import device_facts
             from tui_finetune.models.loading import load_model, tokenizer_notices
-            from tui_finetune.training.computing import decide
+            from tui_finetune.training.computing import decide, loss_of
             from tui_finetune.training.finish import write_final_model
             from tui_finetune.training.inputs import (
                 Attention,
@@ -151,7 +151,6 @@ class TrainingSession:
                 keep_template,
                 look_at_model,
             )
-            from tui_finetune.training.loss import chunked_loss
 
             self._check_surroundings()
 
@@ -173,7 +172,7 @@ class TrainingSession:
             model = load_model(
                 located,
                 tokenizer=tokenizer,
-                gradient_checkpointing=bool(config.gradient_checkpointing),
+                gradient_checkpointing=config.gradient_checkpointing,
                 dtype="pure_bf16" if computing.precision == "pure_bf16" else "fp32",
                 attention=computing.attention,
                 report=report,
@@ -190,13 +189,9 @@ class TrainingSession:
                 data = prepare(source, config.model_copy(update={"packing": False}), tokenizer, max_length, report)
 
         keep_template(model, tokenizer, data)
-        loss = chunked_loss(model) if computing.chunked else None
-        if loss is None and computing.chunked:
-            computing = replace(computing, chunked=False)
-        what = Notice("info", f"Computing in {computing.words(model.config._attn_implementation)}.")
-        for said in [*tokenizer_notices(tokenizer), *data.notices, *computing.notices, what]:
+        loss, computing = loss_of(model, computing)
+        for said in [*tokenizer_notices(tokenizer), *data.notices, *computing.told(model)]:
             self.log.notice(said)
-
         inputs = Inputs(located, model, tokenizer, data, computing.precision, attention or nullcontext, loss)
         with inputs.attention():
             result, state = self._fit(inputs, checkpoint)
