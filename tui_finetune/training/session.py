@@ -143,8 +143,8 @@ class TrainingSession:
             from tui_finetune.models.devices import device_facts, resolve_precision
             from tui_finetune.models.loading import tokenizer_notices
             from tui_finetune.models.methods.choose import method_of
-            from tui_finetune.training.finish import write_final_model
             from tui_finetune.training import inputs as given
+            from tui_finetune.training.finish import write_final_model
 
             self._check_surroundings()
 
