@@ -53,6 +53,8 @@ def build_trainer(
         optimizer=optimizer_for(config, inputs.model),
         schedule=partial(schedule_options, config),
         loss=inputs.loss,
+        base=inputs.base,
+        loraplus_lr_ratio=config.loraplus_lr_ratio,
     )
     trainer.remove_callback(PrinterCallback)
     callback = RunCallback(run, log, trainer, checkpoint, inputs.first_words())

@@ -45,14 +45,12 @@ class Computing:
 
     Attributes:
         precision: the number format.
-        attention: as transformers names it; None for the model's own choice, which is SDPA where the model knows it.
         chunked: whether cross-entropy is computed in chunks of tokens.
         config: the run's settings, with all of this decided.
         notices: what is not as it was asked for, or not good.
     """
 
     precision: Precision
-    attention: str | None
     chunked: bool
     config: RunConfig
     notices: tuple[Notice, ...] = ()
@@ -110,10 +108,9 @@ def decide(config: RunConfig, facts: ModelFacts, device: DeviceFacts, length: in
         "precision": precision,
         "chunked_cross_entropy": chunked,
         "gradient_checkpointing": bool(config.gradient_checkpointing),
+        "attn_implementation": attention or "auto",
     }
-    return Computing(
-        precision, attention, chunked, config.model_copy(update=changes), (notice,) if notice is not None else ()
-    )
+    return Computing(precision, chunked, config.model_copy(update=changes), (notice,) if notice is not None else ())
 
 
 def loss_of(model: PreTrainedModel, computing: Computing) -> tuple[ChunkedLoss | None, Computing]:
