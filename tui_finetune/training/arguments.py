@@ -8,7 +8,7 @@ from typing import TypedDict
 from transformers import TrainingArguments
 
 from tui_finetune.config.schema import RunConfig
-from tui_finetune.models.devices import AMPERE
+from tui_finetune.models.devices import AMPERE, best_device
 
 NEVER = 2**31 - 1
 """A number of steps that no run reaches."""
@@ -30,7 +30,6 @@ def training_arguments(
     """
     import torch
 
-    on_cpu = not (torch.cuda.is_available() or torch.backends.mps.is_available())
     save_steps = config.save_steps if config.save_strategy == "steps" else NEVER
     arguments = TrainingArguments(
         output_dir=str(checkpoints_dir),
@@ -62,7 +61,7 @@ def training_arguments(
         restore_callback_states_from_checkpoint=True,
         bf16=precision == "bf16",
         fp16=precision == "fp16",
-        use_cpu=on_cpu,
+        use_cpu=best_device() == "cpu",
         **_kernels(config),
         report_to=[] if config.report_to == "none" else [config.report_to],
         disable_tqdm=True,

@@ -50,10 +50,16 @@ def determining(config: RunConfig) -> dict[str, object]:
     return {**fixed, EFFECTIVE: config.per_device_train_batch_size * config.gradient_accumulation_steps}
 
 
-def check_settings(then: Mapping[str, object], now: Mapping[str, object]) -> None:
+def check_settings(
+    then: Mapping[str, object], now: Mapping[str, object], *, decided: frozenset[str] = frozenset()
+) -> None:
     """Raises UserError, with all differences, where settings that determine the steps are not those of before.
 
     Settings that only one of the two knows, as after an update of the program, are passed over.
+
+    Args:
+        then, now: settings by key.
+        decided: settings that stand in `then` as 'auto' where they were left to the device, and in `now` as it was decided.
     """
     known = settings()
 
@@ -63,7 +69,7 @@ def check_settings(then: Mapping[str, object], now: Mapping[str, object]) -> Non
     differences = [
         f"{key} is {shown(key, then[key])} in this run, not {shown(key, now[key])}"
         for key in now
-        if key in then and then[key] != now[key] and not (key in SEEN_LATER and "auto" in (then[key], now[key]))
+        if key in then and then[key] != now[key] and not (key in decided and then[key] == "auto")
     ]
     if not differences:
         return
@@ -163,7 +169,7 @@ def checkpoint_to_resume(run: RunDirectory, config: RunConfig, log: EventLog) ->
             log.notice(Notice("warning", message, remedy))
     if checkpoint is not None:
         settings = checkpoints.read_manifest(checkpoint).facts.get("settings")
-        check_settings(settings if isinstance(settings, dict) else {}, determining(config))
+        check_settings(settings if isinstance(settings, dict) else {}, determining(config), decided=SEEN_LATER)
     return checkpoint
 
 
