@@ -22,7 +22,7 @@ def reference() -> str:
         help_text = item.help.replace("|", "\\|")
         choices = f" One of {', '.join(f'`{choice}`' for choice in item.choices)}." if item.choices else ""
         aliases = ", ".join(f"`{alias}`" for alias in item.aliases)
-        lines.append(f"| `{key}` | `{item.show(item.default)}` | {help_text}{choices} | {aliases} |")
+        lines.append(f"| `{key}` | `{item.default_shown}` | {help_text}{choices} | {aliases} |")
     return "\n".join(lines).strip()
 
 

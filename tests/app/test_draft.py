@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.app.stand_ins import FakeHost
+from tui_finetune.config.resolve import Resolved
 from tui_finetune.config.schema import RunConfig
 from tui_finetune.errors import UserError
 from tui_finetune.planning.plan import Plan
@@ -18,7 +19,7 @@ from tui_finetune.tui.draft import Draft
 pytestmark = pytest.mark.usefixtures("real_plan")
 
 
-def no_plan(config: RunConfig, on_part: Callable[[Plan], None]) -> None:
+def no_plan(resolved: Resolved, on_part: Callable[[Plan], None]) -> None:
     """Finds nothing out."""
 
 
@@ -113,8 +114,8 @@ def test_the_plan_grows_and_one_for_something_else_is_passed_over() -> None:
     told: list[Callable[[Plan], None]] = []
     configs: list[RunConfig] = []
 
-    def examine(config: RunConfig, on_part: Callable[[Plan], None]) -> None:
-        configs.append(config)
+    def examine(resolved: Resolved, on_part: Callable[[Plan], None]) -> None:
+        configs.append(resolved.config)
         told.append(on_part)
 
     draft = Draft(FakeHost(), examine=examine)

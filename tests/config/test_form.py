@@ -113,5 +113,5 @@ def test_the_learning_rate_of_the_form_follows_the_method_that_is_chosen() -> No
     assert (form.shown("learning_rate"), form.origin("learning_rate")) == ("0.0002", "method")
     assert form.inherited_value("learning_rate") == "0.0002"
     back = fill_form({"method": "full"}, "lora")
-    assert (back.shown("learning_rate"), back.origin("learning_rate")) == ("2e-05", "default")
+    assert (back.shown("learning_rate"), back.origin("learning_rate")) == ("auto", "default")
     assert fill_form({"method": "lora", "lr": "1e-3"}, "default").inherited_value("learning_rate") == "0.0002"

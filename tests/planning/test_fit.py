@@ -11,6 +11,8 @@ import pytest
 
 from tests.tiny import make_model, sentences, write_jsonl
 from tui_finetune.cli.main import main
+from tui_finetune.config.flags import as_flags
+from tui_finetune.config.resolve import make_config
 from tui_finetune.config.schema import RunConfig
 from tui_finetune.formatting import size
 from tui_finetune.models import devices
@@ -40,7 +42,11 @@ def with_free(monkeypatch: pytest.MonkeyPatch, free: int) -> None:
 def test_all_say_the_same(
     place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], share: float
 ) -> None:
-    config = RunConfig(model_name_or_path="./tiny", dataset_name="data.jsonl")
+    batch = {
+        "per_device_train_batch_size": 4, "per_device_eval_batch_size": 4, "gradient_accumulation_steps": 2,
+        "gradient_checkpointing": False,
+    }  # fmt: skip
+    config = make_config({"model_name_or_path": "./tiny", "dataset_name": "data.jsonl", **batch})
     facts = model_facts("./tiny")
     assert facts is not None
     needed = estimate(config, facts, device=CPU).needed
@@ -57,7 +63,7 @@ def test_all_say_the_same(
     assert {found.estimate.needed for found in plans if found.estimate} == {needed}
     assert any(size(needed) in part and ("✗" in part) is not fits for part in plan.parts())
 
-    flags = ["--model", "./tiny", "--dataset", "data.jsonl"]
+    flags = ["--model", "./tiny", "--dataset", "data.jsonl", *as_flags(batch)]
     assert main(["estimate", *flags, "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert (told["memory"]["total"], told["fits"], told["usable"]) == (needed, fits, int(0.95 * int(share * needed)))

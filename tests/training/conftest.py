@@ -105,6 +105,8 @@ def train_in(place: Path, models: Path) -> Callable[..., Trained]:
                 "logging_steps": 1,
                 "max_length": 64,
                 "per_device_train_batch_size": 2,
+                "gradient_accumulation_steps": 2,
+                "num_train_epochs": 3,
                 **settings,
             }
             directory.create()

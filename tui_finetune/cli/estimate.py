@@ -31,7 +31,7 @@ def run(arguments: Namespace) -> int:
 def _plan(resolved: Resolved) -> Plan:
     from tui_finetune.planning.plan import examine
 
-    plan = examine(resolved.config, read_hub_data=True)
+    plan = examine(resolved, read_hub_data=True)
     if plan.problem is not None:
         raise plan.problem
     return plan
@@ -59,12 +59,14 @@ def _lines(plan: Plan) -> list[str]:
     return [
         f"parameters   {amount(estimate.parameters)}",
         f"method       {_method(plan)}",
+        *([f"chosen       {plan.choices.words(plan.amount)}"] if plan.choices and plan.amount else []),
         f"steps        {plan.steps if plan.steps is not None else 'not known'}",
         f"time         {'about ' + rough_duration(estimate.seconds) if estimate.seconds else 'not known'}",
         f"memory       {'fits' if estimate.fits else 'does not fit'}: {estimate.memory_words()}",
         *(f"  {part:<11}{size(count):>9}" for part, count in memory.items() if part != "total"),
         f"disk         {size(estimate.disk)}",
         *(f"assumed: {assumption}" for assumption in estimate.assumptions),
+        *(f"note: {said.message} {said.remedy}" for said in (plan.choices.notices if plan.choices else ())),
     ]
 
 
@@ -92,7 +94,10 @@ def dry_run(resolved: Resolved, path: Path) -> int:
     for said in unused(resolved):
         write_line(f"note: {said.message} {said.remedy}")
     write_line()
+    config = plan.choices.config if plan.choices else resolved.config
+    reasons = plan.choices.reasons if plan.choices else {}
     for key, item in settings().items():
-        origin = resolved.origin(key) if item.concerns(method) else f"not used with method {method}"
-        write_line(f"{key:<{width}}  {item.show(getattr(resolved.config, key)):<24}  {origin}")
+        chosen = f"chosen: {reasons[key]}" if key in reasons else resolved.origin(key)
+        origin = chosen if item.concerns(method) else f"not used with method {method}"
+        write_line(f"{key:<{width}}  {item.show(getattr(config, key)):<24}  {origin}")
     return 0

@@ -53,7 +53,7 @@ def _add_setting(group: argparse._ArgumentGroup, item: Setting) -> None:
     first, *others = spellings(item.key, *item.aliases)
     alone: _Switch = _ALONE if item.kind == "bool" else {}
     metavar = "|".join(item.choices) if 0 < len(item.choices) <= 4 else item.kind.upper()
-    text = f"{item.help} [{item.show(item.default)}]".replace("%", "%%")
+    text = f"{item.help} [{item.default_shown}]".replace("%", "%%")
     group.add_argument(first, dest=_PREFIX + item.key, metavar=metavar, help=text, **alone)
     for name in others:
         group.add_argument(name, dest=_PREFIX + item.key, help=argparse.SUPPRESS, **alone)

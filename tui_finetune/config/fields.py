@@ -30,6 +30,7 @@ def setting(
     le: float | None = None,
     lt: float | None = None,
     methods: tuple[str, ...] = (),
+    chosen: bool = False,
 ) -> Declared:
     """Declare one setting.
 
@@ -45,6 +46,8 @@ def setting(
         le: greatest value that is allowed.
         lt: what it must be below.
         methods: the methods of fine-tuning that it concerns, by the values of `method`; all where none is named.
+        chosen: whether it is chosen from model, data and memory where nobody sets it, or sets 'auto'; the default is then
+            what counts while these are not known.
     """
     known: JsonDict = {
         "group": group,
@@ -52,6 +55,7 @@ def setting(
         "aliases": list(aliases),
         "unset": unset,
         "methods": list(methods),
+        "chosen": chosen,
     }
     return Field(default, description=help, json_schema_extra=known, ge=ge, gt=gt, le=le, lt=lt)
 
@@ -62,7 +66,7 @@ class Setting:
 
     ``kind`` is 'str', 'int', 'float', 'bool' or 'choice'; ``bounds`` has some of 'ge', 'gt', 'le', 'lt'. ``choices`` are
     those of a 'choice', and of a 'bool' that may also be left unset. ``methods`` are the methods of fine-tuning that it
-    concerns; all where it names none.
+    concerns; all where it names none. ``chosen`` is whether it is chosen from model, data and memory where it is 'auto'.
     """
 
     key: str
@@ -77,6 +81,7 @@ class Setting:
     unset: str
     bounds: Mapping[str, float]
     methods: tuple[str, ...] = ()
+    chosen: bool = False
 
     def concerns(self, method: str) -> bool:
         """Whether it has any effect with a method of fine-tuning, a value of `method`."""
@@ -92,6 +97,15 @@ class Setting:
             return f"{value:g}"
         return str(value)
 
+    def is_auto(self, value: object) -> bool:
+        """Whether a value leaves the choice to the program."""
+        return self.chosen and (value is None or str(value).strip().lower() == "auto")
+
+    @property
+    def default_shown(self) -> str:
+        """Its default, as text."""
+        return "auto" if self.chosen else self.show(self.default)
+
     @property
     def allowed(self) -> str:
         """The values that are allowed, in a few words, for messages and the reference."""
@@ -100,7 +114,7 @@ class Setting:
         if self.kind == "bool":
             return "true, false"
         words = {"int": "a whole number", "float": "a number", "str": "text"}[self.kind]
-        return words + _limits(self.bounds) + (f", or {self.unset}" if self.optional else "")
+        return words + _limits(self.bounds) + (f", or {self.unset}" if self.optional or self.chosen else "")
 
 
 def _limits(bounds: Mapping[str, float]) -> str:
@@ -140,4 +154,5 @@ def describe(key: str, field: FieldInfo) -> Setting:
         unset=extra["unset"],
         bounds={name: limit for name, limit in limits.items() if limit is not None},
         methods=tuple(extra["methods"]),
+        chosen=bool(extra["chosen"]),
     )

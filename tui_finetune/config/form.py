@@ -40,11 +40,11 @@ class Form:
         """The field's value as text; one that is not allowed as it was given."""
         if key in self.problems:
             return str(self.chosen.get(key, ""))
-        return settings()[key].show(getattr(self.resolved.config, key))
+        return shown(self.resolved, key)
 
     def inherited_value(self, key: str) -> str:
         """As text, what the field goes back to when nothing is chosen for it."""
-        return settings()[key].show(getattr(self.inherited.config, key))
+        return shown(self.inherited, key)
 
     def origin(self, key: str) -> str:
         """Where the field's value comes from: 'default', 'model', 'preset NAME', 'file' or 'form'."""
@@ -52,10 +52,20 @@ class Form:
 
     def is_inherited(self, key: str, value: object) -> bool:
         """Whether choosing this value would change nothing."""
+        if settings()[key].is_auto(value):
+            return self.inherited.origin(key) == "default"
+        if settings()[key].chosen and self.inherited.origin(key) == "default":
+            return False
         try:
             return bool(check_value(key, value) == getattr(self.inherited.config, key))
         except UserError:
             return False
+
+
+def shown(resolved: Resolved, key: str) -> str:
+    """A setting's value as text; 'auto' where it is left to the program."""
+    item = settings()[key]
+    return "auto" if item.chosen and resolved.origin(key) == "default" else item.show(getattr(resolved.config, key))
 
 
 def fill_form(chosen: Values, preset_name: str, model_settings: Suits = None) -> Form:
@@ -74,7 +84,10 @@ def fill_form(chosen: Values, preset_name: str, model_settings: Suits = None) ->
     given = canonical(chosen)
     good: dict[str, object] = {}
     problems: dict[str, UserError] = {}
+    left = {key for key, value in given.items() if settings()[key].is_auto(value)}
     for key, value in given.items():
+        if key in left:
+            continue
         try:
             good[key] = check_value(key, value)
         except UserError as error:
@@ -83,8 +96,10 @@ def fill_form(chosen: Values, preset_name: str, model_settings: Suits = None) ->
         model_settings = model_settings(str(good.get("model_name_or_path", settings()["model_name_or_path"].default)))
     layers = layered(preset_name=preset_name, model_settings=model_settings)
     meant = {key: value for key, value in with_strategies(good).items() if key not in problems}
-    config = layers.config.model_copy(update=meant)
-    resolved = Resolved(config, {**layers.origins, **dict.fromkeys(meant, "form")}, layers.preset)
+    unset = {key: settings()[key].default for key in left}
+    config = layers.config.model_copy(update={**unset, **meant})
+    origins = {key: origin for key, origin in layers.origins.items() if key not in left}
+    resolved = Resolved(config, {**origins, **dict.fromkeys(meant, "form")}, layers.preset)
     return Form(given, following_method(resolved), _inherited(layers, resolved), problems)
 
 
@@ -92,8 +107,12 @@ def _inherited(layers: Resolved, chosen: Resolved) -> Resolved:
     """What each field goes back to, also one that follows from the method that was chosen."""
     by_itself = following_method(layers)
     deciding = {key: getattr(chosen.config, key) for key in ("method", "max_steps")}
-    rate = following_method(Resolved(layers.config.model_copy(update=deciding), layers.origins)).config.learning_rate
-    return Resolved(by_itself.config.model_copy(update={"learning_rate": rate}), by_itself.origins, layers.preset)
+    then = following_method(Resolved(layers.config.model_copy(update=deciding), layers.origins))
+    config = by_itself.config.model_copy(update={"learning_rate": then.config.learning_rate})
+    origins = {key: origin for key, origin in by_itself.origins.items() if key != "learning_rate"}
+    if then.origin("learning_rate") != "default":
+        origins["learning_rate"] = then.origin("learning_rate")
+    return Resolved(config, origins, layers.preset)
 
 
 def grouped_settings() -> dict[str, list[Setting]]:

@@ -53,6 +53,11 @@ def make_config(values: Values) -> RunConfig:
         raise _not_allowed(key, values.get(key)) from None
 
 
+def set_by_somebody(config: RunConfig) -> Resolved:
+    """A configuration all of whose values stay as they are."""
+    return Resolved(config, dict.fromkeys(settings(), "file"))
+
+
 @cache
 def _checker(config: type[RunConfig], key: str) -> TypeAdapter[object]:
     """What checks the values of one setting as RunConfig does."""
@@ -79,9 +84,7 @@ def _not_allowed(key: str, value: object) -> UserError:
     if item is None:
         return UserError(f"there is no setting '{key}'", "`finetune-tui train --help` lists the settings")
     shown = repr(value) if isinstance(value, str) else item.show(value)
-    return UserError(
-        f"{key}: {shown} is not allowed", f"use {item.allowed}; the default is {item.show(item.default)}", key
-    )
+    return UserError(f"{key}: {shown} is not allowed", f"use {item.allowed}; the default is {item.default_shown}", key)
 
 
 def with_strategies(values: Values) -> dict[str, object]:
@@ -187,6 +190,7 @@ def layered(
     )
     suits = model_settings(str(model)) if callable(model_settings) else model_settings
     weakest = ("model", canonical(suits or {}, f"the model's {MODEL_SETTINGS_FILE}"))
+    known = settings()
     values: dict[str, object] = {}
     origins: dict[str, str] = {}
     for origin, layer in (weakest, *strong):
@@ -196,6 +200,11 @@ def layered(
             values.pop("model_revision", None)
             origins.pop("model_revision", None)
         for key, value in with_strategies(layer).items():
-            values[key] = value
-            origins[key] = origin
+            if key in known and known[key].is_auto(value):
+                # Left to the program again, whatever the layers below say.
+                values.pop(key, None)
+                origins.pop(key, None)
+            else:
+                values[key] = value
+                origins[key] = origin
     return Resolved(make_config(values), origins, name)

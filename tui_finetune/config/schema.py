@@ -390,11 +390,12 @@ class RunConfig(BaseModel):
         3.0,
         gt=0,
         le=10_000,
+        chosen=True,
         group="Length of training",
         aliases=("num_epochs", "epochs"),
-        help="How many passes over the data.",
+        help="How many passes over the data; auto takes as many as small data needs, at least 3.",
         explanation="One epoch is one pass over all training rows. 1 to 3 are usual; small data sets take more, and "
-        "overfit sooner. Early stopping ends the run when evaluation no longer improves. A finished run can be "
+        "overfit sooner. Auto takes enough for 60 updates. Early stopping ends the run when evaluation no longer improves. A finished run can be "
         "extended by raising this and resuming it.",
     )
     max_steps: int = setting(
@@ -409,16 +410,19 @@ class RunConfig(BaseModel):
         8,
         ge=1,
         le=65_536,
+        chosen=True,
         group="Length of training",
         aliases=("micro_batch_size", "batch_size"),
-        help="Rows computed at once.",
-        explanation="More rows at once make better use of the device and take more memory. When memory runs out, "
+        help="Rows computed at once; auto takes the most that fit.",
+        explanation="Auto takes up to 8, as many as fit into memory by the estimate, and keeps the rows of an update by "
+        "gradient_accumulation_steps. More rows at once make better use of the device and take more memory. When memory runs out, "
         "halve this and double gradient_accumulation_steps: the result stays the same.",
     )
     per_device_eval_batch_size: int = setting(
         8,
         ge=1,
         le=65_536,
+        chosen=True,
         group="Length of training",
         aliases=("eval_batch_size",),
         help="Rows computed at once in evaluation.",
@@ -429,10 +433,11 @@ class RunConfig(BaseModel):
         2,
         ge=1,
         le=65_536,
+        chosen=True,
         group="Length of training",
         aliases=("gradient_accumulation",),
-        help="Batches accumulated for one update of the weights.",
-        explanation="The effective batch size is this times per_device_train_batch_size. 16 to 64 rows are usual for "
+        help="Batches accumulated for one update of the weights; auto makes up to 16 rows of an update.",
+        explanation="Auto makes updates of 16 rows, or of fewer where the data would give too few updates. The effective batch size is this times per_device_train_batch_size. 16 to 64 rows are usual for "
         "fine-tuning: fewer make the loss noisy, more leave fewer updates in an epoch. It costs no memory.",
     )
 
@@ -441,9 +446,10 @@ class RunConfig(BaseModel):
         2e-5,
         gt=0,
         le=1,
+        chosen=True,
         group="Learning",
         aliases=("lr",),
-        help="How far each update moves the weights.",
+        help="How far each update moves the weights; auto goes by the method and the size of the model.",
         explanation="The most important number. Too high, and the loss jumps or grows; too low, and little changes. "
         "1e-5 to 5e-5 are usual when all weights of a pretrained model are trained, ten times that for an adapter: "
         "where nobody sets it, it follows the method. Small models like the starter "
@@ -591,8 +597,9 @@ class RunConfig(BaseModel):
     logging_steps: int = setting(
         10,
         ge=1,
+        chosen=True,
         group="Evaluation and saving",
-        help="Steps between two points of the training loss.",
+        help="Steps between two points of the training loss; auto is 10, or less for a curve of 30 points.",
         explanation="Each point is the mean loss since the one before. A lower number gives a finer, noisier curve.",
     )
     eval_strategy: Interval = setting(
@@ -608,7 +615,7 @@ class RunConfig(BaseModel):
         ge=1,
         group="Evaluation and saving",
         unset="auto",
-        help="Steps between evaluations, where eval_strategy is 'steps'; auto is logging_steps.",
+        help="Steps between evaluations, where eval_strategy is 'steps'; auto is a tenth of the run.",
         explanation="Each evaluation takes as long as a pass over the held-out rows. Five to twenty per run are "
         "plenty. Given alone, it sets eval_strategy to 'steps'.",
     )
@@ -711,13 +718,6 @@ class RunConfig(BaseModel):
         help="Let fp32 products on an NVIDIA GPU (from 2020 on) round to 10 bits; auto does so.",
         explanation="Several times faster there, and what torch recommends for training. It changes nothing on other devices, "
         "nor in half precision.",
-    )
-    check_before_training: bool = setting(
-        True,
-        group="Hardware",
-        help="Before training, try one pass on the longest batch, a checkpoint, and the free disk.",
-        explanation="Takes about as long as one batch, and finds out in seconds what would otherwise end the run after hours. "
-        "It also corrects the estimates of memory and time. The run's numbers are the same with and without it.",
     )
 
     # Output

@@ -17,10 +17,7 @@ from tui_finetune.errors import UserError
 from tui_finetune.formatting import size
 from tui_finetune.models.devices import DeviceFacts
 from tui_finetune.models.facts import ModelFacts, row_length
-from tui_finetune.models.memory import load_of, peak
-
-USABLE = 0.95
-"""The one margin: the share of the free memory that a run may need. The rest is lost in gaps between tensors."""
+from tui_finetune.models.memory import USABLE, load_of, peak
 
 ASSUMED_SPEED = {"cpu": 25e9, "cuda": 60e12, "mps": 4e12}
 """Operations a second that matrix products reach, for each core of a CPU, where nothing was measured."""

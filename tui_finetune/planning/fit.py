@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tui_finetune.config.resolve import Resolved, set_by_somebody
 from tui_finetune.config.schema import RunConfig
 from tui_finetune.formatting import size
 from tui_finetune.models import devices
+from tui_finetune.models.choices import choose
+from tui_finetune.models.facts import row_length
 from tui_finetune.planning.estimate import estimate
 
 if TYPE_CHECKING:
@@ -48,11 +51,11 @@ _THRIFTIER: tuple[tuple[dict[str, object], str], ...] = (
 """What needs less memory and leaves the rest as it is: batches of one row, of which more are accumulated."""
 
 
-def fit_of(config: RunConfig, facts: ModelFacts, device: DeviceFacts) -> Fit | None:
+def fit_of(resolved: Resolved | RunConfig, facts: ModelFacts, device: DeviceFacts) -> Fit | None:
     """Whether training all weights fits with the settings as they are, and if not, whether it would with thriftier ones.
 
     Args:
-        config: the settings that are chosen; its model may be another one.
+        resolved: the settings that are chosen, and where they come from; its model may be another one.
         facts: the model.
         device: what it would be trained on.
 
@@ -61,6 +64,9 @@ def fit_of(config: RunConfig, facts: ModelFacts, device: DeviceFacts) -> Fit | N
     """
     if facts.parameters is None:
         return None
+    resolved = resolved if isinstance(resolved, Resolved) else set_by_somebody(resolved)
+    length = row_length(resolved.config.max_length, facts.context_length)
+    config = choose(resolved, facts, device, length).config
     needed = estimate(config, facts, device=device)
     where = "" if device.kind == "cpu" else f" on the {device.name}"
     if needed.fits:

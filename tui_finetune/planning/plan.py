@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tui_finetune.config.resolve import Resolved, set_by_somebody
 from tui_finetune.config.schema import RunConfig
 from tui_finetune.errors import UserError
 from tui_finetune.formatting import size
@@ -16,6 +18,7 @@ from tui_finetune.system.progress import Report
 
 if TYPE_CHECKING:
     from tui_finetune.data.preview import Preview
+    from tui_finetune.models.choices import Amount, Choices
     from tui_finetune.models.devices import DeviceFacts
     from tui_finetune.models.facts import ModelFacts
     from tui_finetune.planning.estimate import Estimate
@@ -31,6 +34,8 @@ class Plan:
         preview: its data's; None while not known. Data on the hub is not downloaded for a plan.
         steps: updates of the weights, counted as Trainer counts them.
         estimate: memory, time, disk.
+        choices: the configuration with what nobody chose chosen, why, and what should be known; None while not known.
+        amount: how much data there is.
         problem: the first thing that keeps it from being started.
         complete: nothing more will be known.
     """
@@ -40,6 +45,8 @@ class Plan:
     preview: Preview | None = None
     steps: int | None = None
     estimate: Estimate | None = None
+    choices: Choices | None = None
+    amount: Amount | None = None
     problem: UserError | None = None
     complete: bool = False
 
@@ -74,7 +81,7 @@ def rough_duration(seconds: float) -> str:
 
 
 def examine(
-    config: RunConfig,
+    resolved: Resolved | RunConfig,
     on_part: Callable[[Plan], None] | None = None,
     report: Report | None = None,
     *,
@@ -83,15 +90,16 @@ def examine(
     """Work out the plan. Problems the user can cause end up in it, none is raised.
 
     Args:
-        config: the configuration.
+        resolved: the configuration, and where its values come from; nothing is chosen for one without.
         on_part: called with what is known so far, each time it is more.
         report: progress of reading the data; may raise Cancelled.
         read_hub_data: download data from the hub to count its steps.
     """
     tell = on_part or (lambda plan: None)
-    plan = Plan(config)
+    resolved = resolved if isinstance(resolved, Resolved) else set_by_somebody(resolved)
+    plan = Plan(resolved.config)
     try:
-        for plan in _stages(config, report, read_hub_data=read_hub_data):
+        for plan in _stages(resolved, report, read_hub_data=read_hub_data):
             tell(plan)
     except UserError as error:
         plan = replace(plan, problem=error)
@@ -100,22 +108,22 @@ def examine(
     return plan
 
 
-def _stages(config: RunConfig, report: Report | None, *, read_hub_data: bool) -> Iterator[Plan]:
+def _stages(resolved: Resolved, report: Report | None, *, read_hub_data: bool) -> Iterator[Plan]:
     """The plan, growing: first what files say, then what needs the heavy libraries."""
     from tui_finetune.models.located import locate
     from tui_finetune.planning.fit import may_have_gpu, this_device
     from tui_finetune.planning.precheck import precheck
 
+    config = resolved.config
     precheck(config)
     # What is in the cache is good enough for a plan: the run itself asks whether there is a newer version.
     model = locate(config.model_name_or_path, config.model_revision, weights=False, newest=False)
     plan = Plan(config, model.facts())
-    yield plan if may_have_gpu() else _with_estimate(plan, this_device())
+    yield plan if may_have_gpu() else _with_estimate(plan, resolved, this_device())
 
     from tui_finetune.system.libraries import import_libraries
 
     import_libraries("torch", "transformers", "datasets")
-    from tui_finetune.config.steps import count_steps
     from tui_finetune.data.preview import estimate_rows, preview
     from tui_finetune.models.loading import check_trainable, load_tokenizer, resolve_max_length
 
@@ -124,12 +132,12 @@ def _stages(config: RunConfig, report: Report | None, *, read_hub_data: bool) ->
     max_length = resolve_max_length(config, model)
     device = this_device()
     if not read_hub_data and not _is_local(config.dataset_name):
-        yield _with_estimate(plan, device)
+        yield _with_estimate(plan, resolved, device)
         return
     seen = preview(config, load_tokenizer(model), report, max_length=max_length)
     train_rows = estimate_rows(seen, config)
-    plan = replace(plan, preview=seen, steps=count_steps(train_rows, config))
-    yield _with_estimate(plan, device, train_rows)
+    plan = replace(plan, preview=seen, amount=_amount(seen, config, train_rows))
+    yield _with_estimate(plan, resolved, device, train_rows)
 
 
 def _is_local(dataset: str) -> bool:
@@ -147,17 +155,39 @@ def _speed() -> float:
     return measure_speed()
 
 
-def _with_estimate(plan: Plan, device: DeviceFacts, train_rows: int | None = None) -> Plan:
-    """The plan with what it will take; without where the model's size is not known."""
+def _amount(seen: Preview, config: RunConfig, train_rows: int) -> Amount:
+    """How much data there is."""
+    from tui_finetune.models.choices import DOCUMENTS, Amount
+
+    aside = config.validation_split
+    held_out = aside if aside >= 1 else aside * seen.documents
+    # Those that are held out are packed like the others.
+    share = held_out / max(seen.documents - held_out, 1)
+    eval_rows = math.ceil(train_rows * share) if held_out else 0
+    what = DOCUMENTS.get(seen.format, "examples")
+    return Amount(seen.documents, train_rows, eval_rows, what, packed=config.packing)
+
+
+def _with_estimate(plan: Plan, resolved: Resolved, device: DeviceFacts, train_rows: int | None = None) -> Plan:
+    """The plan with what nobody chose chosen, and what it will take; without where the model's size is not known."""
+    from tui_finetune.config.steps import count_steps
+    from tui_finetune.models.choices import choose
+    from tui_finetune.models.facts import row_length
     from tui_finetune.planning.estimate import estimate
 
+    if plan.facts is None:
+        return plan
+    length = row_length(resolved.config.max_length, plan.facts.context_length)
+    choices = choose(resolved, plan.facts, device, length, plan.amount)
+    steps = count_steps(plan.amount.rows, choices.config) if plan.amount else None
+    plan = replace(plan, choices=choices, steps=steps)
     if plan.facts is None or plan.facts.parameters is None:
         return plan
     seen = plan.preview
     return replace(
         plan,
         estimate=estimate(
-            plan.config,
+            choices.config,
             plan.facts,
             device=device,
             tokens=seen.tokens if seen else None,

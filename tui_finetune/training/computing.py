@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 
 from tui_finetune.config.schema import RunConfig
 from tui_finetune.errors import Notice, UserError
+from tui_finetune.models.choices import DOCUMENTS, Amount
 from tui_finetune.models.devices import DeviceFacts, Precision, resolve_precision
 from tui_finetune.models.memory import computes_in_chunks
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
+    from tui_finetune.data.prepare import PreparedData
     from tui_finetune.models.facts import ModelFacts
     from tui_finetune.training.loss import ChunkedLoss
 
@@ -111,6 +113,13 @@ def decide(config: RunConfig, facts: ModelFacts, device: DeviceFacts, length: in
         "attn_implementation": attention or "auto",
     }
     return Computing(precision, chunked, config.model_copy(update=changes), (notice,) if notice is not None else ())
+
+
+def amount_of(data: PreparedData) -> Amount:
+    """How much data there is."""
+    numbers = data.statistics
+    what = DOCUMENTS.get(data.format.name if data.format else "text", "examples")
+    return Amount(numbers.documents, numbers.train_rows, numbers.eval_rows, what, packed=data.packed)
 
 
 def loss_of(model: PreTrainedModel, computing: Computing) -> tuple[ChunkedLoss | None, Computing]:

@@ -141,7 +141,11 @@ class ProcessLaunch:
                 changed_config(run, changes)  # what can't be resumed is refused here
             order: dict[str, object] = {"resume": True, "changes": dict(changes)}
         else:
-            order = {"config": resolved.config.model_dump(), "preset": resolved.preset}
+            order = {
+                "config": resolved.config.model_dump(),
+                "preset": resolved.preset,
+                "origins": dict(resolved.origins),
+            }
         self.run = run
         self.failure: BaseException | None = None
         self._order = json.dumps(order)

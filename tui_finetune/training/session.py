@@ -34,6 +34,9 @@ from tui_finetune.training.resume import changed_config, check_fingerprint, chec
 if TYPE_CHECKING:
     from transformers import TrainerState
 
+    from tui_finetune.models.choices import Amount
+    from tui_finetune.models.located import LocatedModel
+    from tui_finetune.training.computing import Computing
     from tui_finetune.training.inputs import Inputs
 
 
@@ -140,29 +143,26 @@ class TrainingSession:
             quiet_libraries()
             from tui_finetune.data.open import open_dataset
             from tui_finetune.data.prepare import prepare
-            from tui_finetune.models.devices import device_facts
             from tui_finetune.models.loading import tokenizer_notices
             from tui_finetune.models.methods.choose import method_of
             from tui_finetune.training import inputs as given
-            from tui_finetune.training.computing import decide, loss_of
+            from tui_finetune.training.computing import amount_of, loss_of
             from tui_finetune.training.finish import write_final_model
 
             self._check_surroundings()
 
         with phase("loading_model", "Looking at the model") as report:
             located, tokenizer, max_length = given.look_at_model(self.config, report)
-            facts, device = located.facts(), device_facts()
-            computing = decide(self.config, facts, device, max_length, resumed=self.go_on)
             pinned = {"max_length": max_length, "model_revision": located.revision}
-            self.config = config = computing.config.model_copy(update=pinned)
-            if not self.go_on:
-                self._write_config()
+            self.config = config = self.config.model_copy(update=pinned)
 
         with phase("loading_data", f"Reading {config.dataset_name}") as report:
             source = open_dataset(config, report)
         with phase("preparing_data") as report:
             data = prepare(source, config, tokenizer, max_length, report)
 
+        computing = self._decide(located, max_length, amount_of(data))
+        config = self.config
         method = method_of(config)
         with phase("loading_model") as report:
             model = method.load(located, tokenizer=tokenizer, precision=computing.precision, report=report)
@@ -190,6 +190,26 @@ class TrainingSession:
             result, state = self._fit(inputs, checkpoint)
         self.log.write(PhaseEvent("finishing", "Writing the final model"))
         return write_final_model(inputs, config, self.directory, self.log, state, result)
+
+    def _decide(self, located: LocatedModel, length: int, data: Amount) -> Computing:
+        """Choose what nobody chose, and how is computed; it stands in config.yaml from then on."""
+        from tui_finetune.models.choices import choose
+        from tui_finetune.models.devices import device_facts
+        from tui_finetune.training.computing import decide
+
+        facts, device = located.facts(), device_facts()
+        if not self.go_on:
+            choices = choose(replace(self.resolved, config=self.config), facts, device, length, data)
+            self.config = choices.config
+            if choices.reasons:
+                self.log.notice(Notice("info", f"{choices.words(data)}."))
+            for notice in choices.notices:
+                self.log.notice(notice)
+        computing = decide(self.config, facts, device, length, resumed=self.go_on)
+        self.config = computing.config
+        if not self.go_on:
+            self._write_config()
+        return computing
 
     def _check_surroundings(self) -> None:
         """See that the model can be written, the tracker is there, and say which GPU is used where there are several."""

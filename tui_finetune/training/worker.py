@@ -12,10 +12,11 @@ import json
 import signal
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
-from tui_finetune.config.resolve import Resolved, make_config
+from tui_finetune.config.resolve import Resolved, make_config, set_by_somebody
 from tui_finetune.errors import UserError
 from tui_finetune.runs.directory import RunDirectory
 from tui_finetune.system.allocator import keep_freed_memory
@@ -49,7 +50,11 @@ def _stop(run: RunDirectory, number: int, _: FrameType | None) -> None:
 def _session(run: RunDirectory, order: Mapping[str, object]) -> TrainingSession:
     config, changes = order.get("config"), order.get("changes")
     if isinstance(config, dict):
-        session = TrainingSession(Resolved(make_config(config), preset=str(order.get("preset", "default"))), run)
+        origins, preset = order.get("origins"), str(order.get("preset", "default"))
+        whole = set_by_somebody(make_config(config))
+        if isinstance(origins, dict):
+            whole = Resolved(whole.config, origins)
+        session = TrainingSession(replace(whole, preset=preset), run)
     elif order.get("resume") or run.events_path.exists():
         session = TrainingSession.resume(run, changes if isinstance(changes, dict) else {})
     else:

@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from tui_finetune.config.schema import RunConfig
     from tui_finetune.planning.plan import Plan
 
-Examine = Callable[["RunConfig", "Callable[[Plan], None]"], object]
+Examine = Callable[["Resolved", "Callable[[Plan], None]"], object]
 
 
-def _examine(config: RunConfig, on_part: Callable[[Plan], None]) -> None:
+def _examine(resolved: Resolved, on_part: Callable[[Plan], None]) -> None:
     from tui_finetune.planning.plan import examine
 
-    examine(config, on_part)
+    examine(resolved, on_part)
 
 
 class Draft:
@@ -166,7 +166,7 @@ class Draft:
             config = resolved.config
 
             def work() -> None:
-                self._examine(config, lambda plan: self._host.back(lambda: self._know(config, plan)))
+                self._examine(resolved, lambda plan: self._host.back(lambda: self._know(config, plan)))
 
             self._host.work(work, group="plan", description="working out the plan", exclusive=True)
         self.on_plan()

@@ -32,6 +32,7 @@ _TINY = {
     "logging_steps": 1,
     "max_length": 64,
     "per_device_train_batch_size": 2,
+    "gradient_accumulation_steps": 2,
     "max_steps": 12,
     "eval_strategy": "steps",
     "eval_steps": 4,

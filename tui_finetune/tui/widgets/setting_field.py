@@ -75,7 +75,7 @@ class SettingField(Widget, can_focus=True):
     def __init__(self, item: Setting) -> None:
         super().__init__(id=f"setting-{item.key}")
         self.item = item
-        self.value = item.show(item.default)
+        self.value = item.default_shown
         self.inherited = self.value
         self.origin = "default"
         self.problem: UserError | None = None

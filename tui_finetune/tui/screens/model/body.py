@@ -214,7 +214,6 @@ class ModelBody(Horizontal):
 
     def _examine(self, name: str, *, network: bool) -> None:
         resolved = self._shared.draft.resolved
-        config = resolved.config if resolved else None
 
         def show(what: Callable[[ModelAbout], None]) -> None:
             self.app.call_from_thread(lambda: what(self._about) if self._is_looked_at(name) else None)
@@ -231,10 +230,11 @@ class ModelBody(Horizontal):
             show(lambda about: about.show_facts(facts))
             if facts is None or hindrance(facts):
                 return
+            from tui_finetune.config.resolve import Resolved
             from tui_finetune.config.schema import RunConfig
             from tui_finetune.planning.fit import fit_of, this_device
 
-            fit = fit_of(config or RunConfig(), facts, this_device())
+            fit = fit_of(resolved or Resolved(RunConfig()), facts, this_device())
             show(lambda about: about.show_fit(fit))
 
         self._work(work, "facts", f"reading about {name}")

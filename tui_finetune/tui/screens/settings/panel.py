@@ -88,7 +88,7 @@ class SettingPanel(Vertical):
         facts = [("allowed", item.allowed), ("value", origin_words(origin))]
         if origin == "form":
             facts.append(("reset to", inherited))
-        if (default := item.show(item.default)) != inherited or origin != "default":
+        if (default := item.default_shown) != inherited or origin != "default":
             facts.append(("default", default))
         if item.aliases:
             facts.append(("also", ", ".join(item.aliases)))
