@@ -104,7 +104,8 @@ def _check_something_is_left(run: RunDirectory, before: RunConfig, config: RunCo
         )
     if state.status != "finished":
         return
-    if state.result is not None and state.result.early_stopped and config == before:
+    patience = config.early_stopping_patience if config.eval_strategy != "no" else 0
+    if state.result is not None and state.result.early_stopped and 0 < patience <= before.early_stopping_patience:
         raise UserError(
             f"{run.name} is finished: it ended early at step {state.step:,}, as evaluation got no better",
             f"to continue, give it more patience: `finetune-tui resume {run.name} --early_stopping_patience "

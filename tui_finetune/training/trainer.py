@@ -103,6 +103,27 @@ class RunTrainer(Trainer):
             return super()._get_train_sampler(train_dataset)
         return GroupedByLength(self.lengths, self.args.train_batch_size, self.args.seed)
 
+    # The end
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing is left to train: all steps are done, or the evaluations got no better for too long."""
+        if self.state.global_step >= self.state.max_steps:
+            return True
+        return any(
+            isinstance(callback, EarlyStoppingCallback)
+            and callback.early_stopping_patience_counter >= callback.early_stopping_patience
+            for callback in self.callback_handler.callbacks
+        )
+
+    def _run_epoch(self, *arguments: object, **options: object) -> None:
+        """Train an epoch. Trainer takes at least one step of any epoch that it begins, also where a run whose steps are all
+        done is resumed, because only its final model is missing."""
+        if self.is_over:
+            self.control.should_training_stop = True
+            return
+        super()._run_epoch(*arguments, **options)
+
     # Tokens and losses
 
     def training_step(
