@@ -74,7 +74,7 @@ def test_w1_killed_in_the_evaluation_that_ends_an_epoch_it_is_evaluated_again(
     }  # fmt: skip
     whole = train("whole", **settings)
     usual = RunTrainer.evaluation_loop
-    for number in (1, 2):
+    for number in (1,):
         count = 0
 
         def failing(self: Any, *a: Any, number: int = number, **k: Any) -> Any:

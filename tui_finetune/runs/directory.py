@@ -116,7 +116,7 @@ class RunDirectory:
     @property
     def is_live(self) -> bool:
         """Whether a process trains in it now."""
-        return is_held(self.lock_path) or is_held(self.launch_lock_path)
+        return any(map(is_held, (self.lock_path, self.launch_lock_path, self.path)))
 
     def read_config(self) -> RunConfig:
         """The run's configuration; raises UserError where it can't be read.

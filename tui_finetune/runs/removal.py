@@ -40,7 +40,8 @@ def delete_run(run: RunDirectory) -> None:
     if not run.exists:
         raise UserError(f"{run.path} is no run", "only runs are deleted; look into it, and delete it by hand")
     try:
-        with _lock_if_possible(run):
+        # On a full disk the lock file can't be made, which must not keep anybody from making room.
+        with RunLock(run.lock_path, make=False):
             _delete_parts(run)
         _delete_rest(run)
     except OSError as error:
@@ -58,13 +59,6 @@ def discard_run(run: RunDirectory) -> None:
         _delete_parts(run)
         _delete_rest(run)
     registry.forget(run)
-
-
-def _lock_if_possible(run: RunDirectory) -> contextlib.AbstractContextManager[object]:
-    """The run's lock. On a full disk it can't be made, which must not keep anybody from making room."""
-    if not os.path.lexists(run.lock_path):
-        return contextlib.nullcontext()
-    return RunLock(run.lock_path)
 
 
 def _delete_parts(run: RunDirectory) -> None:

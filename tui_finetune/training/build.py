@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from transformers import EarlyStoppingCallback
@@ -23,6 +24,7 @@ def build_trainer(
     log: EventLog,
     facts: dict[str, object],
     checkpoint: Path | None,
+    keep_lock: Callable[[], None],
 ) -> tuple[RunTrainer, RunCallback]:
     """A Trainer that writes into the run's directory and obeys it, and the callback that does so.
 
@@ -33,6 +35,7 @@ def build_trainer(
         log: its event log.
         facts: what goes into each checkpoint's manifest.
         checkpoint: what the training is resumed from, if anything.
+        keep_lock: called before each save; raises where the run isn't this process's any more.
     """
     arguments = training_arguments(config, run.checkpoints_dir, precision=inputs.precision, evaluates=inputs.evaluates)
     trainer = RunTrainer(
@@ -48,6 +51,7 @@ def build_trainer(
         patience=config.early_stopping_patience,
         eval_average=config.eval_loss_average,
         lengths=inputs.data.lengths,
+        keep_lock=keep_lock,
     )
     trainer.remove_callback(PrinterCallback)
     callback = RunCallback(run, log, trainer, checkpoint, inputs.first_words())

@@ -21,10 +21,11 @@ from tui_finetune.runs import checkpoints, registry
 from tui_finetune.runs.control import drop, left
 from tui_finetune.runs.directory import RunDirectory
 from tui_finetune.runs.events import PhaseEvent, StatusEvent
-from tui_finetune.runs.lock import RunLock
+from tui_finetune.runs.lock import LockLost, RunLock
 from tui_finetune.runs.log import EventLog
 from tui_finetune.runs.result import Remedy, RunResult
 from tui_finetune.system.environment import gpu_choice
+from tui_finetune.system.files import DISK_FULL
 from tui_finetune.system.libraries import import_libraries, library_log, quiet_libraries
 from tui_finetune.training.failures import explain, memory_remedies
 from tui_finetune.training.paths import rooted
@@ -54,7 +55,7 @@ class TrainingSession:
         self.log: EventLog
         self.changes: dict[str, object] = {}
         self.left_before = left(run.control_dir)
-        self._began = False
+        self._began = self._taken_over = False
 
     @classmethod
     def resume(cls, run: RunDirectory, changes: Mapping[str, object] | None = None) -> TrainingSession:
@@ -82,13 +83,26 @@ class TrainingSession:
         for path in (self.directory.path, self.directory.checkpoints_dir):
             if path.is_dir() and not os.access(path, os.W_OK | os.X_OK):
                 raise UserError(f"{path} can't be written to", "check the permissions of the run's directory")
-        with RunLock(self.directory.lock_path):
-            self.log = EventLog(self.directory.events_path)
+        with RunLock(self.directory.lock_path) as self._lock:
+            self.log = self._open_log()
             try:
                 with library_log(self.directory.log_path):
                     return self._end(self._result())
             finally:
                 self.log.close()
+
+    def _open_log(self) -> EventLog:
+        try:
+            return EventLog(self.directory.events_path)
+        except OSError as error:
+            remedy = "free some space" if error.errno in DISK_FULL else "check the permissions of the run's directory"
+            raise UserError(f"{self.directory.events_path}: {error.strerror}", remedy) from None
+
+    def _keep_lock(self) -> None:
+        """See to it that no other process can train the run; raises LockLost where one does."""
+        if self._lock.keep():
+            message = "run.lock was deleted while the run was going, and has been made again."
+            self.log.notice(Notice("warning", message, "leave the files of a run that is going where they are"))
 
     def _result(self) -> RunResult:
         """Train, and make a result of whatever comes of it."""
@@ -103,6 +117,7 @@ class TrainingSession:
         except Cancelled:
             return RunResult("stopped", "stopped before the first step; there is nothing to save")
         except UserError as error:
+            self._taken_over = isinstance(error, LockLost)
             return failed.failed(error)
         except Exception as error:
             logging.getLogger(__name__).error("%s", traceback.format_exc())
@@ -187,6 +202,7 @@ class TrainingSession:
         inputs = Inputs(located, model, tokenizer, data, precision, attention or nullcontext)
         with inputs.attention():
             result, state = self._fit(inputs, checkpoint)
+        self._keep_lock()
         self.log.write(PhaseEvent("finishing", "Writing the final model"))
         return write_final_model(inputs, config, self.directory, self.log, state, result)
 
@@ -212,7 +228,9 @@ class TrainingSession:
             check_fingerprint(facts, dict(checkpoints.read_manifest(checkpoint).facts))
         if self.go_on:
             self._write_config()
-        trainer, callback = build_trainer(inputs, self.config, self.directory, self.log, facts, checkpoint)
+        trainer, callback = build_trainer(
+            inputs, self.config, self.directory, self.log, facts, checkpoint, self._keep_lock
+        )
         self._began = True
         began = time.monotonic()
         with watch_resources(self.log):
@@ -232,6 +250,8 @@ class TrainingSession:
 
     def _end(self, result: RunResult) -> RunResult:
         result = replace(result, began=self._began)
+        if self._taken_over:
+            return result  # the log is another process's
         if self.log.lost:
             message = f"{self.log.lost:,} events of this run could not be written, so its curves have gaps."
             self.log.notice(Notice("warning", message, "look after the disk that the run's directory is on"))

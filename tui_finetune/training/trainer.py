@@ -6,6 +6,7 @@ import contextlib
 import json
 import shutil
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,6 +59,7 @@ class RunTrainer(Trainer):
         patience: that of early stopping.
         eval_average: over what the evaluation loss is the mean: 'tokens' or 'batches'.
         lengths: tokens of each row, where rows of like length are to come in the same batch.
+        keep_lock: called before each save; raises where the run isn't this process's any more.
     """
 
     def __init__(
@@ -75,6 +77,7 @@ class RunTrainer(Trainer):
         patience: int,
         eval_average: str = "tokens",
         lengths: npt.NDArray[np.int64] | None = None,
+        keep_lock: Callable[[], None] = lambda: None,
     ) -> None:
         super().__init__(
             model=model,
@@ -86,6 +89,7 @@ class RunTrainer(Trainer):
         )
         self.language_model, self.tokenizer = model, processing_class
         self.lengths = lengths
+        self.keep_lock = keep_lock
         self.eval_average = eval_average
         self.event_log = event_log
         self.facts = facts
@@ -205,6 +209,7 @@ class RunTrainer(Trainer):
         """Save and commit. A save that fails is told and leaves nothing; the training goes on."""
         step = self.state.global_step
         folder = self.checkpoints_dir / f"{checkpoints.PREFIX}{step}"
+        self.keep_lock()
         answers, self._answers = self._answers, ()
         if (folder / checkpoints.MANIFEST).exists():
             if answers:
