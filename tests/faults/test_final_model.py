@@ -11,6 +11,7 @@ import pytest
 from tests.programs import Programs, wait_for
 from tests.training.compare import assert_same
 from tests.training.conftest import Train
+from tui_finetune.errors import UserError
 from tui_finetune.export.folder import export
 from tui_finetune.runs.directory import RunDirectory
 from tui_finetune.runs.result import RunResult
@@ -121,3 +122,22 @@ def test_w1_killed_in_the_final_export_the_resumed_run_ends_as_one_left_alone(
     assert (state.status, state.step, state.total_steps) == ("finished", 8, 8)
     assert (run.path / "final" / "model.safetensors").read_bytes() == meant
     assert not list(run.path.glob(".final-*"))
+
+
+@pytest.mark.usefixtures("bare")
+def test_d3_a_run_is_resumed_into_no_folder_of_somebody_else(train: Train, place: Path) -> None:
+    (place / "precious").mkdir()
+    (place / "precious" / "thesis.tex").write_text("mine")
+    settings = {"max_steps": 1, "eval_strategy": "no", "final_model_dir": str(place / "model")}
+    first = train(**settings)
+    assert first.outcome.status == "finished"
+    before = first.run.events_path.read_bytes()
+    with pytest.raises(UserError, match="not empty"):
+        train(resume=True, changes={"max_steps": 2, "final_model_dir": str(place / "precious")})
+    assert first.run.events_path.read_bytes() == before
+    assert (place / "precious" / "thesis.tex").read_text() == "mine"
+    (place / "model" / "notes.md").write_text("mine too")
+    assert train("other", **settings).outcome.status == "failed"
+    assert train(resume=True, changes={"max_steps": 2}).outcome.status == "finished"
+    assert (place / "model" / "notes.md").read_text() == "mine too"
+    assert (place / "model" / "model.safetensors").is_file()

@@ -22,11 +22,6 @@ if TYPE_CHECKING:
     from transformers import TrainerState
 
 
-def final_place(config: RunConfig, run: RunDirectory) -> Path:
-    """Where the final model of a run goes."""
-    return Path(config.final_model_dir) if config.final_model_dir else run.path / "final"
-
-
 def write_final_model(
     inputs: Inputs, config: RunConfig, run: RunDirectory, log: EventLog, state: TrainerState, result: RunResult
 ) -> RunResult:
@@ -46,7 +41,7 @@ def write_final_model(
     Raises:
         UserError: it can't be written.
     """
-    final_dir, model = final_place(config, run), inputs.model
+    final_dir, model = run.final_place(config), inputs.model
     saved = {checkpoints.step_of(path): path for path in checkpoints.committed(run.checkpoints_dir)}
     final_step, best = state.global_step, state.best_global_step
     if best is not None and best in saved and best != state.global_step:
@@ -68,6 +63,7 @@ def write_final_model(
             final_dir,
             base_model=inputs.located.folder,
             run_name=run.name,
+            run_id=run.id,
             config=config,
             state=load_state(run),
             made=_made(inputs, result),

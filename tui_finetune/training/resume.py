@@ -181,7 +181,7 @@ def clear_the_way(run: RunDirectory, checkpoint: Path | None) -> None:
     for bad in checkpoints.committed(run.checkpoints_dir):
         if checkpoint is not None and checkpoints.step_of(bad) > checkpoints.step_of(checkpoint):
             bad.rename(bad.with_name(f"damaged-{bad.name}-{time.time_ns()}"))
-    for path in [*checkpoints.uncommitted(run.checkpoints_dir), *run.path.glob(".final-*")]:
+    for path in checkpoints.uncommitted(run.checkpoints_dir):
         shutil.rmtree(path, ignore_errors=True)
 
 

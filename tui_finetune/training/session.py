@@ -17,13 +17,14 @@ from tui_finetune.config.presets import PRESETS
 from tui_finetune.config.resolve import Resolved
 from tui_finetune.config.schema import RunConfig
 from tui_finetune.errors import Cancelled, Notice, UserError
-from tui_finetune.runs import checkpoints, registry
+from tui_finetune.runs import checkpoints, places, registry
 from tui_finetune.runs.control import drop, left
 from tui_finetune.runs.directory import RunDirectory
 from tui_finetune.runs.events import PhaseEvent, StatusEvent
 from tui_finetune.runs.lock import LockLost, RunLock
 from tui_finetune.runs.log import EventLog
 from tui_finetune.runs.result import Remedy, RunResult
+from tui_finetune.runs.summary import load_state
 from tui_finetune.system.environment import gpu_choice
 from tui_finetune.system.files import DISK_FULL
 from tui_finetune.system.libraries import import_libraries, library_log, quiet_libraries
@@ -69,6 +70,8 @@ class TrainingSession:
             UserError: its configuration can't be read, a change would make another run of it, or nothing is left to do.
         """
         session = cls(changed_config(run, changes or {}), run, go_on=True)
+        final = run.final_place(session.config)
+        places.check_final_free(final, run.path, run.id, written=_wrote(run, final))
         session.changes = dict(changes or {})
         return session
 
@@ -84,6 +87,7 @@ class TrainingSession:
             if path.is_dir() and not os.access(path, os.W_OK | os.X_OK):
                 raise UserError(f"{path} can't be written to", "check the permissions of the run's directory")
         with RunLock(self.directory.lock_path) as self._lock:
+            self.directory.mark()
             self.log = self._open_log()
             try:
                 with library_log(self.directory.log_path):
@@ -97,6 +101,10 @@ class TrainingSession:
         except OSError as error:
             remedy = "free some space" if error.errno in DISK_FULL else "check the permissions of the run's directory"
             raise UserError(f"{self.directory.events_path}: {error.strerror}", remedy) from None
+
+    def _claim_final_place(self) -> None:
+        run, final = self.directory, self.directory.final_place(self.config)
+        places.claim(final, run.path, run.id, written=self.go_on and _wrote(run, final))
 
     def _keep_lock(self) -> None:
         """See to it that no other process can train the run; raises LockLost where one does."""
@@ -112,6 +120,7 @@ class TrainingSession:
             # Requests to an earlier start mean nothing to this one; what is asked from now on does.
             drop(self.directory.control_dir, self.left_before)
             checkpoint = checkpoint_to_resume(self.directory, self.config, self.log) if self.go_on else None
+            self._claim_final_place()
             self._tell_start(checkpoint)
             return self._train(checkpoint)
         except Cancelled:
@@ -141,6 +150,7 @@ class TrainingSession:
         for weakness in PRESETS[self.resolved.preset].weaknesses:
             self.log.notice(weakness)
         clear_the_way(self.directory, checkpoint)
+        places.remove_drafts(self.directory.final_place(self.config), self.directory.id)
 
     def _write_config(self) -> None:
         """Write config.yaml. Without output_dir, so that training from it again makes a run of its own."""
@@ -207,13 +217,9 @@ class TrainingSession:
         return write_final_model(inputs, config, self.directory, self.log, state, result)
 
     def _check_surroundings(self) -> None:
-        """See that the model can be written, the tracker is there, and say which GPU is used where there are several."""
-        from tui_finetune.export.folder import check_final_dir
-        from tui_finetune.training.finish import final_place
+        """See that the tracker is there, and say which GPU is used where there are several."""
         from tui_finetune.training.inputs import check_tracker
 
-        if not self.go_on:
-            check_final_dir(final_place(self.config, self.directory), self.directory.path)
         check_tracker(self.config.report_to)
         if choice := gpu_choice():
             self.log.notice(Notice("info", choice, "set CUDA_VISIBLE_DEVICES to use another"))
@@ -257,3 +263,9 @@ class TrainingSession:
             self.log.notice(Notice("warning", message, "look after the disk that the run's directory is on"))
         self.log.write(StatusEvent.ending(result))
         return result
+
+
+def _wrote(run: RunDirectory, final: Path) -> bool:
+    """Whether a run's log says that its final model is there."""
+    result = load_state(run, brief=True).result
+    return result is not None and result.final_dir == str(final)
