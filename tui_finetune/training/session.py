@@ -147,6 +147,9 @@ class TrainingSession:
         if self.changes:
             words = ", ".join(f"{key} {value}" for key, value in self.changes.items())
             self.log.notice(Notice("info", f"Resuming with {words}."))
+        if self.go_on and (unknown := self.directory.unknown_settings()):
+            message = f"This version does not know these settings of the run: {', '.join(unknown)}. They are kept."
+            self.log.notice(Notice("info", message, "update finetune-tui if they matter"))
         for weakness in PRESETS[self.resolved.preset].weaknesses:
             self.log.notice(weakness)
         clear_the_way(self.directory, checkpoint)
@@ -167,6 +170,7 @@ class TrainingSession:
             from tui_finetune.data.prepare import prepare
             from tui_finetune.models.devices import device_facts, resolve_precision
             from tui_finetune.models.loading import load_model, tokenizer_notices
+            from tui_finetune.models.saving import make_savable
             from tui_finetune.training.finish import write_final_model
             from tui_finetune.training.inputs import (
                 Attention,
@@ -206,7 +210,8 @@ class TrainingSession:
 
         keep_template(model, tokenizer, data)
         precision, notice = resolve_precision(config.precision, device_facts())
-        for said in [*tokenizer_notices(tokenizer), *data.notices, *([notice] if notice else [])]:
+        also = filter(None, (notice, make_savable(model.config, model.generation_config)))
+        for said in [*tokenizer_notices(tokenizer), *data.notices, *also]:
             self.log.notice(said)
 
         inputs = Inputs(located, model, tokenizer, data, precision, attention or nullcontext)
