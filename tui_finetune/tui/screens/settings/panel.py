@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 ORIGINS = {
     "default": "the default",
     "model": "suits the model",
+    "method": "suits the method",
     "form": "chosen here",
     "file": "from the file",
     "flag": "from the command line",
