@@ -13,6 +13,7 @@ from tui_finetune.errors import UserError
 from tui_finetune.export.gguf.target import Gguf
 from tui_finetune.export.subject import Subject
 from tui_finetune.export.target import PLACE, Forecast, Made, Target
+from tui_finetune.models.loading import load_tokenizer
 from tui_finetune.system.progress import Report
 
 if TYPE_CHECKING:
@@ -214,9 +215,7 @@ class Ollama(Target):
         return self._file.forecast(subject)
 
     def make(self, subject: Subject, draft: Path, report: Report) -> Made:
-        from transformers import AutoTokenizer
-
-        tokenizer = AutoTokenizer.from_pretrained(subject.folder, local_files_only=True, trust_remote_code=False)
+        tokenizer = load_tokenizer(subject.located)
         talks = bool(tokenizer.chat_template) and subject.data_format != "text"
         chat = chat_of(tokenizer) if talks else None  # before the minutes that the file takes
         made = self._file.make(subject, draft, report)

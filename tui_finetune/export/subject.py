@@ -8,7 +8,9 @@ from pathlib import Path
 
 from tui_finetune.config.schema import RunConfig
 from tui_finetune.errors import UserError
-from tui_finetune.models.facts import ModelFacts, facts_from, read_json
+from tui_finetune.models.adapters import holds_model
+from tui_finetune.models.facts import ModelFacts
+from tui_finetune.models.located import LocatedModel, find_local
 from tui_finetune.runs import checkpoints
 from tui_finetune.runs.directory import RunDirectory
 from tui_finetune.runs.state import RunState
@@ -37,7 +39,7 @@ class Subject:
     def folder(self) -> Path:
         """Where its files are; raises UserError where the run has left no model yet."""
         folder = self.checkpoint or self.run.final_dir
-        if not (folder / "config.json").is_file():
+        if not holds_model(folder):
             saved = checkpoints.committed(self.run.checkpoints_dir)
             remedy = (
                 f"take what is saved: --checkpoint {checkpoints.step_of(saved[-1])}"
@@ -49,8 +51,19 @@ class Subject:
 
     @cached_property
     def facts(self) -> ModelFacts:
-        """What its files say about the model."""
-        return facts_from(self.run.name, read_json(self.folder / "config.json"), self.folder)
+        """What its files say about the model; of an adapter, what those of its base say."""
+        return self.located.facts()
+
+    @cached_property
+    def located(self) -> LocatedModel:
+        """Where the model is, on this machine; raises UserError where the base of an adapter is not."""
+        found = find_local(str(self.folder))
+        if found is None:
+            raise UserError(
+                f"the model that the adapter of {self.run.name} belongs to is not on this machine",
+                "choose it on the Model screen, which downloads it",
+            )
+        return found
 
     @property
     def name(self) -> str:

@@ -34,8 +34,13 @@ def check_converter() -> None:
         raise UserError("the converter to GGUF is not installed", INSTALL)
 
 
-def check_convertible(folder: Path) -> None:
-    """Raise UserError, with the reason, where the converter can't make a GGUF file of a model's folder."""
+def check_convertible(folder: Path, tokenizer: Path | None = None) -> None:
+    """Raise UserError, with the reason, where the converter can't make a GGUF file of a model.
+
+    Args:
+        folder: of the model.
+        tokenizer: the folder of its tokenizer, where that is another.
+    """
     config = read_json(folder / "config.json")
     name = next(iter(config.get("architectures") or []), None)
     if name is None:
@@ -46,7 +51,7 @@ def check_convertible(folder: Path) -> None:
         raise UserError(f"the converter to GGUF does not know {name}", _ANOTHER_WAY)
     if name == "Phi3ForCausalLM" and not (folder / "tokenizer.model").is_file():
         raise UserError("for Phi-3 the converter to GGUF needs tokenizer.model, which is not there", _ANOTHER_WAY)
-    pre_tokenizer(folder)
+    pre_tokenizer(tokenizer if tokenizer is not None and (tokenizer / "tokenizer.json").is_file() else folder)
 
 
 @cache

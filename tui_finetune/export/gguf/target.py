@@ -11,13 +11,16 @@ from tui_finetune.errors import UserError
 from tui_finetune.export.evaluation import evaluation_documents, loss_on
 from tui_finetune.export.gguf.quantize import KINDS, quantize_file, round_weights
 from tui_finetune.export.gguf.support import check_converter, check_convertible, mended, pre_tokenizer
+from tui_finetune.export.merged import check_mergeable, whole_model, write_whole
 from tui_finetune.export.subject import Subject
 from tui_finetune.export.subprocesses import run_python
 from tui_finetune.export.target import PLACE, Forecast, Made, Target
+from tui_finetune.models.adapters import is_adapter
 from tui_finetune.models.facts import read_json
 from tui_finetune.system.progress import Report
 
 CONVERTER = "tui_finetune.export.gguf.converter"
+MERGED = ".merged"
 _COST = {"f16": "as good as exact", "q8_0": "nearly exact", "q5_0": "a little worse", "q4_0": "noticeably worse"}
 
 
@@ -37,9 +40,9 @@ class Gguf(Target):
         return f"-{self.kind}.gguf"
 
     def check(self, subject: Subject) -> None:
-        folder = subject.folder
         check_converter()
-        check_convertible(folder)
+        check_mergeable(subject)
+        check_convertible(subject.located.folder, subject.located.own_folder)
         subject.check_sound()
 
     def forecast(self, subject: Subject) -> Forecast:
@@ -53,12 +56,24 @@ class Gguf(Target):
 
     def make(self, subject: Subject, draft: Path, report: Report) -> Made:
         file = draft / f"{subject.name}{self.suffix}"
-        convert(subject.folder, file, self.kind, subject.name, draft, report)
-        check_file(file, subject.folder)
-        notes = [f"{self.kind}: {_COST[self.kind]}.", *_cost(subject, self.kind, report)]
+        folder, notes = _whole_folder(subject, draft, report)
+        convert(folder, file, self.kind, subject.name, draft, report)
+        check_file(file, folder)
+        notes += [f"{self.kind}: {_COST[self.kind]}.", *_cost(subject, folder, self.kind, report)]
+        shutil.rmtree(draft / MERGED, ignore_errors=True)
         if self.kind == "f16":
             notes.append("--type q8_0 makes half the size; it says what that costs.")
         return Made(notes=tuple(notes), commands=serving(PLACE))
+
+
+def _whole_folder(subject: Subject, work: Path, report: Report) -> tuple[Path, list[str]]:
+    """The folder of the whole model, an adapter merged on the way; and what is to be said about that."""
+    if not is_adapter(subject.folder):
+        return subject.folder, []
+    whole = whole_model(subject, report)
+    (work / MERGED).mkdir()
+    write_whole(whole, work / MERGED, report)
+    return work / MERGED, list(whole.notes)
 
 
 def serving(file: str) -> tuple[str, ...]:
@@ -146,7 +161,7 @@ def _difference(values: object, folder: Path) -> float:
     return 0.0
 
 
-def _cost(subject: Subject, kind: str, report: Report) -> list[str]:
+def _cost(subject: Subject, folder: Path, kind: str, report: Report) -> list[str]:
     """What a number format costs in loss, measured on documents that the run was evaluated on."""
     if kind == "f16":
         return []
@@ -159,7 +174,7 @@ def _cost(subject: Subject, kind: str, report: Report) -> list[str]:
     if not documents:
         return ["What it costs in loss was not measured, as the data of the run is gone."]
     with quiet(report):
-        model = AutoModelForCausalLM.from_pretrained(subject.folder, dtype=torch.float32, local_files_only=True)
+        model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, local_files_only=True)
     before = loss_on(model, documents, report)
     round_weights(model, kind, report)
     after = loss_on(model, documents, report)
