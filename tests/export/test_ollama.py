@@ -13,10 +13,10 @@ from tests.tiny_bytes import tiny_tokenizer
 from tests.training.conftest import Train
 from tui_finetune.data.chat_template.choose import ALPACA, PLAIN
 from tui_finetune.errors import UserError
-from tui_finetune.export import ollama
+from tui_finetune.export.gguf.target import Gguf
 from tui_finetune.export.ollama import Ollama, chat_of, modelfile
 from tui_finetune.export.subject import subject_of
-from tui_finetune.export.target import export_to
+from tui_finetune.export.target import Made, export_to
 from tui_finetune.starter.paths import MODEL
 
 DEFAULT_SYSTEM = (
@@ -72,11 +72,11 @@ def test_what_is_of_no_known_family_is_refused() -> None:
 def test_a_run_trained_on_text_continues_it(train: Train, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     trained = train(max_steps=1)
 
-    def convert(self: object, subject: object, draft: Path, report: object) -> ollama.Made:
+    def convert(self: object, subject: object, draft: Path, report: object) -> Made:
         (draft / "run-f16.gguf").write_bytes(b"GGUF")
-        return ollama.Made()
+        return Made()
 
-    monkeypatch.setattr(ollama.Gguf, "make", convert)  # tested in test_gguf
+    monkeypatch.setattr(Gguf, "make", convert)  # tested in test_gguf
     made = export_to(Ollama(), subject_of(trained.run), place / "ollama", lambda *_: None)
     assert sorted(path.name for path in (place / "ollama").iterdir()) == ["Modelfile", "model.gguf"]
     text = (place / "ollama" / "Modelfile").read_text()

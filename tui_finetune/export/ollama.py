@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -128,8 +128,8 @@ def chat_of(tokenizer: PreTrainedTokenizerBase) -> Chat:
     """
     bos, eos = tokenizer.bos_token or "", tokenizer.eos_token or ""
 
-    def own(messages: Sequence[Mapping[str, str]]) -> str:
-        text = tokenizer.apply_chat_template(list(messages), tokenize=False, add_generation_prompt=True)
+    def own(messages: list[dict[str, str]]) -> str:
+        text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
         # The file says itself whether a text begins with that token.
         return str(text).removeprefix(bos) if bos else str(text)
 

@@ -61,6 +61,8 @@ class Target(ABC):
     name: ClassVar[str]
     title: ClassVar[str]
     """What it makes, in a few words."""
+    local: ClassVar[bool] = True
+    """Whether it is put somewhere on this machine."""
     OPTIONS: ClassVar[tuple[str, ...]] = ()
     """The names of the keywords that it is made with."""
 
@@ -108,6 +110,11 @@ def export_to(target: Target, subject: Subject, out: Path | None, report: Report
         UserError: it can't be made, something is in its place already, or the disk has no room for it.
     """
     target.check(subject)
+    if not target.local:
+        if out is not None:
+            raise UserError(f"--to {target.name} makes nothing here", "leave out --out")
+        with draft_for(free_place(target, subject), target.forecast(subject).bytes or 0) as draft:
+            return target.make(subject, draft, report)
     if out is not None and os.path.lexists(out):
         raise _taken(out)
     place = Path(os.path.abspath(out.expanduser())) if out is not None else free_place(target, subject)

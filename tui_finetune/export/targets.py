@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from tui_finetune.errors import UserError
 from tui_finetune.export.dataset import DatasetExport
 from tui_finetune.export.gguf.target import Gguf
+from tui_finetune.export.hub import HubExport
 from tui_finetune.export.merged import Merged
 from tui_finetune.export.ollama import Ollama
 from tui_finetune.export.script.target import Script
@@ -15,7 +16,9 @@ from tui_finetune.export.subject import Subject
 from tui_finetune.export.target import Forecast, Target
 from tui_finetune.formatting import duration, size
 
-TARGETS: Mapping[str, type[Target]] = {target.name: target for target in (Merged, Gguf, Ollama, Script, DatasetExport)}
+TARGETS: Mapping[str, type[Target]] = {
+    target.name: target for target in (Merged, Gguf, Ollama, HubExport, Script, DatasetExport)
+}
 """By name, in the order in which they are listed."""
 
 
