@@ -82,7 +82,7 @@ def test_every_method_has_a_class_and_its_own_settings() -> None:
 def test_what_is_trained_is_said_in_a_few_words(folders: Path) -> None:
     facts = locate("starter").facts()
     assert method().words(facts) == "full: all 1.8M weights trained"
-    assert method(method="lora", lora_r=8).words(facts) == "LoRA, rank 8: 93.2k of 1.8M weights trained"
+    assert method(method="lora", lora_r=8).words(facts) == "LoRA, rank 8: 99.3k of 1.8M weights trained"
     assert method(method="qlora").label == "QLoRA, rank 16"
     assert method(method="lora", quantization="int8").label == "8-bit LoRA, rank 16"
     assert method(unfrozen_layers=2).label == "full, last 2 layers"

@@ -15,7 +15,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from tui_finetune.config.aliases import canonical
 from tui_finetune.config.presets import preset
 from tui_finetune.config.schema import ADAPTERS, STARTER, RunConfig, settings
-from tui_finetune.errors import UserError
+from tui_finetune.errors import Notice, UserError
 
 MODEL_SETTINGS_FILE = "finetune-tui.yaml"
 """The file in a model's folder with the settings that suit this model."""
@@ -96,6 +96,20 @@ def with_strategies(values: Values) -> dict[str, object]:
         if steps is not None and str(steps).strip().lower() not in {"", "auto", "none", "null"}:
             result.setdefault(f"{what}_strategy", "steps")
     return result
+
+
+def unused(resolved: Resolved) -> list[Notice]:
+    """What was asked for and has no effect with the method that is chosen; a value that is the default is passed over."""
+    config, known = resolved.config, settings()
+    asked = [key for key in known if resolved.origin(key) in {"flag", "file", "form"}]
+    keys = [
+        key for key in asked if not known[key].concerns(config.method) and getattr(config, key) != known[key].default
+    ]
+    if not keys:
+        return []
+    methods = " or ".join(known[keys[0]].methods)
+    words = f"{', '.join(keys)} {'has' if len(keys) == 1 else 'have'} no effect with method: {config.method}."
+    return [Notice("warning", words, f"set method: {methods}", keys[0])]
 
 
 ADAPTER_RATE = 2e-4

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
@@ -49,6 +51,17 @@ def plain(model: PreTrainedModel) -> PreTrainedModel:
         return model
     inside: PreTrainedModel = adapted.get_base_model()  # type: ignore[assignment] # what it was made from
     return inside
+
+
+@contextmanager
+def without_adapter(model: PreTrainedModel) -> Iterator[None]:
+    """Within it a model computes as if it had no adapter, exactly."""
+    adapted = as_adapted(model)
+    if adapted is None:
+        yield
+        return
+    with adapted.disable_adapter():
+        yield
 
 
 def public_name(model: LocatedModel) -> str:
