@@ -13,7 +13,9 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
 from tests.tiny import sentences, write_jsonl
 from tests.training.conftest import Train, Trained
+from tui_finetune.config.schema import settings
 from tui_finetune.errors import UserError
+from tui_finetune.export.script.build import USED, WITHOUT_EFFECT
 from tui_finetune.export.script.target import Script
 from tui_finetune.export.subject import subject_of
 from tui_finetune.export.target import Made, export_to
@@ -104,6 +106,34 @@ def test_the_tutorials_way_without_evaluation(train: Train, place: Path, monkeyp
     text = assert_same_losses(trained, place, monkeypatch)
     assert "DataCollatorForLanguageModeling" in text
     assert "RunTrainer" not in text
+
+
+@pytest.mark.parametrize(
+    "chosen",
+    [{"method": "lora", "lora_dropout": 0.1, "lora_r": 4}, {"method": "lora", "use_dora": True, "lora_target_modules": "q_proj,v_proj"}],
+)  # fmt: skip
+def test_adapters(train: Train, place: Path, monkeypatch: pytest.MonkeyPatch, chosen: dict[str, object]) -> None:
+    text = assert_same_losses(train(**SHORT | chosen), place, monkeypatch)
+    assert "LoraConfig(" in text
+    assert (place / "script" / "final" / "adapter_model.safetensors").is_file()
+
+
+def test_an_adapter_on_a_packed_model(train: Train, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("bitsandbytes")
+    text = assert_same_losses(train(**SHORT, method="qlora"), place, monkeypatch)
+    assert "BitsAndBytesConfig(" in text
+
+
+def test_what_a_script_can_not_carry_out_is_refused(train: Train, place: Path) -> None:
+    trained = train(**SHORT, method="lora", loraplus_lr_ratio=16.0)
+    with pytest.raises(UserError, match="can't carry out loraplus_lr_ratio"):
+        exported(trained, place)
+
+
+def test_the_lists_of_settings_name_settings() -> None:
+    """All others are refused where they are in use."""
+    assert set(settings()) >= USED | WITHOUT_EFFECT
+    assert not USED & WITHOUT_EFFECT
 
 
 def test_rows_that_a_short_script_would_make_otherwise_go_along(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tui_finetune.config.schema import RunConfig, settings
@@ -18,7 +19,9 @@ USED = frozenset({
     "num_train_epochs", "max_steps", "per_device_train_batch_size", "per_device_eval_batch_size",
     "gradient_accumulation_steps", "learning_rate", "lr_scheduler_type", "warmup_steps", "weight_decay", "max_grad_norm",
     "optim", "seed", "early_stopping_patience", "logging_steps", "eval_strategy", "eval_steps", "eval_loss_average",
-    "precision", "gradient_checkpointing", "save_dtype",
+    "precision", "gradient_checkpointing", "save_dtype", "neftune_noise_alpha",
+    "method", "lora_r", "lora_alpha", "lora_dropout", "lora_target_modules", "use_dora", "use_rslora", "quantization",
+    "double_quantization",
 })  # fmt: skip
 """Settings that the script carries out."""
 
@@ -33,6 +36,7 @@ TRAINER = {
     "num_train_epochs": 3.0, "max_steps": -1, "per_device_train_batch_size": None, "per_device_eval_batch_size": None,
     "gradient_accumulation_steps": None, "learning_rate": None, "lr_scheduler_type": "linear", "warmup_steps": 0,
     "weight_decay": 0.0, "max_grad_norm": 1.0, "optim": "adamw_torch_fused", "seed": None, "logging_steps": None,
+    "neftune_noise_alpha": None,
 }  # fmt: skip
 """Settings that Trainer takes by the same name, and where it is left out when it has that value: Trainer's own default."""
 
@@ -56,6 +60,9 @@ class Recipe:
         end_of_turn: the token that ends a turn of the assistant, '' where there is none.
         end_id: its id, where generation has to be told of it.
         has_end: whether the tokenizer has an end-of-text token.
+        dtype: number format that the model is loaded in, as torch names it.
+        lora: what LoraConfig is given, where an adapter is trained.
+        packing: what BitsAndBytesConfig is given, where the model is packed.
         ready: why the rows are taken as they are from a folder beside the script; '' where the script makes them.
         versions: of the libraries, as pip takes them.
     """
@@ -70,6 +77,9 @@ class Recipe:
     evaluates: bool
     precision: Precision
     save_dtype: str
+    dtype: str = "float32"
+    lora: Mapping[str, object] = field(default_factory=dict)
+    packing: Mapping[str, object] = field(default_factory=dict)
     own_template: bool = False
     end_of_turn: str = ""
     end_id: int | None = None
@@ -131,6 +141,7 @@ def _header(config: RunConfig, recipe: Recipe) -> str:
     transformers = {
         "AutoModelForCausalLM": True,
         "AutoTokenizer": True,
+        "BitsAndBytesConfig": bool(recipe.packing),
         "DataCollatorForLanguageModeling": recipe.plain,
         "EarlyStoppingCallback": _early_stopping(config, recipe),
         "Trainer": True,
@@ -142,6 +153,7 @@ def _header(config: RunConfig, recipe: Recipe) -> str:
     lines += ["from pathlib import Path", ""]
     lines += ["import numpy as np"] * grouped
     lines += ["import torch", f"from datasets import {', '.join(name for name, used in datasets.items() if used)}"]
+    lines += ["from peft import LoraConfig, get_peft_model"] * bool(recipe.lora)
     lines += ["from torch.utils.data import Sampler"] * grouped
     lines += ["from transformers import (", *(f"    {name}," for name, used in transformers.items() if used), ")"]
     lines += ["from transformers.integrations.sdpa_attention import sdpa_attention_forward"] * recipe.packed
@@ -229,7 +241,7 @@ def _main(config: RunConfig, recipe: Recipe) -> str:
             "def main():",
             "    tokenizer = load_tokenizer()",
             "    train, evaluation = make_rows(tokenizer)",
-            "    model = AutoModelForCausalLM.from_pretrained(MODEL, revision=REVISION, dtype=torch.float32)",
+            *_model(recipe),
             *attention,
             "    arguments = TrainingArguments(",
             *(f"        {name}={value!r}," for name, value in _arguments(config, recipe).items()),
@@ -251,17 +263,51 @@ def _main(config: RunConfig, recipe: Recipe) -> str:
     )
 
 
+def _model(recipe: Recipe) -> list[str]:
+    """Loading the model, and attaching an adapter to it."""
+    if not recipe.packing:
+        load = f"    model = AutoModelForCausalLM.from_pretrained(MODEL, revision=REVISION, dtype=torch.{recipe.dtype})"
+        lines = [load]
+    else:
+        lines = [
+            "    packing = BitsAndBytesConfig(",
+            *(f"        {name}={_value(value)}," for name, value in recipe.packing.items()),
+            "    )",
+            "    model = AutoModelForCausalLM.from_pretrained(",
+            f"        MODEL, revision=REVISION, dtype=torch.{recipe.dtype}, quantization_config=packing,",
+            '        device_map={"": "cuda" if torch.cuda.is_available() else "cpu"},',
+            "    )",
+        ]
+    if recipe.lora:
+        lines += [
+            "    torch.manual_seed(SEED)  # the adapter begins with random numbers",
+            "    adapter = LoraConfig(",
+            '        task_type="CAUSAL_LM",',
+            *(f"        {name}={value!r}," for name, value in recipe.lora.items()),
+            "    )",
+            "    model = get_peft_model(model, adapter)",
+        ]
+    return lines
+
+
+def _value(value: object) -> str:
+    """As code; a number format of torch is a name."""
+    return f"torch.{value}" if value in {"float32", "bfloat16", "float16"} else repr(value)
+
+
 def _ending(recipe: Recipe) -> list[str]:
     lines = []
     if recipe.end_id is not None:
         lines += [
-            "    ends = model.generation_config.eos_token_id",
+            f"    generation = {'model.get_base_model()' if recipe.lora else 'model'}.generation_config",
+            "    ends = generation.eos_token_id",
             "    ends = [] if ends is None else [ends] if isinstance(ends, int) else ends",
-            f"    model.generation_config.eos_token_id = [*ends, {recipe.end_id}]  # replies end there",
+            f"    generation.eos_token_id = [*ends, {recipe.end_id}]  # replies end there",
         ]
-    if recipe.save_dtype != "float32":
+    if recipe.save_dtype != "float32" and not recipe.lora:
         lines += [f"    model.to(torch.{recipe.save_dtype})"]
-    return [*lines, '    trainer.save_model(str(HERE / "final"))']
+    merge = "  # the adapter; model.merge_and_unload() would add it into the weights" if recipe.lora else ""
+    return [*lines, f'    trainer.save_model(str(HERE / "final")){merge}']
 
 
 def _arguments(config: RunConfig, recipe: Recipe) -> dict[str, object]:

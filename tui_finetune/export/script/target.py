@@ -12,18 +12,25 @@ from typing import TYPE_CHECKING
 
 from tui_finetune.config.names import STARTER
 from tui_finetune.config.schema import RunConfig
+from tui_finetune.errors import UserError
 from tui_finetune.export.folder import DTYPES
+from tui_finetune.export.merged import TORCH_DTYPES
 from tui_finetune.export.rows import RunRows, check_data, data_bytes, rows_of
 from tui_finetune.export.script.build import Recipe, check_settings, script
 from tui_finetune.export.subject import Subject
 from tui_finetune.export.target import PLACE, Forecast, Made, Target
+from tui_finetune.models.adapters import is_adapter
 from tui_finetune.models.devices import device_facts, resolve_precision
+from tui_finetune.models.methods.choose import method_of
+from tui_finetune.models.methods.lora import Lora
+from tui_finetune.models.methods.method import Method
 from tui_finetune.system.progress import Report
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
     from tui_finetune.data.prepare import PreparedData
+    from tui_finetune.models.devices import Precision
 
 SCRIPT = "train.py"
 DATA = "data.jsonl"
@@ -32,7 +39,7 @@ ROWS = "rows"
 MODEL_COPY = "starter"
 
 _OTHERWISE = "How they were made is beyond a short script."
-_LIBRARIES = ("torch", "transformers", "datasets", "accelerate")
+_LIBRARIES = ("peft", "torch", "transformers", "datasets", "accelerate")
 
 
 class Script(Target):
@@ -49,6 +56,11 @@ class Script(Target):
     def check(self, subject: Subject) -> None:
         check_settings(subject.config)
         check_data(subject.config)
+        named = Path(subject.config.model_name_or_path).expanduser()
+        if is_adapter(named):
+            raise UserError(
+                f"a script can't continue the adapter {named} yet", "merge it first, and train that: --to merged"
+            )
 
     def make(self, subject: Subject, draft: Path, report: Report) -> Made:
         rows = rows_of(subject, report)
@@ -82,7 +94,9 @@ class Script(Target):
 
 def _recipe(subject: Subject, rows: RunRows, data: PreparedData) -> Recipe:
     config, shape, base = rows.config, rows.transform.shape, rows.base
-    end = data.end_token
+    adapts = method_of(config).trains_adapter
+    end, method = data.end_token, method_of(config)
+    precision = resolve_precision(config.precision, device_facts())[0]
     return Recipe(
         run_name=subject.run.name,
         model=MODEL_COPY if base.name == STARTER else base.name if base.revision else str(base.folder.absolute()),
@@ -92,19 +106,44 @@ def _recipe(subject: Subject, rows: RunRows, data: PreparedData) -> Recipe:
         plain=rows.plain,
         packed=data.packed,
         evaluates=data.evaluation is not None and len(data.evaluation) > 0,
-        precision=resolve_precision(config.precision, device_facts())[0],
+        precision=precision,
+        dtype=TORCH_DTYPES[method.base_dtype(precision)],
+        lora=_lora(method) if isinstance(method, Lora) else {},
+        packing=_packing(method, precision),
         save_dtype=_save_dtype(config, base.facts().dtype),
         own_template=data.chat_template is not None,
         end_of_turn="" if end is None else str(rows.tokenizer.convert_ids_to_tokens(end)),
         end_id=end if end not in {None, rows.tokenizer.eos_token_id} else None,
         has_end=rows.tokenizer.eos_token_id is not None,
-        versions=" ".join(_versions()),
+        versions=" ".join(version for version in _versions() if adapts or not version.startswith("peft")),
     )
+
+
+def _lora(method: Lora) -> dict[str, object]:
+    """What LoraConfig is given, without what it does by itself."""
+    config = method.config
+    always = {"r": config.lora_r, "lora_alpha": method.alpha, "target_modules": method.targets}
+    other = {"lora_dropout": config.lora_dropout, "use_dora": config.use_dora, "use_rslora": config.use_rslora}
+    return always | {name: value for name, value in other.items() if value}
+
+
+def _packing(method: Method, precision: Precision) -> dict[str, object]:
+    """What BitsAndBytesConfig is given."""
+    if method.quantization == "none":
+        return {}
+    if method.quantization == "int8":
+        return {"load_in_8bit": True}
+    return {
+        "load_in_4bit": True,
+        "bnb_4bit_quant_type": "nf4",
+        "bnb_4bit_use_double_quant": method.config.double_quantization,
+        "bnb_4bit_compute_dtype": TORCH_DTYPES[precision],
+    }
 
 
 def _save_dtype(config: RunConfig, base: str | None) -> str:
     name = DTYPES.get(base or "", "fp32") if config.save_dtype == "auto" else config.save_dtype
-    return {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}[name]
+    return TORCH_DTYPES[name]
 
 
 def _versions() -> list[str]:
