@@ -71,15 +71,16 @@ def _list(subject: Subject) -> None:
     from tui_finetune.export.targets import offers
 
     rows = []
-    problems = []
+    problems: dict[str, str] = {}
     for offer in offers(subject):
         rows.append((offer.name, offer.size_words, offer.time_words, offer.title))
         if offer.problem is not None:
-            problems.append(f"{offer.name}: {offer.problem.message}; {offer.problem.remedy}")
+            words = f"{offer.problem.message}; {offer.problem.remedy}"
+            problems[words] = ", ".join(filter(None, (problems.get(words), offer.name)))
     for line in table(("--to", "size", "time", "makes"), rows, right=frozenset({1, 2})):
         write_line(line)
-    for problem in problems:
-        write_line(f"note: {problem}")
+    for words, names in problems.items():
+        write_line(f"note: {names}: {words}")
 
 
 class _Progress:

@@ -71,6 +71,11 @@ class Target(ABC):
             raise TypeError(f"{self.name} takes no {sorted(unknown)[0]}")
 
     @property
+    def label(self) -> str:
+        """Its name, with the option that sets it apart."""
+        return self.name
+
+    @property
     def suffix(self) -> str:
         """What its place ends with after the run's name."""
         return f"-{self.name}"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from tui_finetune.errors import UserError
 from tui_finetune.export.dataset import DatasetExport
+from tui_finetune.export.gguf.quantize import KINDS
 from tui_finetune.export.gguf.target import Gguf
 from tui_finetune.export.hub import HubExport
 from tui_finetune.export.merged import Merged
@@ -38,7 +39,7 @@ class Offer:
 
     @property
     def name(self) -> str:
-        return self.target.name
+        return self.target.label
 
     @property
     def title(self) -> str:
@@ -55,7 +56,9 @@ class Offer:
 
 def offers(subject: Subject) -> list[Offer]:
     """Everything that could be made of a run, each with its forecast or why it can't be made. Quick."""
-    return [_offer(target(), subject) for target in TARGETS.values()]
+    kinds = [Gguf(kind) for kind in KINDS]
+    targets = [kinds if target is Gguf else [target()] for target in TARGETS.values()]
+    return [_offer(target, subject) for group in targets for target in group]
 
 
 def _offer(target: Target, subject: Subject) -> Offer:

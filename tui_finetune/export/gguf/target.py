@@ -28,12 +28,16 @@ class Gguf(Target):
     """One file. `kind` is its number format, a name of KINDS."""
 
     name = "gguf"
-    title = "one file for llama.cpp, Ollama, LM Studio; --type f16, q8_0, q5_0 or q4_0"
+    title = "one file for llama.cpp, Ollama and LM Studio"
     OPTIONS = ("kind",)
 
     def __init__(self, kind: str = "f16") -> None:
         super().__init__()
         self.kind = kind
+
+    @property
+    def label(self) -> str:
+        return f"gguf {self.kind}"
 
     @property
     def suffix(self) -> str:
