@@ -33,7 +33,8 @@ class ModelScreen(TabScreen):
     BINDINGS = [
         Binding("slash", "filter", "Filter", key_display="/", priority=True, id="model.filter",
                 tooltip="Type a part of a name, or a path"),
-        Binding("ctrl+f", "search_hub", "Search hub", id="model.search", tooltip="Search the hub for what is typed"),
+        Binding("ctrl+f", "search_hub", "Search hub", show=False, id="model.search",
+                tooltip="Search the hub for what is typed, at once"),
         Binding("f", "fetch_facts", "Fetch facts", show=False, id="model.fetch",
                 tooltip="Download the small files that say what a hub model is"),
         Binding("d", "download", "Download", id="model.download",
