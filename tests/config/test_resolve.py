@@ -296,7 +296,7 @@ def test_yaml_says_no_to_evaluation_with_a_bare_no(tmp_path: Path) -> None:
     ("content", "words"),
     [
         (b"a: [1", "line"),
-        (b"- a\n- b\n", "no mapping"),
+        (b"- a\n- b\n", "not a mapping"),
         (b"\xff\xfe\x00", "UTF-8"),
         (b"a: b: c", "line 1"),
         (b"a: !!python/object/apply:os.system ['true']", "line 1"),

@@ -23,7 +23,7 @@ class _Loader(yaml.SafeLoader):
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
             mark = self.peek_event().start_mark
-            raise ComposerError(None, None, "aliases (*name) are not taken; write the value out", mark)
+            raise ComposerError(None, None, "aliases (*name) are not supported; write the value out", mark)
         return super().compose_node(parent, index)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, object]:
@@ -79,7 +79,7 @@ def parse_yaml(text: str, where: str) -> dict[str, object]:
     if content is None:
         return {}
     if not isinstance(content, dict):
-        raise UserError(f"{where}: no mapping of settings", _REMEDY)
+        raise UserError(f"{where}: not a mapping of settings", _REMEDY)
     return {str(key): value for key, value in content.items()}
 
 

@@ -30,7 +30,7 @@ def check_final_dir(final_dir: Path, run_path: Path) -> None:
         return
     if not final_dir.is_dir() or any(final_dir.iterdir()):
         raise UserError(
-            f"final_model_dir {final_dir} is there already and not empty",
+            f"final_model_dir {final_dir} already exists and is not empty",
             "choose another place; nothing that is saved is overwritten",
             setting="final_model_dir",
         )

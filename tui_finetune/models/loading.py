@@ -49,7 +49,7 @@ def check_trainable(model: LocatedModel) -> None:
     if facts.quantized:
         raise _refuse(f"the weights of {name} are quantized and can't be trained", "take the model it was made from")
     if raw.get("transformers_weights"):
-        raise _refuse(f"{name} keeps its weights in a file of its own naming", "save it anew with save_pretrained")
+        raise _refuse(f"{name} keeps its weights in a file with an unusual name", "save it again with save_pretrained")
 
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
     from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
@@ -156,7 +156,7 @@ def load_model(
     if tokenizer is not None:
         check_vocabulary(tokenizer, loaded)
     if gradient_checkpointing:
-        _turn_on_checkpointing(loaded, model.name)
+        turn_on_checkpointing(loaded, model.name)
     return loaded
 
 
@@ -191,8 +191,12 @@ def _from_files(model: LocatedModel, report: Report | None) -> PreTrainedModel:
     return found
 
 
-def _turn_on_checkpointing(model: PreTrainedModel, name: str) -> None:
-    """Raises UserError where the model can't."""
+def turn_on_checkpointing(model: PreTrainedModel, name: str) -> None:
+    """Recompute activations in the backward pass.
+
+    Raises:
+        UserError: the model can't.
+    """
     if not model.supports_gradient_checkpointing:
         raise UserError(
             f"{name} can't compute with gradient checkpointing",

@@ -183,7 +183,7 @@ class RunDirectory:
             raise UserError(f"{self.path}: {error.strerror}", "choose another output_dir", "output_dir") from None
         if occupied:
             raise UserError(
-                f"{self.path} is there already, and is no run",
+                f"{self.path} already exists and is not a run",
                 "choose an output_dir that is empty or not there yet; nothing that is there is overwritten",
                 setting="output_dir",
             )

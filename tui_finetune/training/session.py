@@ -43,14 +43,14 @@ class TrainingSession:
     Args:
         resolved: the configuration, with or without where its values come from.
         run: its directory, made already.
-        go_on: resume from the newest checkpoint that is sound.
+        resuming: resume from the newest checkpoint that is sound.
     """
 
-    def __init__(self, resolved: Resolved | RunConfig, run: RunDirectory, *, go_on: bool = False) -> None:
+    def __init__(self, resolved: Resolved | RunConfig, run: RunDirectory, *, resuming: bool = False) -> None:
         self.resolved = resolved if isinstance(resolved, Resolved) else Resolved(resolved)
         self.config = rooted(self.resolved.config).model_copy(update={"output_dir": str(run.path)})
         self.directory = run
-        self.go_on = go_on
+        self.resuming = resuming
         self.log: EventLog
         self.changes: dict[str, object] = {}
         self.left_before = left(run.control_dir)
@@ -67,7 +67,7 @@ class TrainingSession:
         Raises:
             UserError: its configuration can't be read, a change would make another run of it, or nothing is left to do.
         """
-        session = cls(changed_config(run, changes or {}), run, go_on=True)
+        session = cls(changed_config(run, changes or {}), run, resuming=True)
         session.changes = dict(changes or {})
         return session
 
@@ -97,7 +97,7 @@ class TrainingSession:
         try:
             # Requests to an earlier start mean nothing to this one; what is asked from now on does.
             drop(self.directory.control_dir, self.left_before)
-            checkpoint = checkpoint_to_resume(self.directory, self.config, self.log) if self.go_on else None
+            checkpoint = checkpoint_to_resume(self.directory, self.config, self.log) if self.resuming else None
             self._tell_start(checkpoint)
             return self._train(checkpoint)
         except Cancelled:
@@ -114,8 +114,8 @@ class TrainingSession:
                 gc.collect()
 
     def _tell_start(self, checkpoint: Path | None) -> None:
-        resumed_from = (checkpoints.step_of(checkpoint) if checkpoint else 0) if self.go_on else None
-        if not self.go_on:
+        resumed_from = (checkpoints.step_of(checkpoint) if checkpoint else 0) if self.resuming else None
+        if not self.resuming:
             self._write_config()
         model, dataset = self.config.model_name_or_path, self.config.dataset_name
         self.log.write(StatusEvent("starting", resumed_from=resumed_from, model=model, dataset=dataset))
@@ -157,7 +157,7 @@ class TrainingSession:
             located, tokenizer, max_length = look_at_model(self.config, report)
             pinned = {"max_length": max_length, "model_revision": located.revision}
             self.config = config = self.config.model_copy(update=pinned)
-            if not self.go_on:
+            if not self.resuming:
                 self._write_config()
 
         with phase("loading_data", f"Reading {config.dataset_name}") as report:
@@ -196,7 +196,7 @@ class TrainingSession:
         from tui_finetune.training.finish import final_place
         from tui_finetune.training.inputs import check_tracker
 
-        if not self.go_on:
+        if not self.resuming:
             check_final_dir(final_place(self.config, self.directory), self.directory.path)
         check_tracker(self.config.report_to)
         if choice := gpu_choice():
@@ -210,7 +210,7 @@ class TrainingSession:
         facts = inputs.facts(self.config)
         if checkpoint is not None:
             check_fingerprint(facts, dict(checkpoints.read_manifest(checkpoint).facts))
-        if self.go_on:
+        if self.resuming:
             self._write_config()
         trainer, callback = build_trainer(inputs, self.config, self.directory, self.log, facts, checkpoint)
         self._began = True
@@ -234,6 +234,6 @@ class TrainingSession:
         result = replace(result, began=self._began)
         if self.log.lost:
             message = f"{self.log.lost:,} events of this run could not be written, so its curves have gaps."
-            self.log.notice(Notice("warning", message, "look after the disk that the run's directory is on"))
+            self.log.notice(Notice("warning", message, "check the disk that the run's directory is on"))
         self.log.write(StatusEvent.ending(result))
         return result

@@ -21,11 +21,11 @@ class ModelScreen(TabScreen):
     CSS_PATH = "model.tcss"
     AUTO_FOCUS = "#models ChoiceList"
     help_text = (
-        "The model that training begins from. The starter comes with the program and needs no network. Below it are "
+        "The model that training starts from. The starter is included and needs no network. Below it are "
         "folders that hold a model, the final models of your runs, and what was downloaded from the Hugging Face hub.\n"
         "Type / to filter. A name such as Qwen/Qwen3-0.6B can be chosen as typed, a path such as ~/models/ lists the "
         "folders there, and ctrl+f searches the hub for what is typed.\n"
-        "At the right is what is known about the model under the cursor and whether all of it can be trained on this "
+        "On the right is what is known about the model under the cursor and whether all of it can be trained on this "
         "machine. Enter chooses it, ● marks the one that is chosen."
     )
     BINDINGS = [
