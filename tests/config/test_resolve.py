@@ -202,7 +202,7 @@ def test_one_setting_under_two_names_must_agree() -> None:
         ("max_length", 3),
         ("num_train_epochs", -1),
         ("per_device_train_batch_size", 0),
-        ("optim", "lion"),
+        ("optim", "tiger"),
         ("packing", "perhaps"),
         ("validation_split", -0.1),
         ("warmup_steps", float("inf")),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from transformers import EarlyStoppingCallback
@@ -13,6 +14,7 @@ from tui_finetune.runs.log import EventLog
 from tui_finetune.training.arguments import training_arguments
 from tui_finetune.training.callback import RunCallback
 from tui_finetune.training.inputs import Inputs
+from tui_finetune.training.optimizers import optimizer_for, schedule_options
 from tui_finetune.training.trainer import RunTrainer
 
 
@@ -48,6 +50,9 @@ def build_trainer(
         patience=config.early_stopping_patience,
         eval_average=config.eval_loss_average,
         lengths=inputs.data.lengths,
+        optimizer=optimizer_for(config, inputs.model),
+        schedule=partial(schedule_options, config),
+        loss=inputs.loss,
         base=inputs.base,
         loraplus_lr_ratio=config.loraplus_lr_ratio,
     )

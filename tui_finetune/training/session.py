@@ -140,18 +140,21 @@ class TrainingSession:
             quiet_libraries()
             from tui_finetune.data.open import open_dataset
             from tui_finetune.data.prepare import prepare
-            from tui_finetune.models.devices import device_facts, resolve_precision
+            from tui_finetune.models.devices import device_facts
             from tui_finetune.models.loading import tokenizer_notices
             from tui_finetune.models.methods.choose import method_of
             from tui_finetune.training import inputs as given
+            from tui_finetune.training.computing import decide, loss_of
             from tui_finetune.training.finish import write_final_model
 
             self._check_surroundings()
 
         with phase("loading_model", "Looking at the model") as report:
             located, tokenizer, max_length = given.look_at_model(self.config, report)
+            facts, device = located.facts(), device_facts()
+            computing = decide(self.config, facts, device, max_length, resumed=self.resuming)
             pinned = {"max_length": max_length, "model_revision": located.revision}
-            self.config = config = self.config.model_copy(update=pinned)
+            self.config = config = computing.config.model_copy(update=pinned)
             if not self.resuming:
                 self._write_config()
 
@@ -161,9 +164,8 @@ class TrainingSession:
             data = prepare(source, config, tokenizer, max_length, report)
 
         method = method_of(config)
-        precision, notice = resolve_precision(config.precision, device_facts())
         with phase("loading_model") as report:
-            model = method.load(located, tokenizer=tokenizer, precision=precision, report=report)
+            model = method.load(located, tokenizer=tokenizer, precision=computing.precision, report=report)
             base = given.base_for(method, located)
 
         attention: given.Attention | None = nullcontext
@@ -177,11 +179,13 @@ class TrainingSession:
                 data = prepare(source, config.model_copy(update={"packing": False}), tokenizer, max_length, report)
 
         given.keep_template(model, tokenizer, data)
-        for said in [*tokenizer_notices(tokenizer), *data.notices, *([notice] if notice else [])]:
+        loss, computing = loss_of(model, computing)
+        for said in [*tokenizer_notices(tokenizer), *data.notices, *computing.told(model)]:
             self.log.notice(said)
 
         model = method.prepare(model, located)
-        inputs = given.Inputs(located, model, tokenizer, data, precision, attention or nullcontext, base)
+        precision, attention = computing.precision, attention or nullcontext
+        inputs = given.Inputs(located, model, tokenizer, data, precision, attention, loss, base)
         with inputs.attention():
             result, state = self._fit(inputs, checkpoint)
         self.log.write(PhaseEvent("finishing", "Writing the final model"))
@@ -192,10 +196,12 @@ class TrainingSession:
         from tui_finetune.export.folder import check_final_dir
         from tui_finetune.training.finish import final_place
         from tui_finetune.training.inputs import check_tracker
+        from tui_finetune.training.optimizers import check_optimizer
 
         if not self.resuming:
             check_final_dir(final_place(self.config, self.directory), self.directory.path)
         check_tracker(self.config.report_to)
+        check_optimizer(self.config.optim)
         if choice := gpu_choice():
             self.log.notice(Notice("info", choice, "set CUDA_VISIBLE_DEVICES to use another"))
 
