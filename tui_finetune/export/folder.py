@@ -119,7 +119,7 @@ def export(
         model.config.use_cache = True
         _save_model(model, draft, adapter_base)
         tokenizer.save_pretrained(draft)
-        _clean(draft / "tokenizer_config.json")
+        clean_tokenizer(draft / "tokenizer_config.json")
         if base_model is not None and (base_model / MODEL_SETTINGS_FILE).is_file():
             shutil.copyfile(base_model / MODEL_SETTINGS_FILE, draft / MODEL_SETTINGS_FILE)
         draw_losses(state, draft / PLOT, run_name)
@@ -150,7 +150,8 @@ _OF_LOADING = ("local_files_only", "is_local", "trust_remote_code", "name_or_pat
 """How a tokenizer was loaded, which transformers writes into its configuration, and which is nobody else's business."""
 
 
-def _clean(tokenizer_config: Path) -> None:
+def clean_tokenizer(tokenizer_config: Path) -> None:
+    """Take out of a tokenizer's configuration how it was loaded here."""
     content = json.loads(tokenizer_config.read_bytes())
     kept = {key: value for key, value in content.items() if key not in _OF_LOADING}
     if kept != content:

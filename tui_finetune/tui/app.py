@@ -226,6 +226,11 @@ class FinetuneApp(App[int]):
         self.push_screen(dialog, answered)
         return dialog.take_back
 
+    def export(self, run: RunDirectory) -> None:
+        from tui_finetune.tui.dialogs.export import ExportDialog
+
+        self.push_screen(ExportDialog(run, self.failed))
+
     def has_dialog(self) -> bool:
         return self.screen is not self.tab_screen
 

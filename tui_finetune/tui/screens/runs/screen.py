@@ -57,6 +57,7 @@ class RunsScreen(TabScreen):
     BINDINGS = [
         Binding("r", "resume", "Resume", id="runs.resume", tooltip="Resume from its newest checkpoint"),
         Binding("c", "chat", "Chat", id="runs.chat", tooltip="Talk to its model"),
+        Binding("x", "export", "Export", id="runs.export", tooltip="Take its model elsewhere"),
         Binding("d,delete", "delete", "Delete", show=False, id="runs.delete", tooltip="Delete its files, after asking"),
         Binding("slash", "filter", "Filter", key_display="/", show=False, priority=True, id="runs.filter",
                 tooltip="Show only runs whose name, model, data set or status has these words"),
@@ -202,7 +203,7 @@ class RunsScreen(TabScreen):
     # What keys do
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        if action in {"resume", "chat", "delete"}:
+        if action in {"resume", "chat", "export", "delete"}:
             return self.is_mounted and self.selected is not None
         return super().check_action(action, parameters)
 
@@ -265,6 +266,10 @@ class RunsScreen(TabScreen):
             self._say(f"{run.name} has saved no model yet.")
             return
         self.shared.chat_with(str(run.path))
+
+    def action_export(self) -> None:
+        if (run := self._selected_run()) is not None:
+            self.shared.host.export(run)
 
     def action_filter(self) -> None:
         self.set_focus(self.query_one("#filter", Input))

@@ -65,6 +65,7 @@ class TrainingScreen(TabScreen):
                 tooltip="Let the model, as it is now, write something"),
         Binding("ctrl+d", "detach", "Detach", id="training.detach", tooltip="Back to the shell; the run continues"),
         Binding("r", "resume", "Resume", id="training.resume", tooltip="Resume from the newest checkpoint"),
+        Binding("x", "export", "Export", id="training.export", tooltip="Take its model elsewhere"),
         Binding("v", "next_pane", "Next pane", show=False, id="training.pane",
                 tooltip="Samples, Log, Health, Checkpoints in turn"),
         Binding("plus,equals_sign", "chart('zoom_in')", "Zoom in", key_display="+", show=False, id="chart.zoom-in",
@@ -241,11 +242,17 @@ class TrainingScreen(TabScreen):
         if action == "resume":
             end = self._ending(watch) if watch is not None else None
             return end is not None and end.can_resume
+        if action == "export":
+            return watch is not None and not going
         if action == "chart":
             return watch is not None and watch.state.has_points
         if action == "drop_cursor":
             return self.is_mounted and self.query_one(LossChart).has_cursor
         return True
+
+    def action_export(self) -> None:
+        if (watch := self.shared.monitor.watched) is not None:
+            self.shared.host.export(watch.run)
 
     def action_ask(self, action: Action) -> None:
         """Leave a request for the run; it is obeyed after the step that is going on."""
