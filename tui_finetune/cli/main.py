@@ -34,7 +34,7 @@ class _Parser(argparse.ArgumentParser):
 
 def commands() -> Mapping[str, Command]:
     """The commands by name, in the order in which the help lists them."""
-    from tui_finetune.cli import attach, chat, doctor, estimate, preview, resume, runs, stop, train
+    from tui_finetune.cli import attach, chat, convert, doctor, estimate, preview, resume, runs, stop, train
 
     return {
         "train": train,
@@ -45,6 +45,7 @@ def commands() -> Mapping[str, Command]:
         "chat": chat,
         "preview": preview,
         "estimate": estimate,
+        "convert": convert,
         "doctor": doctor,
     }
 
