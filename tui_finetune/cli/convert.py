@@ -123,7 +123,7 @@ def _short(value: object) -> str:
 
 def _comments(conversion: Conversion) -> Mapping[str, str]:
     """Which key of theirs each setting is from."""
-    found = {setting: "as without it there" for setting in conversion.settings}
+    found = dict.fromkeys(conversion.settings, "as without it there")
     for outcome in conversion.outcomes:
         found.update(dict.fromkeys(outcome.settings, outcome.key))
     return found
