@@ -34,7 +34,7 @@ class _Parser(argparse.ArgumentParser):
 
 def commands() -> Mapping[str, Command]:
     """The commands by name, in the order in which the help lists them."""
-    from tui_finetune.cli import attach, chat, doctor, estimate, export, preview, resume, runs, stop, train
+    from tui_finetune.cli import attach, chat, convert, doctor, estimate, export, preview, resume, runs, stop, train
 
     return {
         "train": train,
@@ -46,6 +46,7 @@ def commands() -> Mapping[str, Command]:
         "preview": preview,
         "estimate": estimate,
         "export": export,
+        "convert": convert,
         "doctor": doctor,
     }
 
