@@ -204,6 +204,15 @@ class RunConfig(BaseModel):
         "beginning, 'drop' leaves out the whole text. Conversations, and prompts with completions, are never split, "
         "because the second half would lack its question: 'split' cuts off their end, and says how many there are.",
     )
+    split_special_tokens: bool = setting(
+        True,
+        group="Text to tokens",
+        help="Read names of special tokens that stand in your texts, such as <|im_end|>, as plain text.",
+        explanation="The tokens that begin and end turns are written by the chat template. Where their names stand in the "
+        "texts themselves, a document could end a turn or begin one of the system: so they are split into ordinary tokens, "
+        "and the preview says in how many rows. Turn it off for texts that were put into a model's chat format beforehand. "
+        "The preset 'tutorial' turns it off, as its script does.",
+    )
     completion_only_loss: Annotated[bool | None, Auto] = setting(
         None,
         group="Text to tokens",
