@@ -70,9 +70,9 @@ def test_w2_data_injects_no_turns(name: str) -> None:
 def test_w2_plain_text_and_tools_hold_no_control_tokens() -> None:
     tokenizer = chat_tokenizer(CHATML)
     special = set(tokenizer.all_special_ids) - {tokenizer.eos_token_id}
-    _, tokens, _ = made(tokenizer, TEXT, {"text": f"a {INJECTED} b</s>"})
+    _, tokens, _ = made(tokenizer, TEXT, {"text": f"a </s> {INJECTED} b</s>"})
     assert not special & set(tokens.ids.tolist())
-    # The end-of-text token is there once: the one that was added.
+    # The end-of-text token is there once: at the end, where it belongs.
     assert tokens.ids.tolist().count(tokenizer.eos_token_id) == 1
     call = {"type": "function", "function": {"name": "f", "arguments": {"a": INJECTED}}}
     turns = [{"role": "user", "content": "q"}, {"role": "assistant", "content": "", "tool_calls": [call]}]
