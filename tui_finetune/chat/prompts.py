@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tui_finetune.errors import UserError
 from tui_finetune.models.special_tokens import SpecialTokens, prompt_ids
+from tui_finetune.models.templates import render_template
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -54,8 +55,10 @@ def encode(tokenizer: PreTrainedTokenizerBase, prompt: Prompt, *, split_special_
         text = "".join(f"{message.get('content', '')}\n" for message in messages).rstrip("\n")
         return encode(tokenizer, text, split_special_tokens=split_special_tokens)
     try:
-        guarded = special.guarded(messages)
-        rendering = str(tokenizer.apply_chat_template(guarded, tokenize=False, add_generation_prompt=True))
+        template = tokenizer.get_chat_template()
+        rendering = render_template(tokenizer, template, special.guarded(messages), prompt=True)
+    except UserError:
+        raise
     except Exception as error:  # the template is a program of the model's
         first = str(error).strip().splitlines()
         raise UserError(

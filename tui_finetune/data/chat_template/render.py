@@ -30,6 +30,7 @@ from tui_finetune.data.chat_template.spans import (
 from tui_finetune.data.chat_template.thoughts import unhidden, with_thoughts
 from tui_finetune.data.formats.turns import Message, Tools, turn_of
 from tui_finetune.data.segments import Example, Segment, Unfit, merged
+from tui_finetune.errors import UserError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -154,6 +155,8 @@ class Renderer:
     def _render(self, messages: Sequence[Message], tools: Tools | None, *, prompt: bool = False) -> str:
         try:
             return render(self.tokenizer, self.template.source, messages, tools, prompt=prompt)
+        except UserError:  # it takes too much time or memory, for this row as for any
+            raise
         except Exception as error:  # the template is a program of the model's
             first = str(error).strip().splitlines()
             raise Unfit(
