@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -66,7 +67,7 @@ def make_small_model(folder: Path, texts: Path, **shape: int) -> None:
     with texts.open() as file:
         tokenizer.train_from_iterator((json.loads(line)["text"] for line in islice(file, 5000)), trainer)
     PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<|endoftext|>").save_pretrained(folder)
-    small = {
+    small: dict[str, Any] = {
         "hidden_size": 64,
         "intermediate_size": 128,
         "num_hidden_layers": 2,

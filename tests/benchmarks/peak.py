@@ -26,10 +26,11 @@ SIZES = {
     "small": {"hidden_size": 384, "intermediate_size": 1024, "num_hidden_layers": 8, "num_attention_heads": 6},
     "large": {"hidden_size": 768, "intermediate_size": 2048, "num_hidden_layers": 12, "num_attention_heads": 12},
 }
-LORA = {"method": "lora"}
-CHECKPOINTING = {"gradient_checkpointing": True}
-CHUNKED = {"chunked_cross_entropy": True}
-BF16, PURE = {"precision": "bf16"}, {"precision": "pure_bf16"}
+LORA: dict[str, object] = {"method": "lora"}
+CHECKPOINTING: dict[str, object] = {"gradient_checkpointing": True}
+CHUNKED: dict[str, object] = {"chunked_cross_entropy": True}
+BF16: dict[str, object] = {"precision": "bf16"}
+PURE: dict[str, object] = {"precision": "pure_bf16"}
 
 WAYS: tuple[dict[str, object], ...] = (
     {},
@@ -123,7 +124,9 @@ def main() -> int:
             needed = estimated(settings)
             off = needed / measured - 1
             worst = max(worst, abs(off))
-            rows.append((describe(size, batch, length, way), f"{needed / 1e6:,.0f}", f"{measured / 1e6:,.0f}", f"{off:+.0%}"))
+            rows.append(
+                (describe(size, batch, length, way), f"{needed / 1e6:,.0f}", f"{measured / 1e6:,.0f}", f"{off:+.0%}")
+            )
             print(*rows[-1], sep="  ", file=sys.stderr, flush=True)
     print(f"Estimated and measured peak memory in MB (goal: within {GOAL:.0%})")
     for line in table(("", "estimated", "measured", "off"), rows, right=frozenset({1, 2, 3})):

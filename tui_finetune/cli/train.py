@@ -29,8 +29,10 @@ def run(arguments: Namespace) -> int:
     directory.check_free()  # refused here, before the seconds that the imports take
     if arguments.dry_run:
         from tui_finetune.cli.estimate import dry_run
+        from tui_finetune.system.output import libraries_apart
 
-        return dry_run(resolved, directory.path)
+        with libraries_apart():
+            return dry_run(resolved, directory.path)
     from tui_finetune.cli.headless import train_new
     from tui_finetune.planning.precheck import precheck
 

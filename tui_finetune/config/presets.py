@@ -49,6 +49,7 @@ PRESETS = {
                 "group_by_length": False,
                 "excess_length_strategy": "truncate",
                 "train_on_eos": False,
+                "split_special_tokens": False,
                 "validation_split": 0.1,
                 "num_train_epochs": 3.0,
                 "per_device_train_batch_size": 8,

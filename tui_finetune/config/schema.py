@@ -175,6 +175,15 @@ class RunConfig(BaseModel):
         explanation="Only needed where the column has an unusual name: 'completion', 'response', 'output' and "
         "'answer' are found automatically. Set it together with dataset_prompt_field.",
     )
+    dataset_label_field: Annotated[str | None, Auto] = setting(
+        None,
+        group="Model and data",
+        aliases=("label_column",),
+        help="Column that tells good replies (true) from bad ones (false): only the good ones are trained on.",
+        explanation="Data for KTO has a bad reply in every row whose 'label' is false. Trained on like the others, it would "
+        "be learned like the others, so such data is refused until you say so: with this column named, its bad rows are "
+        "left out and counted.",
+    )
     validation_split: float = setting(
         0.1,
         ge=0,
@@ -360,6 +369,15 @@ class RunConfig(BaseModel):
         "beginning, 'drop' leaves out the whole text. Conversations, and prompts with completions, are never split, "
         "because the second half would lack its question: 'split' cuts off their end, and says how many there are.",
     )
+    split_special_tokens: bool = setting(
+        True,
+        group="Text to tokens",
+        help="Read names of special tokens that stand in your texts, such as <|im_end|>, as plain text.",
+        explanation="The tokens that begin and end turns are written by the chat template. Where their names stand in the "
+        "texts themselves, a document could end a turn or begin one of the system: so they are split into ordinary tokens, "
+        "and the preview says in how many rows. An end-of-text token at the very end of a text stays one. Turn it off for texts that were put into a model's chat format beforehand. "
+        "The preset 'tutorial' turns it off, as its script does.",
+    )
     completion_only_loss: Annotated[bool | None, Auto] = setting(
         None,
         group="Text to tokens",
@@ -375,6 +393,15 @@ class RunConfig(BaseModel):
         explanation="In a conversation, the model is trained to write the assistant's turns, each with the token "
         "that ends it, and only reads everything else; auto does so. Turned off, it is trained to write the user's "
         "and the system's words as well.",
+    )
+    preserve_thinking: bool = setting(
+        False,
+        group="Text to tokens",
+        help="Keep the thoughts of earlier turns, where the chat template would leave them out.",
+        explanation="Many templates show the model only the thoughts of the last turn, as it will be when it is talked to; "
+        "a conversation's earlier replies are then learned without theirs. Turned on, they are written before each reply "
+        "as the template writes the last one's, between <think> and </think>. The preview says in how many rows thoughts are "
+        "left out.",
     )
     train_on_eos: bool = setting(
         True,

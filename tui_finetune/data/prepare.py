@@ -218,6 +218,15 @@ def _notices(
                 "dataset_name",
             )
         )
+    if statistics.special_in_text:
+        notices.append(
+            Notice(
+                "warning",
+                f"names of special tokens in the texts of {statistics.special_in_text:,} rows are read as text",
+                "set split_special_tokens: false to make tokens of them, where the texts are in a chat format already",
+                "split_special_tokens",
+            )
+        )
     over, strategy = statistics.over_max_length, config.excess_length_strategy
     if over and strategy != "drop" and (strategy == "truncate" or not transform.splits):
         what = "texts" if transform.splits else "rows"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tui_finetune.data.formats.turns import Message, Tools
+from tui_finetune.models.templates import render_template
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -114,20 +115,13 @@ def render(
         messages: what is said.
         tools: definitions of tools; may be None.
         prompt: whether it ends where the assistant begins.
+
+    Raises:
+        UserError: the template takes too much time or memory.
+        Exception: whatever the template raises.
     """
     if "thinking" in template and "reasoning_content" not in template:
         # gpt-oss calls thoughts so.
         thoughts = {"reasoning_content": "thinking"}
         messages = [{thoughts.get(key, key): value for key, value in message.items()} for message in messages]
-    if tokenizer is not None:
-        return str(
-            tokenizer.apply_chat_template(
-                list(messages), tools=tools, chat_template=template, tokenize=False, add_generation_prompt=prompt
-            )
-        )
-    from transformers.utils.chat_template_utils import render_jinja_template
-
-    rendered = render_jinja_template(
-        [list(messages)], tools=tools, chat_template=template, add_generation_prompt=prompt
-    )
-    return str(rendered[0][0])
+    return render_template(tokenizer, template, messages, tools, prompt=prompt)
