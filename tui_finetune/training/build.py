@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -25,6 +26,7 @@ def build_trainer(
     log: EventLog,
     facts: dict[str, object],
     checkpoint: Path | None,
+    keep_lock: Callable[[], None],
 ) -> tuple[RunTrainer, RunCallback]:
     """A Trainer that writes into the run's directory and obeys it, and the callback that does so.
 
@@ -35,6 +37,7 @@ def build_trainer(
         log: its event log.
         facts: what goes into each checkpoint's manifest.
         checkpoint: what the training is resumed from, if anything.
+        keep_lock: called before each save; raises where the run isn't this process's any more.
     """
     arguments = training_arguments(config, run.checkpoints_dir, precision=inputs.precision, evaluates=inputs.evaluates)
     trainer = RunTrainer(
@@ -55,6 +58,7 @@ def build_trainer(
         loss=inputs.loss,
         base=inputs.base,
         loraplus_lr_ratio=config.loraplus_lr_ratio,
+        keep_lock=keep_lock,
     )
     trainer.remove_callback(PrinterCallback)
     callback = RunCallback(run, log, trainer, checkpoint, inputs.first_words())

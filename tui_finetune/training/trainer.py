@@ -69,6 +69,7 @@ class RunTrainer(Trainer):
         loss: computes the loss in the place of the model itself.
         base: the model that the adapter belongs to, where one is trained.
         loraplus_lr_ratio: how many times faster its second matrices learn than its first, where they are to.
+        keep_lock: called before each save; raises where the run isn't this process's any more.
     """
 
     def __init__(
@@ -91,6 +92,7 @@ class RunTrainer(Trainer):
         loss: ChunkedLoss | None = None,
         base: BaseModel | None = None,
         loraplus_lr_ratio: float | None = None,
+        keep_lock: Callable[[], None] = lambda: None,
     ) -> None:
         super().__init__(
             model=model,
@@ -105,6 +107,7 @@ class RunTrainer(Trainer):
         self.language_model, self.tokenizer = model, processing_class
         self.lengths = lengths
         self.base, self.loraplus_lr_ratio = base, loraplus_lr_ratio
+        self.keep_lock = keep_lock
         self.eval_average = eval_average
         self.event_log = event_log
         self.facts = facts
@@ -129,6 +132,27 @@ class RunTrainer(Trainer):
         if self.lengths is None:
             return super()._get_train_sampler(train_dataset)
         return GroupedByLength(self.lengths, self.args.train_batch_size, self.args.seed)
+
+    # The end
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing is left to train: all steps are done, or the evaluations got no better for too long."""
+        if self.state.global_step >= self.state.max_steps:
+            return True
+        return any(
+            isinstance(callback, EarlyStoppingCallback)
+            and callback.early_stopping_patience_counter >= callback.early_stopping_patience
+            for callback in self.callback_handler.callbacks
+        )
+
+    def _run_epoch(self, *arguments: object, **options: object) -> None:
+        """Train an epoch. Trainer takes at least one step of any epoch that it begins, also where a run whose steps are all
+        done is resumed, because only its final model is missing."""
+        if self.is_over:
+            self.control.should_training_stop = True
+            return
+        super()._run_epoch(*arguments, **options)
 
     # Tokens and losses
 
@@ -239,6 +263,7 @@ class RunTrainer(Trainer):
         """Save and commit. A save that fails is told and leaves nothing; the training goes on."""
         step = self.state.global_step
         folder = self.checkpoints_dir / f"{checkpoints.PREFIX}{step}"
+        self.keep_lock()
         answers, self._answers = self._answers, ()
         if (folder / checkpoints.MANIFEST).exists():
             if answers:
