@@ -49,7 +49,7 @@ SETTING = {
     "completion_field": "dataset_completion_field",
     "max_samples": "max_samples",
 }
-"""The setting that says of a single data set what an entry of `datasets` says."""
+"""The setting that says what is said of a data set."""
 
 
 def use(reading: Reading, key: str, sources: Sequence[Source], reason: str = "") -> None:
@@ -66,7 +66,7 @@ def use(reading: Reading, key: str, sources: Sequence[Source], reason: str = "")
         given.pop("weight", None)
         reading.set(key, reason, **{SETTING[name]: value for name, value in given.items()})
     else:
-        reading.set(key, reason, datasets=[source.given() for source in sources])
+        reading.refuse(key, f"{len(sources)} data sets at once are not supported yet; keep one of them")
 
 
 def text_of(entry: Mapping[str, object], *names: str) -> str | None:
