@@ -18,7 +18,7 @@ def test_a_dry_run_names_the_method_and_what_has_no_effect(
 ) -> None:
     assert train(place, models, "--use_peft", "--rank", "4", "--unfrozen_layers", "1") == 0
     said = capsys.readouterr().out
-    assert "method       LoRA, rank 4: 4.1k of 30.9k weights trained" in said
+    assert "method       LoRA, rank 4: 4.4k of 30.9k weights trained" in said
     assert "note: unfrozen_layers has no effect with method: lora." in said
     lines = {line.split()[0]: line for line in said.splitlines() if line.strip()}
     assert lines["learning_rate"].endswith("method")
