@@ -30,6 +30,7 @@ FOLDERS = {
     "export": {"gguf", "script"},
     "models": {"methods"},
     "data": {"readers", "formats", "chat_template", "tokens"},
+    "config": {"other_tools"},
     "starter": {"model", "samples", "recipe"},
 }
 """The folders in a room; where none are named there are none."""

@@ -197,7 +197,7 @@ def model_settings(name: str) -> dict[str, object]:
     known = settings()
     for key in values:
         if known[key].group not in _SUITING:
-            raise UserError(f"{path}: a model can't set '{key}'", "take the line out of the file")
+            raise UserError(f"{path}: a model can't set '{key}'", "remove the line from the file")
     return {**values, **own}
 
 

@@ -88,7 +88,7 @@ def watched(work: Callable[[], T], transfer: Transfer, report: Report | None, pa
             if report is not None:
                 report(transfer.done, transfer.total, "B")
             if thread.is_alive() and time.monotonic() - transfer.moved > patience:
-                raise TimeoutError("the download stands still")
+                raise TimeoutError("the download has stalled")
     except BaseException:
         transfer.cancelled = True  # the thread ends at its next piece
         raise

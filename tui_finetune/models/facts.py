@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from tui_finetune.config.files import parse_yaml
 from tui_finetune.errors import UserError
 from tui_finetune.models.layers import (
     CONTEXT,
+    EXPERTS_USED,
     FEED_FORWARD,
     HEADS,
     HIDDEN,
@@ -58,6 +59,8 @@ class ModelFacts:
         context_length: tokens that it can see at once.
         dtype: the number format of the weights in the files, as 'F32' or 'BF16'.
         bytes: size of the weights on disk.
+        head_dim: the width of a head, where it is not hidden_size / heads.
+        active_experts: of a mixture of experts, how many compute a token.
         chat_template: whether it knows how to hold a conversation.
         license: as its model card gives it.
         is_causal_lm: whether it writes text from left to right, and so can be trained here.
@@ -79,6 +82,8 @@ class ModelFacts:
     layers: int | None = None
     heads: int | None = None
     kv_heads: int | None = None
+    head_dim: int | None = None
+    active_experts: int | None = None
     tied: bool = True
     attention_dropout: bool = False
     dtype: str | None = None
@@ -132,6 +137,16 @@ def is_causal(config: Mapping[str, Any]) -> bool:
     return not architectures or any(str(name).endswith(_CAUSAL_ENDINGS) for name in architectures)
 
 
+def _said(lines: Sequence[str], key: str) -> str:
+    """What front matter says of a key, as it is written; of a list, which may be on lines of its own, the items."""
+    for number, line in enumerate(lines):
+        if line.startswith(f"{key}:"):
+            items = itertools.takewhile(lambda item: item.lstrip().startswith("- "), lines[number + 1 : number + 10])
+            listed = ", ".join(item.lstrip().removeprefix("- ").strip() for item in items)
+            return line.removeprefix(f"{key}:").strip() or (f"[{listed}]" if listed else "")
+    return ""
+
+
 def _license(folder: Path) -> str | None:
     """The license in the front matter of the model card."""
     try:
@@ -145,11 +160,11 @@ def _license(folder: Path) -> str | None:
     end = next((number for number, line in enumerate(lines[1:], 1) if line.strip() == "---"), None)
     if end is None:
         return None
+    # Only the lines about the license, whatever else there is: a few others can stand for gigabytes.
+    about = [f"{key}: {said}" for key in ("license", "license_name") if (said := _said(lines[1:end], key))]
     try:
-        content = yaml.safe_load("\n".join(lines[1:end]))
-    except (yaml.YAMLError, RecursionError, ValueError):
-        return None
-    if not isinstance(content, dict):
+        content = parse_yaml("\n".join(about), "README.md")
+    except UserError:
         return None
     value = content.get("license")
     if value == "other" and content.get("license_name"):
@@ -194,6 +209,8 @@ def facts_from(name: str, config: Mapping[str, Any], folder: Path | None = None)
         layers=first_number(config, LAYERS),
         heads=first_number(config, HEADS),
         kv_heads=first_number(config, ("num_key_value_heads",)),
+        head_dim=first_number(config, ("head_dim",)),
+        active_experts=first_number(config, EXPERTS_USED),
         tied=tied,
         attention_dropout=_drops_attention(config),
         dtype=dtype or (str(found) if (found := config.get("dtype") or config.get("torch_dtype")) else None),

@@ -147,9 +147,7 @@ class ModelBody(Horizontal):
 
     def on_filter_list_looked(self, event: FilterList.Looked) -> None:
         if event.item is None:
-            self._about.show_words(
-                "Nothing here has this name", "ctrl+f searches the hub for it; escape clears the filter"
-            )
+            self._about.show_words("Nothing here matches", "ctrl+f searches the hub for it; escape clears the filter")
         else:
             self._show_item(event.item)
             self._examine_looked()

@@ -67,7 +67,7 @@ def _folder_items(text: str, base: Path) -> list[Item]:
         else:
             items.append(Item(f"{FOLDER}{shown}{name}/", f"{shown}{name}/", "", group, kept=True))
     if not items:
-        why = f"{shown or text}: {listing.problem.lower()}" if listing.problem else "no folder begins so"
+        why = f"{shown or text}: {listing.problem.lower()}" if listing.problem else "no folder starts with that"
         items.append(Item("", why, "", group, kept=True, enabled=False))
     return items
 

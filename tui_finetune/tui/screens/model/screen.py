@@ -21,13 +21,13 @@ class ModelScreen(TabScreen):
     CSS_PATH = "model.tcss"
     AUTO_FOCUS = "#models ChoiceList"
     help_text = (
-        "The model that training begins from. The starter comes with the program and needs no network. Below it are "
+        "The model that training starts from. The starter is included and needs no network. Below it are "
         "folders that hold a model, the final models of your runs, and what was downloaded from the Hugging Face hub.\n"
         "Type / to filter. A name such as Qwen/Qwen3-0.6B can be chosen as typed, a path such as ~/models/ lists the "
-        "folders there. The hub is searched for what is typed, and at once with ctrl+f; among the words may stand <1b or >500m "
+        "folders there. The hub is searched for what is typed, and at once with ctrl+f; the search also takes <1b or >500m "
         "(parameters), license:mit, and open (not gated). d downloads what is under the cursor, d again stops it: what has "
-        "arrived stays, and the next download goes on there.\n"
-        "At the right is what is known about the model under the cursor and whether all of it can be trained on this "
+        "arrived is kept, and the next download continues there.\n"
+        "On the right is what is known about the model under the cursor and whether all of it can be trained on this "
         "machine. Enter chooses it, ● marks the one that is chosen."
     )
     BINDINGS = [
