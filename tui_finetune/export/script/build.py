@@ -21,22 +21,31 @@ USED = frozenset({
     "optim", "seed", "early_stopping_patience", "logging_steps", "eval_strategy", "eval_steps", "eval_loss_average",
     "precision", "gradient_checkpointing", "save_dtype", "neftune_noise_alpha",
     "method", "lora_r", "lora_alpha", "lora_dropout", "lora_target_modules", "use_dora", "use_rslora", "quantization",
-    "double_quantization",
+    "double_quantization", "adam_beta1", "adam_beta2", "adam_epsilon", "min_lr_rate", "attn_implementation",
+    "chunked_cross_entropy", "split_special_tokens", "preserve_thinking",  # the last two are in the rows, which are compared
 })  # fmt: skip
 """Settings that the script carries out."""
 
 WITHOUT_EFFECT = frozenset({
-    "dataset_name", "dataset_config", "dataset_train_split", "dataset_format", "dataset_text_field",
+    "dataset_name", "dataset_config", "dataset_train_split", "max_samples", "dataset_format", "dataset_text_field",
     "dataset_messages_field", "dataset_prompt_field", "dataset_input_field", "dataset_completion_field",  # in data.jsonl
-    "save_strategy", "save_steps", "save_total_limit", "save_only_model", "output_dir", "final_model_dir", "report_to",
+    "dataset_label_field", "save_strategy", "save_steps", "save_total_limit", "save_only_model", "output_dir",
+    "final_model_dir", "report_to", "check_before_training", "decay_steps", "tf32",
 })  # fmt: skip
 """Settings that the losses don't depend on."""
+
+BEYOND = {
+    "optim": ("lion", "muon"),
+    "lr_scheduler_type": ("warmup_stable_decay",),
+    "attn_implementation": ("eager", "flash_attention_2", "flex_attention"),
+}
+"""Values that the script can't carry out."""
 
 TRAINER = {
     "num_train_epochs": 3.0, "max_steps": -1, "per_device_train_batch_size": None, "per_device_eval_batch_size": None,
     "gradient_accumulation_steps": None, "learning_rate": None, "lr_scheduler_type": "linear", "warmup_steps": 0,
     "weight_decay": 0.0, "max_grad_norm": 1.0, "optim": "adamw_torch_fused", "seed": None, "logging_steps": None,
-    "neftune_noise_alpha": None,
+    "neftune_noise_alpha": None, "adam_beta1": 0.9, "adam_beta2": 0.999, "adam_epsilon": 1e-8,
 }  # fmt: skip
 """Settings that Trainer takes by the same name, and where it is left out when it has that value: Trainer's own default."""
 
@@ -91,7 +100,8 @@ class Recipe:
 def check_settings(config: RunConfig) -> None:
     """Raise UserError where a setting is in use that the script can't carry out."""
     for key, item in settings().items():
-        if key not in USED and key not in WITHOUT_EFFECT and getattr(config, key) != item.default:
+        unknown = key not in USED and key not in WITHOUT_EFFECT and getattr(config, key) != item.default
+        if unknown or getattr(config, key) in BEYOND.get(key, ()):
             raise UserError(
                 f"a script can't carry out {key}: {item.show(getattr(config, key))} yet",
                 "the configuration can: `finetune-tui train` with the run's config.yaml",
@@ -158,7 +168,8 @@ def _header(config: RunConfig, recipe: Recipe) -> str:
     lines += ["from transformers import (", *(f"    {name}," for name, used in transformers.items() if used), ")"]
     lines += ["from transformers.integrations.sdpa_attention import sdpa_attention_forward"] * recipe.packed
     lines += ["from transformers.trainer_utils import EvalLoopOutput"] * _token_mean(config, recipe)
-    return _ABOUT.format(name=recipe.run_name, versions=recipe.versions) + "\n" + "\n".join(lines)
+    exact = "but for rounding" if config.chunked_cross_entropy else "to the last digit"
+    return _ABOUT.format(name=recipe.run_name, versions=recipe.versions, exact=exact) + "\n" + "\n".join(lines)
 
 
 _ABOUT = '''\
@@ -167,8 +178,8 @@ _ABOUT = '''\
     pip install {versions}
     python train.py
 
-It gives the losses of the run: on a CPU, with these versions and as many threads, to the last digit. The model is
-written to the folder `final`, beside this file.
+It gives the losses of the run: on a CPU, with these versions and as many threads, {exact}. The model is written
+to the folder `final`, beside this file.
 """
 '''
 
@@ -317,6 +328,8 @@ def _arguments(config: RunConfig, recipe: Recipe) -> dict[str, object]:
         value = getattr(config, key)
         if value != usual:
             found[key] = value
+    if config.lr_scheduler_type == "cosine_with_min_lr":
+        found["lr_scheduler_kwargs"] = {"min_lr_rate": config.min_lr_rate}
     if config.max_steps > 0:
         found.pop("num_train_epochs", None)
     found["logging_nan_inf_filter"] = False
