@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -185,8 +186,8 @@ to the folder `final`, beside this file.
 
 
 def _constants(config: RunConfig, recipe: Recipe) -> str:
-    model = f"str(HERE / {recipe.model!r})" if recipe.in_folder else repr(recipe.model)
-    lines = ["HERE = Path(__file__).resolve().parent", f"MODEL = {model}", f"REVISION = {recipe.revision!r}"]
+    model = f"str(HERE / {_value(recipe.model)})" if recipe.in_folder else _value(recipe.model)
+    lines = ["HERE = Path(__file__).resolve().parent", f"MODEL = {model}", f"REVISION = {_value(recipe.revision)}"]
     if not recipe.ready:
         lines += [f"MAX_LENGTH = {config.max_length}  # tokens in a row"]
         if recipe.evaluates:
@@ -195,7 +196,7 @@ def _constants(config: RunConfig, recipe: Recipe) -> str:
             shown = int(kept) if kept >= 1 else kept
             lines += [f"VALIDATION = {shown}  # {share} of the documents that are kept for evaluation"]
         if recipe.format == "conversation":
-            lines += [f"END_OF_TURN = {recipe.end_of_turn!r}  # what the assistant ends its turns with"]
+            lines += [f"END_OF_TURN = {_value(recipe.end_of_turn)}  # what the assistant ends its turns with"]
     if not recipe.plain and not recipe.packed:
         width = config.max_length if _pads(config) else None
         lines += [f"WIDTH = {width}  # tokens that rows are padded to; None for the longest of the batch"]
@@ -255,7 +256,7 @@ def _main(config: RunConfig, recipe: Recipe) -> str:
             *_model(recipe),
             *attention,
             "    arguments = TrainingArguments(",
-            *(f"        {name}={value!r}," for name, value in _arguments(config, recipe).items()),
+            *(f"        {name}={_value(value)}," for name, value in _arguments(config, recipe).items()),
             *["        use_cpu=not torch.cuda.is_available(),"] * (recipe.precision != "fp32"),
             "    )",
             f"    trainer = {'RunTrainer' if custom else 'Trainer'}(",
@@ -294,16 +295,23 @@ def _model(recipe: Recipe) -> list[str]:
             "    torch.manual_seed(SEED)  # the adapter begins with random numbers",
             "    adapter = LoraConfig(",
             '        task_type="CAUSAL_LM",',
-            *(f"        {name}={value!r}," for name, value in recipe.lora.items()),
+            *(f"        {name}={_value(value)}," for name, value in recipe.lora.items()),
             "    )",
             "    model = get_peft_model(model, adapter)",
         ]
     return lines
 
 
+TORCH_NAMES = ("float32", "bfloat16", "float16")
+
+
 def _value(value: object) -> str:
     """As code; a number format of torch is a name."""
-    return f"torch.{value}" if value in {"float32", "bfloat16", "float16"} else repr(value)
+    if isinstance(value, str):
+        return f"torch.{value}" if value in TORCH_NAMES else json.dumps(value, ensure_ascii=False)
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(_value(item) for item in value)}]"
+    return repr(value)
 
 
 def _ending(recipe: Recipe) -> list[str]:
