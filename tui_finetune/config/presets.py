@@ -62,6 +62,7 @@ PRESETS = {
                 "gradient_checkpointing": False,
                 "logging_steps": 50,
                 "eval_strategy": "epoch",
+                "eval_on_start": False,
                 "eval_loss_average": "batches",
                 "save_strategy": "epoch",
                 "early_stopping_patience": 2,

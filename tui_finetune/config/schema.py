@@ -384,6 +384,14 @@ class RunConfig(BaseModel):
         explanation="Each evaluation takes as long as a pass over the held-out rows. Five to twenty per run are "
         "plenty. Given alone, it sets eval_strategy to 'steps'.",
     )
+    eval_on_start: bool = setting(
+        True,
+        group="Evaluation and saving",
+        help="Evaluate once before the first step, so that the losses after it can be read against it.",
+        explanation="The loss before training is the number that all others are read against: a run whose best evaluation "
+        "is not below it has taught the model nothing. It costs one evaluation and changes nothing in the run. Without "
+        "rows to evaluate on, or with eval_strategy 'no', there is none.",
+    )
     eval_loss_average: Literal["tokens", "batches"] = setting(
         "tokens",
         group="Evaluation and saving",

@@ -157,7 +157,7 @@ class ProgressEvent(Event):
         return cls(text(fields, "phase"), done or 0, whole(fields, "total"), text(fields, "unit"), **common)
 
 
-_BESIDE_VALUES = frozenset({"time", "type", "answers", "step", "epoch", "asked_for"})
+_BESIDE_VALUES = frozenset({"time", "type", "answers", "step", "epoch", "asked_for", "before_training"})
 
 
 @dataclass(frozen=True)
@@ -168,6 +168,7 @@ class MetricsEvent(Event):
         step, epoch: where.
         values: the numbers.
         asked_for: an evaluation on the side: nothing is decided by it.
+        before_training: the evaluation before the first step, on the side as well.
     """
 
     type: ClassVar[str] = "metrics"
@@ -175,9 +176,11 @@ class MetricsEvent(Event):
     epoch: float | None
     values: Mapping[str, float]
     asked_for: bool = False
+    before_training: bool = False
 
     def fields(self) -> dict[str, object]:
-        asked = {"asked_for": True} if self.asked_for else {}
+        asked = {"asked_for": True} if self.asked_for or self.before_training else {}
+        asked |= {"before_training": True} if self.before_training else {}
         epoch = {} if self.epoch is None else {"epoch": self.epoch}
         return {"step": self.step, **epoch, **self.values, **asked}
 
@@ -190,7 +193,9 @@ class MetricsEvent(Event):
             for key, given in fields.items()
             if key not in _BESIDE_VALUES and (value := as_number(given)) is not None
         }
-        return cls(step, number(fields, "epoch"), values, flag(fields, "asked_for"), **common)
+        before = flag(fields, "before_training")
+        asked = flag(fields, "asked_for") and not before
+        return cls(step, number(fields, "epoch"), values, asked, before, **common)
 
 
 @dataclass(frozen=True)

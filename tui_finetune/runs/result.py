@@ -45,6 +45,7 @@ class RunResult:
         seconds: of training, in this start.
         train_loss: mean over the steps of this start.
         early_stopped: evaluation got no better, so it ended before its last step.
+        loss_before: the evaluation loss before the first step.
         eval_loss, best_step: the lowest evaluation loss and its step.
         checkpoint, checkpoint_step: the newest checkpoint, relative to the run's directory.
         final_dir, final_step: the folder of the final model, and the step that its weights are from.
@@ -62,6 +63,7 @@ class RunResult:
     seconds: float | None = None
     train_loss: float | None = None
     early_stopped: bool = False
+    loss_before: float | None = None
     eval_loss: float | None = None
     best_step: int | None = None
     checkpoint: str | None = None
@@ -109,6 +111,7 @@ class RunResult:
             seconds=number(fields, "train_runtime"),
             train_loss=number(fields, "train_loss"),
             early_stopped=flag(fields, "early_stopped"),
+            loss_before=number(fields, "loss_before"),
             eval_loss=number(fields, "eval_loss"),
             best_step=whole(fields, "best_step"),
             checkpoint=name(fields, "checkpoint"),

@@ -48,6 +48,7 @@ class RunState:
         curves: every number that was logged, over steps, by its name. `curves.newest(name)` costs nothing.
         logged_step, epoch: of the newest metrics.
         asked_for: the steps of evaluations that were asked for on the side.
+        loss_before: the evaluation loss before the first step, which is in no curve; None where there was none.
         best_eval_loss, best_step: the lowest evaluation loss and its step.
         checkpoints: checkpoint events, oldest first; of a step saved again, the newest.
         samples, notices: those events, oldest first.
@@ -71,6 +72,7 @@ class RunState:
     logged_step: int = 0
     epoch: float | None = None
     asked_for: set[int] = field(default_factory=set)
+    loss_before: float | None = None
     best_eval_loss: float | None = None
     best_step: int | None = None
     checkpoints: list[CheckpointEvent] = field(default_factory=list)
@@ -197,6 +199,9 @@ class RunState:
             self.progress.pop(self.phase, None)
 
     def _on_metrics(self, event: MetricsEvent) -> None:
+        if event.before_training:
+            self.loss_before = event.values.get(EVAL_LOSS, self.loss_before)
+            return
         self.logged_step = event.step
         self.epoch = event.epoch if event.epoch is not None else self.epoch
         self.curves.add(event.step, event.values)

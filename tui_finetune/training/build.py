@@ -50,7 +50,10 @@ def build_trainer(
         lengths=inputs.data.lengths,
     )
     trainer.remove_callback(PrinterCallback)
-    callback = RunCallback(run, log, trainer, checkpoint, inputs.first_words())
+    evaluates = inputs.evaluates and config.eval_strategy != "no"
+    callback = RunCallback(
+        run, log, trainer, checkpoint, inputs.first_words(), evaluates_first=evaluates and config.eval_on_start
+    )
     trainer.add_callback(callback)
     if arguments.metric_for_best_model and config.early_stopping_patience > 0:
         trainer.add_callback(EarlyStoppingCallback(config.early_stopping_patience))

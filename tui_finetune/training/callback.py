@@ -11,7 +11,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from tui_finetune.runs.directory import RunDirectory
 from tui_finetune.runs.events import PhaseEvent, StatusEvent
 from tui_finetune.runs.log import EventLog
-from tui_finetune.training.requests import Requests, Throughput, metrics_event
+from tui_finetune.training.requests import Requests, Throughput, evaluate_aside, metrics_event
 from tui_finetune.training.trainer import RunTrainer
 
 if TYPE_CHECKING:
@@ -27,16 +27,25 @@ class RunCallback(TrainerCallback):
         trainer: its Trainer, to which it is to be added.
         resumed_from: the checkpoint that the training goes on from, if any.
         default_prompt: what a sample begins with where the request doesn't say.
+        evaluates_first: whether the model is evaluated once before the first step.
     """
 
     def __init__(
-        self, run: RunDirectory, log: EventLog, trainer: RunTrainer, resumed_from: Path | None, default_prompt: str
+        self,
+        run: RunDirectory,
+        log: EventLog,
+        trainer: RunTrainer,
+        resumed_from: Path | None,
+        default_prompt: str,
+        *,
+        evaluates_first: bool = False,
     ) -> None:
         self._log = log
         self._trainer = trainer
         self._resumed_from = resumed_from
         self._requests = Requests(run, log, trainer, default_prompt)
         self._throughput = Throughput(0)
+        self._evaluates_first = evaluates_first
         self._evaluated = 0
         self._evaluating_since = 0.0
 
@@ -53,10 +62,20 @@ class RunCallback(TrainerCallback):
         if self._resumed_from is not None:
             self._trainer.restore_log_state(self._resumed_from)
             self._trainer.take_up_settings()
-        self._throughput = Throughput(self._trainer.num_tokens)
         self._log.write(StatusEvent("running", total_steps=state.max_steps))
         self._log.write(PhaseEvent("training"))
         self._log.progress("training", state.global_step, state.max_steps, "steps")
+        if self._evaluates_first and self._resumed_from is None:
+            self._evaluate_first(state)
+        self._throughput = Throughput(self._trainer.num_tokens)
+
+    def _evaluate_first(self, state: TrainerState) -> None:
+        """The loss before training. Not by Trainer's eval_on_start, which uses up random numbers and tells it to early
+        stopping: with or without it the run is the same."""
+        metrics = evaluate_aside(self._trainer)
+        self._evaluated = 0
+        self._log.write(metrics_event(state, metrics, before_training=True))
+        self._log.write(PhaseEvent("training"))
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: object

@@ -47,6 +47,8 @@ def write_final_model(
         UserError: it can't be written.
     """
     final_dir, model = final_place(config, run), inputs.model
+    told = load_state(run)
+    result = replace(result, loss_before=told.loss_before)
     saved = {checkpoints.step_of(path): path for path in checkpoints.committed(run.checkpoints_dir)}
     final_step, best = state.global_step, state.best_global_step
     if best is not None and best in saved and best != state.global_step:
@@ -69,7 +71,7 @@ def write_final_model(
             base_model=inputs.located.folder,
             run_name=run.name,
             config=config,
-            state=load_state(run),
+            state=told,
             made=_made(inputs, result),
         )
     except OSError as error:
