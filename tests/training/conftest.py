@@ -46,7 +46,7 @@ Train = Callable[..., Trained]
 
 
 @pytest.fixture(scope="session")
-def models(tmp_path_factory) -> Path:
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with tiny models, by architecture."""
     folder = tmp_path_factory.mktemp("models")
     for architecture in ("llama", "gpt2"):
@@ -57,7 +57,7 @@ def models(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def place(tmp_path, monkeypatch) -> Path:
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty place to work in, with a data set `data.jsonl` of 60 ragged texts."""
     monkeypatch.setenv("FINETUNE_TUI_STATE", str(tmp_path / "state"))
     monkeypatch.setenv("FINETUNE_TUI_CACHE", str(tmp_path / "cache"))
@@ -123,10 +123,10 @@ def _call_at_steps(session: Any, at: dict[int, Callable[[RunDirectory], None]]) 
     original = RunCallback
     assert issubclass(original, TrainerCallback)
     if at:
-        module.RunCallback = Watcher  # type: ignore[attr-defined,misc]
+        module.RunCallback = Watcher  # type: ignore[attr-defined]
 
     def undo() -> None:
-        module.RunCallback = original  # type: ignore[attr-defined,misc]
+        module.RunCallback = original  # type: ignore[attr-defined]
 
     return undo
 

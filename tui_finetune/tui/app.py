@@ -147,6 +147,12 @@ class FinetuneApp(App[int]):
 
         yield from system_commands(self, screen, self.state)
 
+    async def on_event(self, event: events.Event) -> None:
+        # What was typed while the app closes is still on its way when the last screen is gone.
+        if isinstance(event, events.InputEvent) and not self.screen_stack:
+            return
+        await super().on_event(event)
+
     # The tab in front
 
     @property

@@ -33,7 +33,7 @@ USUAL: dict[str, Any] = {
     "eos_token_id": 1, "pad_token_id": 0,
 }  # fmt: skip
 HEADS = {**USUAL, "head_dim": 8}
-GPT_2 = {
+GPT_2: dict[str, Any] = {
     "vocab_size": VOCABULARY, "n_positions": 64, "n_embd": 32, "n_layer": 2, "n_head": 4, "bos_token_id": 0,
     "eos_token_id": 1,
 }  # fmt: skip
@@ -286,6 +286,7 @@ def _losses_alone(folder: Any, place: Any, trained: Any) -> list[float]:
     data = prepare(open_dataset(config), config, AutoTokenizer.from_pretrained(folder), config.max_length)
     model = AutoModelForCausalLM.from_pretrained(folder).eval()
     means = []
+    assert data.evaluation is not None
     for rows in (data.train, data.evaluation):
         total = tokens = 0.0
         for row in rows:
