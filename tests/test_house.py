@@ -28,6 +28,7 @@ FOLDERS = {
     "tui/widgets": {"chart"},
     "training": {"packing"},
     "data": {"readers", "formats", "chat_template", "tokens"},
+    "runs": {"findings"},
     "starter": {"model", "samples", "recipe"},
 }
 """The folders in a room; where none are named there are none."""

@@ -161,3 +161,12 @@ def model_settings(name: str) -> dict[str, object]:
         if known[key].group not in _SUITING:
             raise UserError(f"{path}: a model can't set '{key}'", "take the line out of the file")
     return values
+
+
+def suggested_rate(name: str) -> float | None:
+    """The learning rate that a model's folder says suits it; None where it says nothing."""
+    try:
+        rate = model_settings(name).get("learning_rate")
+        return float(str(rate)) if rate is not None else None
+    except (UserError, ValueError):
+        return None

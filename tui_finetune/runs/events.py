@@ -17,7 +17,7 @@ from typing import ClassVar, Literal, TypedDict
 from tui_finetune.errors import Level, Notice
 from tui_finetune.runs.result import End, RunResult
 from tui_finetune.runs.series import Later
-from tui_finetune.runs.values import Fields, as_number, flag, number, text, whole
+from tui_finetune.runs.values import Fields, as_number, as_whole, flag, number, text, whole
 
 Status = Literal["starting", "running", "paused", "stopping", "finished", "stopped", "failed"]
 Phase = Literal[
@@ -304,6 +304,60 @@ class NoticeEvent(Event):
 
 
 @dataclass(frozen=True)
+class FactsEvent(Event):
+    """Numbers of the run that don't change: what findings are judged by.
+
+    Attributes:
+        values: `learning_rate`; `suggested_rate`, the one that the model's folder suggests; `documents`, `left_out`,
+            `over_max_length`, `tokens`, `cut_tokens` of the data, and `warmup_steps`.
+    """
+
+    type: ClassVar[str] = "facts"
+    values: Mapping[str, float]
+
+    def fields(self) -> dict[str, object]:
+        return dict(self.values)
+
+    @classmethod
+    def read(cls, fields: Fields, common: Common) -> FactsEvent | None:
+        values = {
+            key: value
+            for key, given in fields.items()
+            if key not in _BESIDE_VALUES and (value := as_number(given)) is not None
+        }
+        return cls(values, **common)
+
+
+@dataclass(frozen=True)
+class SpikeEvent(Event):
+    """A loss stood out.
+
+    Attributes:
+        step: the step whose batch it was.
+        loss, usual: of that step, and the mean of the points before.
+        rows: rows of the data set, from 1, that were in the batch; none where that isn't known.
+    """
+
+    type: ClassVar[str] = "spike"
+    step: int
+    loss: float
+    usual: float
+    rows: tuple[int, ...] = ()
+
+    def fields(self) -> dict[str, object]:
+        return {"step": self.step, "loss": self.loss, "usual": self.usual, "rows": list(self.rows)}
+
+    @classmethod
+    def read(cls, fields: Fields, common: Common) -> SpikeEvent | None:
+        step, loss, usual = whole(fields, "step"), number(fields, "loss"), number(fields, "usual")
+        if step is None or loss is None or usual is None:
+            return None
+        given = fields.get("rows")
+        rows = tuple(row for row in map(as_whole, given) if row is not None) if isinstance(given, list) else ()
+        return cls(step, loss, usual, rows, **common)
+
+
+@dataclass(frozen=True)
 class CurvesEvent(Event):
     """Many logged points at once, of a log that was skimmed; never written.
 
@@ -329,6 +383,8 @@ _KINDS = {
         SampleEvent,
         ResourcesEvent,
         NoticeEvent,
+        FactsEvent,
+        SpikeEvent,
     )
 }
 

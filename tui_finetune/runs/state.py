@@ -10,12 +10,14 @@ from tui_finetune.runs.events import (
     CheckpointEvent,
     CurvesEvent,
     Event,
+    FactsEvent,
     MetricsEvent,
     NoticeEvent,
     PhaseEvent,
     ProgressEvent,
     ResourcesEvent,
     SampleEvent,
+    SpikeEvent,
     StatusEvent,
 )
 from tui_finetune.runs.pace import Pace
@@ -52,6 +54,8 @@ class RunState:
         best_eval_loss, best_step: the lowest evaluation loss and its step.
         checkpoints: checkpoint events, oldest first; of a step saved again, the newest.
         samples, notices: those events, oldest first.
+        facts: numbers that don't change, as `FactsEvent` has them.
+        spikes: losses that stood out, oldest first.
         resources: the newest readings of the device.
         answered: ids of the requests that were answered.
         started, ended, updated: Unix seconds of the first event, of the ending status if there is one, of the newest.
@@ -78,6 +82,8 @@ class RunState:
     checkpoints: list[CheckpointEvent] = field(default_factory=list)
     samples: list[SampleEvent] = field(default_factory=list)
     notices: list[NoticeEvent] = field(default_factory=list)
+    facts: dict[str, float] = field(default_factory=dict)
+    spikes: list[SpikeEvent] = field(default_factory=list)
     resources: list[ResourcesEvent] = field(default_factory=list)
     answered: set[str] = field(default_factory=set)
     started: float | None = None
@@ -163,6 +169,10 @@ class RunState:
             self.samples.append(event)
         elif isinstance(event, NoticeEvent):
             self.notices.append(event)
+        elif isinstance(event, FactsEvent):
+            self.facts.update(event.values)
+        elif isinstance(event, SpikeEvent):
+            self.spikes.append(event)
 
     def _on_status(self, event: StatusEvent) -> None:
         self.status, self.reason, self.result = event.status, event.reason, event.result
@@ -181,6 +191,7 @@ class RunState:
         """A resumed run goes on from a checkpoint: what was logged beyond it is computed again."""
         self.curves.forget_after(step)
         self.logged_step = step
+        self.spikes = [spike for spike in self.spikes if spike.step <= step]
         self.epoch = None
         self.best_eval_loss = self.best_step = None
         for evaluated, loss in self.eval_losses:

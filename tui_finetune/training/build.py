@@ -48,6 +48,7 @@ def build_trainer(
         patience=config.early_stopping_patience,
         eval_average=config.eval_loss_average,
         lengths=inputs.data.lengths,
+        sources=inputs.data.sources,
     )
     trainer.remove_callback(PrinterCallback)
     evaluates = inputs.evaluates and config.eval_strategy != "no"

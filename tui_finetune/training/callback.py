@@ -122,6 +122,8 @@ class RunCallback(TrainerCallback):
         tokens = self._trainer.tokens_seen()
         speed = self._throughput.look(tokens)
         self._log.write(metrics_event(state, logs, tokens_per_second=speed, num_tokens=tokens))
+        if (spike := self._trainer.batch_losses.logged(logs["loss"])) is not None:
+            self._log.write(spike)
 
     def on_train_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: object

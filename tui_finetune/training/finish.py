@@ -17,6 +17,7 @@ from tui_finetune.runs.log import EventLog
 from tui_finetune.runs.result import RunResult
 from tui_finetune.runs.summary import load_state
 from tui_finetune.training.inputs import Inputs
+from tui_finetune.training.judging import judged
 
 if TYPE_CHECKING:
     from transformers import TrainerState
@@ -61,6 +62,7 @@ def write_final_model(
     result = replace(result, final_dir=str(final_dir), final_step=final_step)
     if state.best_metric is not None:
         result = replace(result, eval_loss=state.best_metric, best_step=best)
+    result = judged(result, run, config)
     if (notice := in_save_dtype(model, config.save_dtype, inputs.located.facts().dtype)) is not None:
         log.notice(notice)
     try:

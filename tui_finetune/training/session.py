@@ -20,13 +20,14 @@ from tui_finetune.errors import Cancelled, Notice, UserError
 from tui_finetune.runs import checkpoints, registry
 from tui_finetune.runs.control import drop, left
 from tui_finetune.runs.directory import RunDirectory
-from tui_finetune.runs.events import PhaseEvent, StatusEvent
+from tui_finetune.runs.events import FactsEvent, PhaseEvent, StatusEvent
 from tui_finetune.runs.lock import RunLock
 from tui_finetune.runs.log import EventLog
 from tui_finetune.runs.result import Remedy, RunResult
 from tui_finetune.system.environment import gpu_choice
 from tui_finetune.system.libraries import import_libraries, library_log, quiet_libraries
-from tui_finetune.training.failures import explain, memory_remedies
+from tui_finetune.training.failures import explain, is_not_finite, memory_remedies
+from tui_finetune.training.judging import judged, run_facts
 from tui_finetune.training.paths import rooted
 from tui_finetune.training.phases import Phases
 from tui_finetune.training.resume import changed_config, check_fingerprint, checkpoint_to_resume, clear_the_way
@@ -107,7 +108,8 @@ class TrainingSession:
         except Exception as error:
             logging.getLogger(__name__).error("%s", traceback.format_exc())
             remedies = memory_remedies(error, self.config)
-            return failed.failed(explain(error, self.directory, remedies), tuple(remedies))
+            ended = failed.failed(explain(error, self.directory, remedies), tuple(remedies))
+            return replace(ended, not_finite=is_not_finite(error))
         finally:
             if remedies:
                 # Trainer and its callbacks know each other: without this the memory would not be free for the next try.
@@ -213,6 +215,7 @@ class TrainingSession:
         if self.go_on:
             self._write_config()
         trainer, callback = build_trainer(inputs, self.config, self.directory, self.log, facts, checkpoint)
+        self.log.write(FactsEvent(run_facts(inputs, self.config)))
         self._began = True
         began = time.monotonic()
         with watch_resources(self.log):
@@ -232,6 +235,8 @@ class TrainingSession:
 
     def _end(self, result: RunResult) -> RunResult:
         result = replace(result, began=self._began)
+        if self._began and result.verdict is None:
+            result = judged(result, self.directory, self.config)
         if self.log.lost:
             message = f"{self.log.lost:,} events of this run could not be written, so its curves have gaps."
             self.log.notice(Notice("warning", message, "look after the disk that the run's directory is on"))

@@ -22,6 +22,7 @@ from tui_finetune.errors import Notice
 from tui_finetune.runs import checkpoints
 from tui_finetune.runs.events import CheckpointEvent, PhaseEvent
 from tui_finetune.runs.log import EventLog
+from tui_finetune.training.batches import BatchLosses, RememberedRows
 from tui_finetune.training.sampler import GroupedByLength
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
     from transformers.data.data_collator import DataCollator
 
+    from tui_finetune.data.build import RowSources
     from tui_finetune.data.tokens.collate import Batch
     from tui_finetune.runs.values import Fields
 
@@ -58,6 +60,7 @@ class RunTrainer(Trainer):
         patience: that of early stopping.
         eval_average: over what the evaluation loss is the mean: 'tokens' or 'batches'.
         lengths: tokens of each row, where rows of like length are to come in the same batch.
+        sources: which rows of the data set each training row is made of.
     """
 
     def __init__(
@@ -75,12 +78,15 @@ class RunTrainer(Trainer):
         patience: int,
         eval_average: str = "tokens",
         lengths: npt.NDArray[np.int64] | None = None,
+        sources: RowSources | None = None,
     ) -> None:
+        remembered = RememberedRows(train_dataset)
+        self.batch_losses = BatchLosses(remembered, sources)
         super().__init__(
             model=model,
             args=args,
             data_collator=data_collator,
-            train_dataset=train_dataset,
+            train_dataset=remembered,
             eval_dataset=eval_dataset,
             processing_class=processing_class,
         )
@@ -114,6 +120,7 @@ class RunTrainer(Trainer):
         # Kept on the device: reading them at every step would make it wait.
         tokens = tokens.to(loss.device)
         self._tokens = tokens if self._tokens is None else self._tokens + tokens
+        self.batch_losses.add(self.state.global_step + 1, loss.detach())
         bad = ~torch.isfinite(loss)
         self._bad = bad if self._bad is None else self._bad | bad
         return loss
