@@ -110,7 +110,9 @@ def line(start: float, end: float) -> Curve:
 
 def turns(start: float, least: float, at: float, end: float) -> Curve:
     """Down to its least, then up."""
-    return lambda share: start + (least - start) * share / at if share < at else least + (end - least) * (share - at) / (1 - at)
+    return lambda share: (
+        start + (least - start) * share / at if share < at else least + (end - least) * (share - at) / (1 - at)
+    )
 
 
 HEALTHY = [
@@ -157,6 +159,10 @@ SICK = [
          evaluations=0, finds=_finds("diverged")),
     Case(lambda s: 140 - 57 * s, lambda s: 3.9 if s == 0 else 84.0, finds=_finds("diverged")),
     Case(lambda s: 110 - 103.6 * s, lambda s: 3.9 if s == 0 else 6.4, finds=_finds("diverged")),
+    Case(lambda s: turns(13.3, 178.0, 0.25, 6.5)(min(s / 0.7, 1)), lambda s: 13.2 if s == 0 else 6.46, points=30, evaluations=1,
+         settings={"learning_rate": 1.0, "warmup_steps": 10}, facts={"suggested_rate": 2e-3}, finds=_finds("shot-up")),
+    Case(falls(11.1, 4.4), lambda s: 13.2 if s == 0 else 4.47, points=30, evaluations=1,
+         settings={"learning_rate": 0.1}, facts={"suggested_rate": 2e-3}, finds=_finds("rate")),
     Case(turns(3.0, 1.0, 0.4, 4.2), finds=_finds("diverged"), noise=0.1),
     Case(turns(3.0, 0.9, 0.4, 3.4), finds=_finds("diverged")),
     Case(line(2.0, 3.5), before=False, evaluations=0, finds=_finds("diverged")),

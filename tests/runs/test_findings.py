@@ -23,22 +23,22 @@ def judged(case: Case, seed: int = 0) -> Verdict:
 
 
 def test_there_are_thirty_of_each() -> None:
-    assert (len(HEALTHY), len(SICK)) == (30, 30)
+    assert len(HEALTHY) >= 30 <= len(SICK)
 
 
-@pytest.mark.parametrize("number", range(30))
+@pytest.mark.parametrize("number", range(len(HEALTHY)))
 def test_a_healthy_run_has_no_alarm(number: int) -> None:
     assert [alarms(HEALTHY[number], seed) for seed in SEEDS] == [set()] * len(SEEDS)
 
 
-@pytest.mark.parametrize("number", range(30))
+@pytest.mark.parametrize("number", range(len(SICK)))
 def test_what_is_wrong_with_a_sick_run_is_found(number: int) -> None:
     case = SICK[number]
     missed = [case.finds - alarms(case, seed) for seed in SEEDS]
     assert missed == [frozenset()] * len(SEEDS)
 
 
-@pytest.mark.parametrize("number", range(30))
+@pytest.mark.parametrize("number", range(len(SICK)))
 def test_every_alarm_gives_its_evidence_and_one_thing_to_do(number: int) -> None:
     case = SICK[number]
     for finding in diagnose(case.state(1), case.config(), case.now):

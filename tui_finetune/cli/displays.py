@@ -20,6 +20,7 @@ from tui_finetune.runs.events import (
     to_line,
 )
 from tui_finetune.runs.state import RunState
+from tui_finetune.runs.verdict import Verdict
 from tui_finetune.runs.watch import Watch
 from tui_finetune.system.terminal import printable
 
@@ -110,10 +111,13 @@ def ending_lines(watch: Watch) -> list[str]:
     if result.early_stopped:
         head += " (early stopping: the evaluation loss got no better)"
     lines = [head]
+    if result.verdict is not None:
+        lines += verdict_lines(result.verdict)
     if result.train_loss is not None:
         lines.append(f"  training loss    {result.train_loss:.4f}")
     if result.eval_loss is not None:
-        lines.append(f"  evaluation loss  {result.eval_loss:.4f}, best at step {result.best_step}")
+        was = f" (before training {result.loss_before:.4f})" if result.loss_before is not None else ""
+        lines.append(f"  evaluation loss  {result.eval_loss:.4f}, best at step {result.best_step}{was}")
     lines += [
         f"  final model      {result.final_dir} (step {result.final_step})",
         f"  plot             {result.plot}",
@@ -124,6 +128,17 @@ def ending_lines(watch: Watch) -> list[str]:
         lines.append(f"resume it with: finetune-tui resume {name}")
     lines.append(f"talk to it: finetune-tui chat {name}")
     return lines
+
+
+def verdict_lines(verdict: Verdict) -> list[str]:
+    """What a run's verdict comes to: how it did, and of what is wrong or worth doing, a line each."""
+    lines = [verdict.headline[:1].upper() + verdict.headline[1:] + "."] if verdict.went_wrong else []
+    lines += [verdict.plain] if verdict.plain and not verdict.went_wrong else []
+    for finding in verdict.findings:
+        if finding.level == "warning" or finding.kind == "still-improving":
+            lines.append(f"{'warning' if finding.level == 'warning' else 'note'}: {finding.message}")
+    remedy = next((finding.remedy for finding in verdict.findings if finding.way is not None and finding.remedy), "")
+    return [*lines, f"hint: {remedy}"] if remedy else lines
 
 
 class JsonDisplay:

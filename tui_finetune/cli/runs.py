@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from tui_finetune.cli.output import write_line
 from tui_finetune.cli.tables import table
 from tui_finetune.formatting import ago
+from tui_finetune.runs.status import WRONG
 
 if TYPE_CHECKING:
     from tui_finetune.runs.summary import RunSummary
@@ -48,6 +49,7 @@ def runs_table(summaries: Sequence[RunSummary], now: float) -> list[str]:
     for run in summaries:
         step = f"{run.step}/{run.total_steps}" if run.total_steps else str(run.step)
         best = f"{run.best_eval_loss:.4f}" if run.best_eval_loss is not None else "-"
-        rows.append((run.name, run.shown_model, run.shown_dataset, run.status, step, best, ago(now - run.updated)))
+        status = WRONG if run.went_wrong and run.status in {"finished", "stopped"} else run.status
+        rows.append((run.name, run.shown_model, run.shown_dataset, status, step, best, ago(now - run.updated)))
     header = ("run", "model", "data set", "status", "step", "eval loss", "when")
     return table(header, rows, right=frozenset({4, 5}))

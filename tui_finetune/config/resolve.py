@@ -13,7 +13,7 @@ from typing import Annotated, Any
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from tui_finetune.config.aliases import canonical
-from tui_finetune.config.presets import preset
+from tui_finetune.config.presets import SAMPLE_SETTINGS, preset
 from tui_finetune.config.schema import STARTER, RunConfig, settings
 from tui_finetune.errors import UserError
 
@@ -31,8 +31,8 @@ Suits = Values | Callable[[str], Values] | None
 class Resolved:
     """A configuration and where each of its values comes from.
 
-    ``origins`` maps a key to 'flag', 'file', 'form', 'preset NAME' or 'model'; keys that are not in it have their
-    default.
+    ``origins`` maps a key to 'flag', 'file', 'form', 'preset NAME', 'sample' or 'model'; keys that are not in it have
+    their default.
     """
 
     config: RunConfig
@@ -40,7 +40,7 @@ class Resolved:
     preset: str = "default"
 
     def origin(self, key: str) -> str:
-        """Where a value comes from: 'flag', 'file', 'form', 'preset NAME', 'model' or 'default'."""
+        """Where a value comes from: 'flag', 'file', 'form', 'preset NAME', 'sample', 'model' or 'default'."""
         return self.origins.get(key, "default")
 
 
@@ -106,6 +106,7 @@ def resolve(
     model_settings: Suits = None,
     where: str = "",
     flag_origin: str = "flag",
+    dataset: str | None = None,
 ) -> Resolved:
     """Put the layers together.
 
@@ -117,6 +118,7 @@ def resolve(
             of the model that the other layers name.
         where: the file's path, for messages.
         flag_origin: what the strongest layer is called in the origins.
+        dataset: the data set, where none of the layers names it.
 
     Raises:
         UserError: for anything that is not allowed.
@@ -133,10 +135,14 @@ def resolve(
         (layer["model_name_or_path"] for _, layer in reversed(strong) if "model_name_or_path" in layer), STARTER
     )
     suits = model_settings(str(model)) if callable(model_settings) else model_settings
-    weakest = ("model", canonical(suits or {}, f"the model's {MODEL_SETTINGS_FILE}"))
+    named = next((layer["dataset_name"] for _, layer in reversed(strong) if "dataset_name" in layer), dataset)
+    weak = [
+        ("model", canonical(suits or {}, f"the model's {MODEL_SETTINGS_FILE}")),
+        ("sample", SAMPLE_SETTINGS.get(str(named), {})),
+    ]
     values: dict[str, object] = {}
     origins: dict[str, str] = {}
-    for origin, layer in (weakest, *strong):
+    for origin, layer in (*weak, *strong):
         before = values.get("model_name_or_path")
         if layer.get("model_name_or_path", before) != before:
             # The revision of another model means nothing to this one.

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from tui_finetune.errors import Level
 from tui_finetune.runs.findings.evaluation import evaluation_findings
 from tui_finetune.runs.findings.evidence import WINDOW, Evidence, shown
+from tui_finetune.runs.findings.limits import CAUSE_TIMES
 from tui_finetune.runs.findings.surroundings import surroundings
 from tui_finetune.runs.findings.training import training_findings
 from tui_finetune.runs.state import RunState
@@ -112,6 +113,10 @@ def plain_words(seen: Evidence, findings: Sequence[Finding]) -> str:
         since = kinds.get("overfitting") or kinds.get("memorized")
         if since is not None and since.since is not None:
             return f"{words}; after step {since.since:,} it only memorized."
+        if {"shot-up", "rate", "flat"} & set(kinds) and abs(seen.rate_times) >= CAUSE_TIMES:
+            return (
+                f"{words}, which is little: the learning rate was far too {'high' if seen.rate_times > 0 else 'low'}."
+            )
         return words + ("; then it went wrong." if {"diverged", "not-finite"} & set(kinds) else ".")
     if best is not None:
         return f"Its loss on text it never saw was {shown(best)} at best."

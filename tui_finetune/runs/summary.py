@@ -22,7 +22,8 @@ class RunSummary:
     """One line of the list of runs.
 
     ``status`` is that of the last status event, or 'interrupted' where the run hasn't ended and no process trains it.
-    ``updated`` is Unix seconds of its last event.
+    ``updated`` is Unix seconds of its last event. ``verdict`` is how it did, as it wrote down at its end: its level and
+    what it comes to, both '' where it hasn't ended, or was trained before there were verdicts.
     """
 
     name: str
@@ -35,6 +36,14 @@ class RunSummary:
     best_eval_loss: float | None
     loss: float | None
     updated: float
+    loss_before: float | None = None
+    verdict_level: str = ""
+    verdict: str = ""
+
+    @property
+    def went_wrong(self) -> bool:
+        """Whether it ended worse than it began."""
+        return self.verdict_level == "error"
 
     @property
     def shown_model(self) -> str:
@@ -99,6 +108,7 @@ def summarize(run: RunDirectory) -> RunSummary:
         except UserError:
             model = dataset = "?"
     status = state.status
+    verdict = state.result.verdict if state.result is not None else None
     if not run.is_readable:
         status = CLOSED
     elif status not in ENDED and not run.is_live:
@@ -114,4 +124,7 @@ def summarize(run: RunDirectory) -> RunSummary:
         best_eval_loss=state.best_eval_loss,
         loss=state.losses.newest,
         updated=state.updated or last_activity(run)[0],
+        loss_before=state.loss_before,
+        verdict_level=verdict.level if verdict is not None else "",
+        verdict=verdict.headline if verdict is not None else "",
     )

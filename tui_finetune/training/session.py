@@ -17,10 +17,12 @@ from tui_finetune.config.presets import PRESETS
 from tui_finetune.config.resolve import Resolved
 from tui_finetune.config.schema import RunConfig
 from tui_finetune.errors import Cancelled, Notice, UserError
+from tui_finetune.models.catalog import suggested_rate
 from tui_finetune.runs import checkpoints, registry
 from tui_finetune.runs.control import drop, left
 from tui_finetune.runs.directory import RunDirectory
 from tui_finetune.runs.events import FactsEvent, PhaseEvent, StatusEvent
+from tui_finetune.runs.findings.rates import rate_notice
 from tui_finetune.runs.lock import RunLock
 from tui_finetune.runs.log import EventLog
 from tui_finetune.runs.result import Remedy, RunResult
@@ -127,6 +129,8 @@ class TrainingSession:
             self.log.notice(Notice("info", f"Resuming with {words}."))
         for weakness in PRESETS[self.resolved.preset].weaknesses:
             self.log.notice(weakness)
+        if said := rate_notice(self.config, suggested_rate(model)):
+            self.log.notice(said)
         clear_the_way(self.directory, checkpoint)
 
     def _write_config(self) -> None:

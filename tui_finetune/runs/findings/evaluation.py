@@ -33,7 +33,7 @@ def evaluation_findings(seen: Evidence, wrong: frozenset[str]) -> Iterator[Findi
     nothing = None if bad or "flat" in wrong else no_better(seen)
     if nothing is not None:
         yield nothing
-    if bad or worse or nothing or "flat" in wrong:
+    if bad or worse or nothing or wrong & {"flat", "shot-up", "rate"}:
         return
     for finding in (still_improving(seen), improving(seen), little_more(seen)):
         if finding is not None:
@@ -74,7 +74,7 @@ def overfitting(seen: Evidence) -> Finding | None:
     step, best = _best(seen)
     if not _is_up(seen) or not _training_fell(seen, step):
         return None
-    return _overfits(seen, step, best, "overfitting", "Overfitting")
+    return _overfits(seen, step, best, "overfitting")
 
 
 def memorized(seen: Evidence) -> Finding | None:
@@ -84,14 +84,14 @@ def memorized(seen: Evidence) -> Finding | None:
     rises = seen.evaluations[-1] >= (1 + limits.OVERFIT_LEAST) * best
     if training is None or training >= limits.MEMORIZED_LOSS or not rises or not _training_fell(seen, step):
         return None
-    return _overfits(seen, step, best, "memorized", "It has memorized its training text, which is overfitting")
+    return _overfits(seen, step, best, "memorized", ": it has memorized its training text")
 
 
-def _overfits(seen: Evidence, step: int, best: float, kind: str, words: str) -> Finding:
+def _overfits(seen: Evidence, step: int, best: float, kind: str, more: str = "") -> Finding:
     newest, training = seen.evaluations[-1], seen.current or 0.0
     message = (
-        f"{words} since step {step:,}: the evaluation loss rose from {shown(best)} to {shown(newest)} "
-        f"while the training loss fell to {shown(training)}, a gap of {shown(newest - training)}."
+        f"Overfitting since step {step:,}: the evaluation loss rose from {shown(best)} to {shown(newest)} "
+        f"while the training loss fell to {shown(training)}, a gap of {shown(newest - training)}{more}."
     )
     remedy, way = _way_out(seen, step)
     return Finding("warning", message, remedy, "num_train_epochs", kind=kind, since=step, way=way)

@@ -58,6 +58,12 @@ class Evidence:
         """The training loss as the means of parts of equal length, two hundred at most, of ten points or so at least."""
         return parts(self.losses)
 
+    @property
+    def smoothed_after_warmup(self) -> list[float]:
+        """The same, of the points behind the warmup."""
+        count = self.points_after_warmup
+        return self.smoothed if count == len(self.losses) else parts(self.losses[len(self.losses) - count :])
+
     @cached_property
     def current(self) -> float | None:
         """What the training loss is now: the median of its newest points, which one spike doesn't move."""
@@ -76,7 +82,7 @@ class Evidence:
         warmup = float(self.config.warmup_steps) if self.config is not None else 0.0
         if 0 < warmup < 1:
             warmup *= self.state.total_steps or 0
-        return len(self.losses) - bisect_right(self.state.losses.steps, int(warmup))
+        return len(self.losses) - (bisect_right(self.state.losses.steps, int(warmup)) if warmup else 0)
 
     @property
     def rate(self) -> float | None:

@@ -7,7 +7,7 @@ SPIKE_DEVIATIONS, SPIKE_WINDOW, SPIKE_POINTS, SPIKE_SHARE = 6.0, 128, 20, 0.1
 RESTLESS_SPIKES = 3
 HIGH_GRADIENT, HIGH_GRADIENT_SHARE, GRADIENT_POINTS = 50.0, 0.2, 10
 FLAT_SHARE, FLAT_POINTS = 0.005, 30
-RATE_TIMES = 100.0
+RATE_TIMES, RATE_TIMES_BEFORE = 30.0, 100.0
 CAUSE_TIMES = 3.0
 """A rate so many times off is named as the cause of what went wrong."""
 OVERFIT_READINGS, OVERFIT_SHARE, OVERFIT_LEAST = 3, 0.05, 0.01
@@ -20,14 +20,14 @@ SLOW_SHARE, SLOW_SECONDS = 0.5, 60.0
 SILENT_SECONDS, QUICK_STEP_SECONDS = 600.0, 60.0
 
 RULES: tuple[tuple[str, str, str], ...] = (
-    ("went wrong", "the loss is not a number; or, after the warmup, above 1.3 times its start or 3 times its lowest",
+    ("went wrong", "the loss is not a number; or, behind the warmup, it is or was above 1.3 times its start, or is 3 times its lowest",
      "OPT (2022) went back and lowered the rate when a run diverged; the factors leave room for noise"),
     ("spike", "above the mean of the last 128 points by 6 standard deviations, and by a tenth of it; three are unrest",
      "OLMo-core's skip-step optimizers: 6 deviations over 128 steps; PaLM skipped the batches around a spike"),
     ("gradient", "its norm above 50 before clipping in a fifth of the points; or zero twice in a row",
      "clipping at 1 is usual since GPT-3 (2020), and leaves 2 % of such a gradient; zero: nothing to learn from"),
     ("flat", "a change below 0.5 % over 30 points or more since the start", "below what a batch's noise amounts to"),
-    ("learning rate", "100 times outside 1e-6 to 1e-4 (LoRA: ten times that), or what the model's folder suggests",
+    ("learning rate", "30 times outside 1e-6 to 1e-4 (LoRA: ten times that) or what the model's folder suggests; before the start 100",
      "LoRA Without Regret (2025): ten times the rate of full fine-tuning; measured here: 10 to 17"),
     ("overfitting", "three evaluations each higher than the one before, or one 5 % above the best, while training falls",
      "Prechelt, Early Stopping - But When? (1998): UP and GL criteria, at 5 %"),

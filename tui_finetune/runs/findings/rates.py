@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tui_finetune.errors import Notice
-from tui_finetune.runs.findings.limits import RATE_TIMES
+from tui_finetune.runs.findings.limits import RATE_TIMES_BEFORE
 
 if TYPE_CHECKING:
     from tui_finetune.config.schema import RunConfig
@@ -78,7 +78,7 @@ def rate_words(rate: float, usual: UsualRate) -> str:
 def rate_notice(config: RunConfig, suggested: float | None) -> Notice | None:
     """What is said before the start where the rate is a hundred times off; None else."""
     usual = usual_rate(config, suggested)
-    if usual is None or abs(times_off(config.learning_rate, usual)) < RATE_TIMES:
+    if usual is None or abs(times_off(config.learning_rate, usual)) < RATE_TIMES_BEFORE:
         return None
     words = rate_words(config.learning_rate, usual)
     return Notice("warning", f"{words[0].upper()}{words[1:]}.", f"{usual.shown} is usual", "learning_rate")

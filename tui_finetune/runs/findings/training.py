@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
+from tui_finetune.errors import Level
 from tui_finetune.runs.findings import limits
 from tui_finetune.runs.findings.evidence import WINDOW, Evidence, shown, spikes_in
 from tui_finetune.runs.verdict import Finding, Way
@@ -12,7 +13,7 @@ from tui_finetune.runs.verdict import Finding, Way
 
 def training_findings(seen: Evidence) -> Iterator[Finding]:
     """All findings of the training loss, the rate and the gradients."""
-    wrong = not_finite(seen) or diverged(seen)
+    wrong = not_finite(seen) or diverged(seen) or shot_up(seen)
     if wrong is not None:
         yield wrong
     for finding in (gradient_zero(seen), None if wrong else flat(seen), None if wrong else risen(seen)):
@@ -73,6 +74,23 @@ def diverged(seen: Evidence) -> Finding | None:
     remedy = _remedy(way) if seen.is_over else f"stop it; {_remedy(way)}"
     since = None if over_start else _step_of_lowest(seen)
     return Finding("error", message, remedy, "learning_rate", kind="diverged", since=since, way=way)
+
+
+def shot_up(seen: Evidence) -> Finding | None:
+    """Far above its start on the way: what comes down after that is a model that was torn apart."""
+    start, now, smoothed = seen.start, seen.current, seen.smoothed_after_warmup
+    if start is None or now is None or len(smoothed) < 3:
+        return None
+    peak = max(smoothed)
+    too_fast = seen.rate_times >= limits.CAUSE_TIMES
+    if peak <= (limits.DIVERGED_OVER_START if too_fast else limits.DIVERGED_OVER_LOWEST) * start:
+        return None
+    cause, way = _with_lower_rate(seen)
+    if not too_fast:
+        cause = ""
+    message = f"The loss shot up from {shown(start)} to {shown(peak)}, and came down to {shown(now)}{cause}."
+    level: Level = "error" if too_fast else "warning"
+    return Finding(level, message, _remedy(way), "learning_rate", kind="shot-up", way=way)
 
 
 def _step_of_lowest(seen: Evidence) -> int:
@@ -139,8 +157,6 @@ def risen(seen: Evidence) -> Finding | None:
 
 def rate_far_off(seen: Evidence) -> Finding | None:
     """A hundred times outside what suits, or zero in the middle of a run."""
-    if seen.is_over:
-        return None  # then its effect is what counts
     if seen.state.curves.newest("learning_rate") == 0 and len(seen.losses) > 1 and not _is_at_end(seen):
         return Finding("warning", "The learning rate is 0: nothing is learned.", "look at warmup_steps and the schedule",
                        "lr_scheduler_type", kind="rate")  # fmt: skip
@@ -148,7 +164,7 @@ def rate_far_off(seen: Evidence) -> Finding | None:
         return None
     words = seen.rate_cause
     way = Way("again", {"learning_rate": seen.usual.best})
-    remedy = f"{seen.usual.shown} is usual: stop it, and start it {way.words}"
+    remedy = f"{seen.usual.shown} is usual: {'' if seen.is_over else 'stop it, and '}start it {way.words}"
     return Finding("warning", f"{words[0].upper()}{words[1:]}.", remedy, "learning_rate", kind="rate", way=way)
 
 

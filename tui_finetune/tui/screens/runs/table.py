@@ -8,7 +8,7 @@ from textual.binding import Binding
 from textual.widgets import DataTable
 
 from tui_finetune.formatting import ago
-from tui_finetune.runs.status import mark, word
+from tui_finetune.runs.status import WRONG, mark, word
 from tui_finetune.runs.summary import RunSummary
 from tui_finetune.tui.theme import STATUS_STYLES
 
@@ -90,13 +90,15 @@ class RunsTable(DataTable[Text]):
         return [0], max(min(natural[0], width) - _PADDING, 1)
 
     def _cells(self, summary: RunSummary, now: float) -> list[Text]:
-        style = STATUS_STYLES.get(summary.status, "$accent")
+        wrong = summary.went_wrong and summary.status in {"finished", "stopped"}
+        style = "$error" if wrong else STATUS_STYLES.get(summary.status, "$accent")
+        told = f"{mark('failed')} {WRONG}" if wrong else f"{mark(summary.status)} {word(summary.status)}"
         color = self.app.theme_variables.get(style.removeprefix("$"), "")
         total = f" / {summary.total_steps:,}" if summary.total_steps else ""
         best = f"{summary.best_eval_loss:.3f}" if summary.best_eval_loss is not None else "–"
         cells = [
             Text(summary.name),
-            Text(f"{mark(summary.status)} {word(summary.status)}", style=color),
+            Text(told, style=color),
             Text(f"{summary.step:,}{total}", justify="right"),
             Text(best, justify="right"),
             Text(ago(now - summary.updated)),
