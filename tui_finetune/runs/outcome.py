@@ -25,6 +25,7 @@ class Outcome:
         saved: what there is and where, as a label and a path.
         can_resume: whether there is a checkpoint to resume from, and steps to do.
         can_chat: whether there is a model to talk to.
+        can_extend: whether it came to its end, from where more epochs go on.
         plain: one line that a beginner understands: what training came to.
         way: what a key does next.
     """
@@ -36,6 +37,7 @@ class Outcome:
     saved: list[tuple[str, str]] = field(default_factory=list)
     can_resume: bool = False
     can_chat: bool = False
+    can_extend: bool = False
     plain: str = ""
     way: Way | None = None
 
@@ -72,7 +74,10 @@ def outcome(state: RunState, status: str, run: Path, verdict: Verdict | None = N
         remedy = (verdict.findings[0].remedy if verdict.findings else "") or remedy
     good = status in {"finished", "stopped"} and not wrong
     mark_of = mark("failed") if wrong else mark(status)
-    return Outcome(mark_of, good, headline, remedy, saved, can_resume, bool(final), verdict.plain, verdict.way)
+    can_extend = status == "finished" and bool(checkpoint) and not wrong
+    return Outcome(
+        mark_of, good, headline, remedy, saved, can_resume, bool(final), can_extend, verdict.plain, verdict.way
+    )
 
 
 def _saved_model(result: RunResult, final: str, step: int, run: Path) -> list[tuple[str, str]]:

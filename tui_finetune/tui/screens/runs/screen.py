@@ -230,35 +230,19 @@ class RunsScreen(TabScreen):
 
     def _ask_to_extend(self, run: RunDirectory) -> None:
         """A finished run goes on if it is given more epochs, or steps where these were what limited it."""
-        from tui_finetune.tui.dialogs.ask import Ask
+        from tui_finetune.tui.dialogs.extend import extend_dialog
 
         try:
-            config = run.read_config()
+            dialog, changes = extend_dialog(run)
         except UserError as error:
             self._say(error.message)
             return
-        key, unit = ("max_steps", "steps") if config.max_steps > 0 else ("num_train_epochs", "epochs")
-        now: float = getattr(config, key)
-
-        def wrong(answer: str) -> str:
-            try:
-                return "" if float(answer) > now else f"It has {now:g} already."
-            except ValueError:
-                return "That is not a number."
 
         def answered(answer: str | None) -> None:
             if answer is not None:
-                self.shared.monitor.resume(run, {key: answer})
+                self.shared.monitor.resume(run, changes(answer))
 
-        self.app.push_screen(
-            Ask(
-                f"{run.name} is finished. How many {unit} shall it have in all?",
-                f"It has {now:g}. It goes on from its newest checkpoint, and the learning rate follows the longer plan.",
-                f"{2 * now:g}",
-                wrong,
-            ),
-            answered,
-        )
+        self.app.push_screen(dialog, answered)
 
     def action_chat(self) -> None:
         if (run := self._selected_run()) is None:

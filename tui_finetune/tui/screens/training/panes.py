@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
 from textual.containers import Vertical, VerticalScroll
@@ -14,13 +13,10 @@ from tui_finetune.errors import Notice
 from tui_finetune.formatting import duration, size
 from tui_finetune.runs.directory import RunDirectory
 from tui_finetune.runs.events import CheckpointEvent, SampleEvent
-from tui_finetune.runs.health import diagnose
 from tui_finetune.runs.state import RunState
+from tui_finetune.runs.verdict import Verdict
 from tui_finetune.system.tail import tail_lines
 from tui_finetune.tui.widgets.progress import MUTED
-
-if TYPE_CHECKING:
-    from tui_finetune.config.schema import RunConfig
 
 SHOWN = 50
 """Samples, notices and checkpoints that are listed, the newest ones."""
@@ -52,9 +48,9 @@ def _notice_content(notice: Notice) -> Content:
     return Content.assemble((f"{mark} ", style), notice.message, remedy)
 
 
-def health_content(state: RunState, config: RunConfig | None) -> Content:
+def health_content(state: RunState, verdict: Verdict) -> Content:
     """Findings and what the run itself has noticed, worst first."""
-    findings = diagnose(state, config) + notices_of(state)
+    findings: list[Notice] = [*verdict.findings, *notices_of(state)]
     if not findings:
         return Content.styled("Nothing to say yet; after some logged losses this tells how it goes.", MUTED)
     order = list(reversed(_MARKS))
@@ -104,7 +100,7 @@ class RunPanes(Vertical):
         super().__init__(id=id)
         self._run: RunDirectory | None = None
         self._state: RunState | None = None
-        self._config: RunConfig | None = None
+        self._verdict = Verdict()
         self._shown: dict[str, object] = {}
 
     def compose(self) -> ComposeResult:
@@ -119,11 +115,11 @@ class RunPanes(Vertical):
         """The name of the pane in front."""
         return self.query_one(ContentSwitcher).current or "samples"
 
-    def show_run(self, run: RunDirectory, state: RunState, config: RunConfig | None) -> None:
+    def show_run(self, run: RunDirectory, state: RunState, verdict: Verdict) -> None:
         """Show a run, or what is new in it."""
         if state is not self._state:
             self._shown = {}
-        self._run, self._state, self._config = run, state, config
+        self._run, self._state, self._verdict = run, state, verdict
         self._label("samples", len(state.samples))
         self._label("checkpoints", len(state.checkpoints))
         self.refresh_pane()
@@ -156,7 +152,7 @@ class RunPanes(Vertical):
         if name == "samples":
             content = samples_content(state.samples)
         elif name == "health":
-            content = health_content(state, self._config)
+            content = health_content(state, self._verdict)
         elif name == "checkpoints":
             content = checkpoints_content(state.checkpoints, run.path)
         else:
@@ -170,7 +166,7 @@ class RunPanes(Vertical):
         if name == "samples":
             return len(state.samples)
         if name == "health":
-            return len(state.losses), len(state.eval_losses), len(state.notices), len(state.checkpoints)
+            return self._verdict, len(state.notices)
         if name == "checkpoints":
             return len(state.checkpoints), state.checkpoints[-1].step if state.checkpoints else None
         try:

@@ -15,7 +15,9 @@ from tui_finetune.runs.control import Action
 from tui_finetune.runs.outcome import Outcome, outcome
 from tui_finetune.runs.state import RunState
 from tui_finetune.runs.status import OVER
+from tui_finetune.runs.verdict import Verdict
 from tui_finetune.runs.watch import Watch
+from tui_finetune.tui.screens import afterwards
 from tui_finetune.tui.screens.base import TabScreen
 from tui_finetune.tui.screens.training.heading import (
     ending_content,
@@ -24,6 +26,7 @@ from tui_finetune.tui.screens.training.heading import (
     nothing_yet,
     phase_share,
     preparation,
+    verdict_content,
 )
 from tui_finetune.tui.screens.training.numbers import NumbersPanel, epochs, number_rows
 from tui_finetune.tui.screens.training.panes import RunPanes
@@ -65,6 +68,15 @@ class TrainingScreen(TabScreen):
                 tooltip="Let the model, as it is now, write something"),
         Binding("ctrl+d", "detach", "Detach", id="training.detach", tooltip="Back to the shell; the run goes on"),
         Binding("r", "resume", "Resume", id="training.resume", tooltip="Go on from the newest checkpoint"),
+        Binding("c", "afterwards('chat')", "Chat", id="training.chat", tooltip="Chat with the model of this run"),
+        Binding("a", "afterwards('again')", "Again", show=False, id="training.again",
+                tooltip="A new run with the change that Health advises, as a lower learning rate"),
+        Binding("x", "afterwards('extend')", "Extend", show=False, id="training.extend",
+                tooltip="Go on with more epochs"),
+        Binding("n", "afterwards('vary')", "One change", show=False, id="training.vary",
+                tooltip="Put this run's settings into the plan, to change one of them"),
+        Binding("m", "afterwards('compare')", "Compare", show=False, id="training.compare",
+                tooltip="Compare it with other runs on the Runs screen"),
         Binding("v", "next_pane", "Next pane", show=False, id="training.pane",
                 tooltip="Samples, Log, Health, Checkpoints in turn"),
         Binding("plus,equals_sign", "chart('zoom_in')", "Zoom in", key_display="+", show=False, id="chart.zoom-in",
@@ -151,7 +163,7 @@ class TrainingScreen(TabScreen):
         self._show_chart(state)
         self._show_progress(watch)
         self._show_numbers(state)
-        self.query_one(RunPanes).show_run(watch.run, state, self._config)
+        self.query_one(RunPanes).show_run(watch.run, state, self._verdict(watch))
         self.refresh_bindings()
 
     def _read_config(self, watch: Watch) -> None:
@@ -186,8 +198,13 @@ class TrainingScreen(TabScreen):
             words = preparation(state, self.app.size.width)
             self.query_one("#preparation-text", Static).update(words)
 
+    def _verdict(self, watch: Watch) -> Verdict:
+        return watch.verdict(self._config, self.shared.now())
+
     def _ending(self, watch: Watch) -> Outcome | None:
-        return outcome(watch.state, watch.status, watch.run.path) if watch.status in OVER else None
+        if watch.status not in OVER:
+            return None
+        return outcome(watch.state, watch.status, watch.run.path, self._verdict(watch))
 
     def _show_progress(self, watch: Watch) -> None:
         state = watch.state
@@ -196,7 +213,10 @@ class TrainingScreen(TabScreen):
         text = self.query_one("#ending", Static)
         text.display = end is not None
         self.set_class(end is not None, "-over")
-        self.query_one("#remedy").display = end is not None and bool(end.remedy)
+        said = verdict_content(self._verdict(watch)) if end is None else None
+        self.query_one("#remedy").display = said is not None or (end is not None and bool(end.remedy))
+        if said is not None:
+            self.query_one("#remedy", Static).update(said)
         if end is not None:
             text.update(ending_content(end))
             self.query_one("#remedy", Static).update(Content.assemble(("→ ", "$accent"), end.remedy))
@@ -241,6 +261,9 @@ class TrainingScreen(TabScreen):
         if action == "resume":
             end = self._ending(watch) if watch is not None else None
             return end is not None and end.can_resume
+        if action == "afterwards":
+            end = self._ending(watch) if watch is not None else None
+            return end is not None and afterwards.is_possible(str(parameters[0]), end)
         if action == "chart":
             return watch is not None and watch.state.has_points
         if action == "drop_cursor":
@@ -262,6 +285,11 @@ class TrainingScreen(TabScreen):
     def action_resume(self) -> None:
         if (watch := self.shared.monitor.watched) is not None:
             self.shared.monitor.resume(watch.run)
+
+    def action_afterwards(self, deed: str) -> None:
+        """What can be done when a run is over."""
+        if (watch := self.shared.monitor.watched) is not None:
+            afterwards.do(deed, self.app, self.shared, watch.run, self._verdict(watch))
 
     def action_detach(self) -> None:
         self.shared.leaving.detach_if_going()
