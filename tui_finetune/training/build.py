@@ -13,6 +13,7 @@ from tui_finetune.runs.log import EventLog
 from tui_finetune.training.arguments import training_arguments
 from tui_finetune.training.callback import RunCallback
 from tui_finetune.training.inputs import Inputs
+from tui_finetune.training.samples import Samples
 from tui_finetune.training.trainer import RunTrainer
 
 
@@ -53,7 +54,13 @@ def build_trainer(
     trainer.remove_callback(PrinterCallback)
     evaluates = inputs.evaluates and config.eval_strategy != "no"
     callback = RunCallback(
-        run, log, trainer, checkpoint, inputs.first_words(), evaluates_first=evaluates and config.eval_on_start
+        run,
+        log,
+        trainer,
+        checkpoint,
+        inputs.first_words(),
+        evaluates_first=evaluates and config.eval_on_start,
+        samples=Samples(trainer, log, inputs.prompts(config), config.seed),
     )
     trainer.add_callback(callback)
     if arguments.metric_for_best_model and config.early_stopping_patience > 0:
