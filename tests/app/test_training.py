@@ -218,6 +218,7 @@ async def test_an_evaluation_is_named_with_its_progress(going: FakeRun, shown: C
 
 
 async def test_hostile_text_is_only_text(going: FakeRun, shown: Callable[[Any], str]) -> None:
+    going.train(5)
     going.sample(prompt="[@click=app.quit()]x", text=HOSTILE)
     going.notice(HOSTILE, HOSTILE)
     going.run.log_path.write_text(f"10%\r100% done\n{HOSTILE}\n\x1b[31mred\x1b[0m\n")

@@ -16,10 +16,13 @@ from tui_finetune.runs.events import (
     NoticeEvent,
     PhaseEvent,
     SampleEvent,
+    SpikeEvent,
     StatusEvent,
     to_line,
 )
 from tui_finetune.runs.state import RunState
+from tui_finetune.runs.story import happened as story_of
+from tui_finetune.runs.story import resume_words
 from tui_finetune.runs.verdict import Verdict
 from tui_finetune.runs.watch import Watch
 from tui_finetune.system.terminal import printable
@@ -74,8 +77,12 @@ def event_lines(event: Event, state: RunState, left: float | None) -> list[str]:
         word = event.notice.level if event.notice.level in {"error", "warning"} else "note"
         lines = [f"{word}: {event.notice.message}"]
         return [*lines, f"hint: {event.notice.remedy}"] if event.notice.remedy else lines
-    if isinstance(event, StatusEvent) and event.status in {"paused", "stopping"}:
-        return [event.status]
+    if isinstance(event, SpikeEvent):
+        return [f"warning: {happened.words}"] if (happened := story_of(event)) else []
+    if isinstance(event, StatusEvent):
+        if event.status in {"paused", "stopping"}:
+            return [event.status]
+        return [words] if (words := resume_words(event)) else []
     return []
 
 

@@ -103,6 +103,7 @@ def _train(
 def _show(launch: Launch, watch: Watch, signals: Signals, display: Display) -> None:
     """Train, and show it, to its end."""
     told, is_there, run = 0, True, launch.run
+    watch.poll()  # what a resumed run has told before is no news
     launch.begin()
     try:
         while not launch.wait(TICK_SECONDS):

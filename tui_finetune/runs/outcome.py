@@ -83,7 +83,10 @@ def outcome(state: RunState, status: str, run: Path, verdict: Verdict | None = N
 def _saved_model(result: RunResult, final: str, step: int, run: Path) -> list[tuple[str, str]]:
     kept = result.final_step
     label = "model" if kept is None or kept == step else f"model of step {kept:,}"
-    saved = [(label, short_path(run / final))]
+    folder = run / final
+    if not folder.exists() and (run / "final").is_dir():
+        folder = run / "final"  # the run was renamed, or moved
+    saved = [(label, short_path(folder))]
     if result.plot:
         inside = Path(result.plot).parent == Path(final)
         saved.append(("loss curves", f"{Path(result.plot).name} in it" if inside else short_path(run / result.plot)))

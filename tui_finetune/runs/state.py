@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -23,9 +24,16 @@ from tui_finetune.runs.events import (
 from tui_finetune.runs.pace import Pace
 from tui_finetune.runs.result import RunResult
 from tui_finetune.runs.series import EVAL_LOSS, LOSS, Curves, Series
+from tui_finetune.runs.story import Happened, happened
 
 MAX_RESOURCES = 600
 """Readings of the device that are kept, newest last."""
+
+
+MAX_STORY = 2000
+"""Lines of what happened that are kept, newest last."""
+
+_NO_STORY = (ProgressEvent, ResourcesEvent, CurvesEvent)
 
 
 @dataclass
@@ -54,6 +62,7 @@ class RunState:
         best_eval_loss, best_step: the lowest evaluation loss and its step.
         checkpoints: checkpoint events, oldest first; of a step saved again, the newest.
         samples, notices: those events, oldest first.
+        story: what happened, oldest first, the newest of it.
         facts: numbers that don't change, as `FactsEvent` has them.
         spikes: losses that stood out, oldest first.
         resources: the newest readings of the device.
@@ -62,6 +71,7 @@ class RunState:
         model, dataset: their names, as the newest start told them.
         starts: how often it was started or resumed.
         resumed_from: the step that the newest start went on from; None where it was the first.
+        seconds: of work by the steps at which something was logged.
         pace: how fast it goes, by the events' own clock.
     """
 
@@ -82,6 +92,7 @@ class RunState:
     checkpoints: list[CheckpointEvent] = field(default_factory=list)
     samples: list[SampleEvent] = field(default_factory=list)
     notices: list[NoticeEvent] = field(default_factory=list)
+    story: deque[Happened] = field(default_factory=lambda: deque(maxlen=MAX_STORY))
     facts: dict[str, float] = field(default_factory=dict)
     spikes: list[SpikeEvent] = field(default_factory=list)
     resources: list[ResourcesEvent] = field(default_factory=list)
@@ -93,6 +104,7 @@ class RunState:
     dataset: str = ""
     starts: int = 0
     resumed_from: int | None = None
+    seconds: Series = field(default_factory=Series)
     pace: Pace = field(default_factory=Pace)
 
     @property
@@ -146,6 +158,8 @@ class RunState:
             self.answered.update(event.answers)
         self.pace.apply(event)
         self._take(event)
+        if not isinstance(event, _NO_STORY) and (line := happened(event)) is not None:
+            self.story.append(line)
 
     def _take(self, event: Event) -> None:
         # The most frequent first: a log may have a million of them.
@@ -190,6 +204,7 @@ class RunState:
     def _forget_after(self, step: int) -> None:
         """A resumed run goes on from a checkpoint: what was logged beyond it is computed again."""
         self.curves.forget_after(step)
+        self.seconds.forget_after(step)
         self.logged_step = step
         self.spikes = [spike for spike in self.spikes if spike.step <= step]
         self.epoch = None
@@ -214,6 +229,7 @@ class RunState:
             self.loss_before = event.values.get(EVAL_LOSS, self.loss_before)
             return
         self.logged_step = event.step
+        self.seconds.add(event.step, self.pace.active_seconds)
         self.epoch = event.epoch if event.epoch is not None else self.epoch
         self.curves.add(event.step, event.values)
         if (loss := event.values.get(EVAL_LOSS)) is not None:

@@ -97,6 +97,13 @@ def _brief(events_path: Path) -> list[bytes]:
     return [line for line in digest if line not in known] + newest
 
 
+def status_of(run: RunDirectory, state: RunState) -> str:
+    """The status of a run as a watcher sees it."""
+    if not run.is_readable:
+        return CLOSED
+    return state.status if state.status in ENDED or run.is_live else INTERRUPTED
+
+
 def summarize(run: RunDirectory) -> RunSummary:
     """One line about a run; nothing in its directory can make it fail."""
     state = load_state(run, brief=True)
@@ -107,18 +114,13 @@ def summarize(run: RunDirectory) -> RunSummary:
             model, dataset = config.model_name_or_path, config.dataset_name
         except UserError:
             model = dataset = "?"
-    status = state.status
     verdict = state.result.verdict if state.result is not None else None
-    if not run.is_readable:
-        status = CLOSED
-    elif status not in ENDED and not run.is_live:
-        status = INTERRUPTED
     return RunSummary(
         name=run.name,
         path=str(run.path),
         model=model,
         dataset=dataset,
-        status=status,
+        status=status_of(run, state),
         step=state.step,
         total_steps=state.total_steps,
         best_eval_loss=state.best_eval_loss,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from transformers import EarlyStoppingCallback
 from transformers.trainer_callback import PrinterCallback
 
 from tui_finetune.config.schema import RunConfig
@@ -12,6 +11,7 @@ from tui_finetune.runs.directory import RunDirectory
 from tui_finetune.runs.log import EventLog
 from tui_finetune.training.arguments import training_arguments
 from tui_finetune.training.callback import RunCallback
+from tui_finetune.training.early_stopping import EarlyStoppingCallback
 from tui_finetune.training.inputs import Inputs
 from tui_finetune.training.samples import Samples
 from tui_finetune.training.trainer import RunTrainer

@@ -68,7 +68,7 @@ class Monitor:
     def train(self, resolved: Resolved) -> None:
         """Train a configuration."""
         if self._is_free():
-            from tui_finetune.runs.directory import create_run
+            from tui_finetune.runs.naming import create_run
 
             try:
                 run = create_run(resolved.config)

@@ -1,21 +1,23 @@
-"""What stands below the chart: samples, log, health and checkpoints of a run."""
+"""What stands below the chart: samples, log, health and checkpoints of a run, and what libraries printed."""
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 from textual.app import ComposeResult
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
-from textual.widgets import ContentSwitcher, Static, Tab, Tabs
+from textual.widgets import ContentSwitcher, Input, Static, Tab, Tabs
 
 from tui_finetune.errors import Notice
 from tui_finetune.formatting import duration, size
 from tui_finetune.runs.directory import RunDirectory
-from tui_finetune.runs.events import CheckpointEvent, SampleEvent
+from tui_finetune.runs.events import CheckpointEvent
 from tui_finetune.runs.state import RunState
 from tui_finetune.runs.verdict import Verdict
 from tui_finetune.system.tail import tail_lines
+from tui_finetune.tui.screens.training.samples import SamplesPane
 from tui_finetune.tui.widgets.progress import MUTED
 
 SHOWN = 50
@@ -24,22 +26,6 @@ SHOWN = 50
 _MARKS = {
     "good": ("✓", "$success"), "info": ("·", MUTED), "warning": ("!", "$warning"), "error": ("✗", "$error"),
 }  # fmt: skip
-
-
-def samples_content(samples: list[SampleEvent]) -> Content:
-    """The samples, newest first: what the model was given, and how it went on."""
-    blocks = []
-    for sample in reversed(samples[-SHOWN:]):
-        # Whether the text repeats its prompt depends on who wrote it; a reader wants it once.
-        rest = sample.text.removeprefix(sample.prompt)
-        blocks.append(
-            Content.assemble((f"step {sample.step}  ", MUTED), (sample.prompt, "bold $primary"), rest.rstrip())
-        )
-    return (
-        Content("\n\n").join(blocks)
-        if blocks
-        else Content.styled("No samples yet. g writes one with the model as it is now.", MUTED)
-    )
 
 
 def _notice_content(notice: Notice) -> Content:
@@ -84,17 +70,28 @@ def checkpoints_content(checkpoints: list[CheckpointEvent], run: Path) -> Conten
     )
 
 
-def log_content(state: RunState, lines: list[str]) -> Content:
-    """The run's notices, then the end of what libraries printed."""
-    told = [_notice_content(notice) for notice in notices_of(state)]
-    told += [Content(line) for line in lines]
-    return Content("\n").join(told) if told else Content.styled("Nothing has been printed.", MUTED)
+def output_content(lines: list[str]) -> Content:
+    """The end of what libraries printed."""
+    return Content("\n").join(map(Content, lines)) if lines else Content.styled("Nothing has been printed.", MUTED)
+
+
+def log_content(state: RunState, words: str) -> Content:
+    """What happened, newest last, with the time of day; only lines that have all of some words."""
+    wanted = words.lower().split()
+    lines = []
+    for line in state.story:
+        if all(word in f"{line.words} {line.remedy}".lower() for word in wanted):
+            at = time.strftime("%H:%M:%S  ", time.localtime(line.time)) if line.time is not None else ""
+            lines.append(Content.assemble((at, MUTED), _notice_content(Notice(line.level, line.words, line.remedy))))
+    if not lines:
+        return Content.styled("No line has these words." if wanted else "Nothing has happened yet.", MUTED)
+    return Content("\n").join(lines)
 
 
 class RunPanes(Vertical):
-    """The four panes, of which only the one that can be seen is kept up to date."""
+    """The five panes, of which only the one that can be seen is kept up to date."""
 
-    NAMES = ("samples", "log", "health", "checkpoints")
+    NAMES = ("samples", "log", "health", "checkpoints", "output")
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -106,8 +103,11 @@ class RunPanes(Vertical):
     def compose(self) -> ComposeResult:
         yield Tabs(*(Tab(name.capitalize(), id=f"tab-{name}") for name in self.NAMES), id="pane-tabs")
         with ContentSwitcher(initial="samples"):
-            for name in self.NAMES:
+            yield SamplesPane(id="samples")
+            for name in self.NAMES[1:]:
                 with VerticalScroll(id=name):
+                    if name == "log":
+                        yield Input(placeholder="/ to filter", id="log-filter", compact=True)
                     yield Static("", id=f"{name}-text", markup=False)
 
     @property
@@ -133,6 +133,15 @@ class RunPanes(Vertical):
     def next_pane(self) -> None:
         self.query_one(Tabs).action_next_tab()
 
+    def filter_log(self) -> None:
+        """Show the log, with the focus on its filter."""
+        self.query_one(Tabs).active = "tab-log"
+        self.query_one("#log-filter", Input).focus()
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        event.stop()
+        self.refresh_pane()
+
     def on_tabs_tab_activated(self, event: Tabs.TabActivated) -> None:
         event.stop()
         if event.tab is not None and event.tab.id is not None:
@@ -150,16 +159,19 @@ class RunPanes(Vertical):
             return
         self._shown[name] = what
         if name == "samples":
-            content = samples_content(state.samples)
-        elif name == "health":
+            self.query_one(SamplesPane).show(list(state.samples))
+            return
+        if name == "health":
             content = health_content(state, self._verdict)
         elif name == "checkpoints":
             content = checkpoints_content(state.checkpoints, run.path)
+        elif name == "log":
+            content = log_content(state, self.query_one("#log-filter", Input).value)
         else:
-            content = log_content(state, tail_lines(run.log_path))
+            content = output_content(tail_lines(run.log_path))
         self.query_one(f"#{name}-text", Static).update(content)
-        if name == "log":
-            self.query_one("#log", VerticalScroll).scroll_end(animate=False)
+        if name in {"log", "output"}:
+            self.query_one(f"#{name}", VerticalScroll).scroll_end(animate=False)
 
     def _what_matters(self, name: str, run: RunDirectory, state: RunState) -> object:
         """Changes when what the pane shows may have changed."""
@@ -167,10 +179,16 @@ class RunPanes(Vertical):
             return len(state.samples)
         if name == "health":
             return self._verdict, len(state.notices)
+        if name == "log":
+            return (
+                len(state.story),
+                state.story[-1] if state.story else None,
+                self.query_one("#log-filter", Input).value,
+            )
         if name == "checkpoints":
             return len(state.checkpoints), state.checkpoints[-1].step if state.checkpoints else None
         try:
             log = run.log_path.stat()
-            return len(state.notices), log.st_size, log.st_mtime_ns
+            return log.st_size, log.st_mtime_ns
         except OSError:
-            return len(state.notices)
+            return None

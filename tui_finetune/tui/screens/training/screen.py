@@ -77,8 +77,10 @@ class TrainingScreen(TabScreen):
                 tooltip="Put this run's settings into the plan, to change one of them"),
         Binding("m", "afterwards('compare')", "Compare", show=False, id="training.compare",
                 tooltip="Compare it with other runs on the Runs screen"),
+        Binding("slash", "filter", "Filter the log", key_display="/", show=False, priority=True, id="training.filter",
+                tooltip="Only the lines of the log that have these words"),
         Binding("v", "next_pane", "Next pane", show=False, id="training.pane",
-                tooltip="Samples, Log, Health, Checkpoints in turn"),
+                tooltip="Samples, Log, Health, Checkpoints, Output in turn"),
         Binding("plus,equals_sign", "chart('zoom_in')", "Zoom in", key_display="+", show=False, id="chart.zoom-in",
                 tooltip="Show fewer steps; at the newest step it stays there"),
         Binding("minus", "chart('zoom_out')", "Zoom out", key_display="-", show=False, id="chart.zoom-out",
@@ -261,6 +263,8 @@ class TrainingScreen(TabScreen):
         if action == "resume":
             end = self._ending(watch) if watch is not None else None
             return end is not None and end.can_resume
+        if action == "filter":
+            return watch is not None and super().check_action(action, parameters)
         if action == "afterwards":
             end = self._ending(watch) if watch is not None else None
             return end is not None and afterwards.is_possible(str(parameters[0]), end)
@@ -293,6 +297,9 @@ class TrainingScreen(TabScreen):
 
     def action_detach(self) -> None:
         self.shared.leaving.detach_if_going()
+
+    def action_filter(self) -> None:
+        self.query_one(RunPanes).filter_log()
 
     def action_next_pane(self) -> None:
         self.query_one(RunPanes).next_pane()
