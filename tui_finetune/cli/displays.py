@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections import deque
-from typing import Any, Protocol
+from typing import Protocol
 
 from tui_finetune.cli.output import write_line, write_text
 from tui_finetune.formatting import amount, duration, size
@@ -186,77 +186,3 @@ class PlainDisplay:
 
     def close(self) -> None:
         pass
-
-
-class LiveDisplay:
-    """Lines, and below them one bar for what is being done."""
-
-    def __init__(self) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn
-
-        self._eta = Eta()
-        self._console = Console(file=sys.stdout, highlight=False, markup=False, emoji=False)
-        self._bar = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=None),
-            TextColumn("{task.fields[count]}", markup=False),
-            console=self._console,
-            auto_refresh=False,
-        )
-        self._task = self._bar.add_task("Starting", total=None, count="")
-        self._bar.start()
-
-    def show(self, events: list[Event], state: RunState) -> None:
-        left = self._eta.left(state)
-        for event in events:
-            if not isinstance(event, PhaseEvent):
-                for line in event_lines(event, state, left):
-                    self._print(line)
-        progress = state.progress.get(state.phase)
-        label = state.phase_label or ("Training" if state.phase == "training" else state.phase) or "Starting"
-        fields: dict[str, Any] = {"description": printable(label, lines=False), "count": ""}
-        if progress is None:
-            fields |= {"total": None}
-        else:
-            count = f"{amount(progress.done)}/{amount(progress.total)}" if progress.total else amount(progress.done)
-            more = f"  {duration(left)} left" if left is not None else ""
-            fields |= {"total": progress.total, "completed": progress.done, "count": f"{count} {progress.unit}{more}"}
-        self._bar.update(self._task, **fields)
-        try:
-            self._bar.refresh()
-        except OSError:
-            return
-
-    def _print(self, line: str) -> None:
-        from rich.text import Text
-
-        try:
-            self._bar.console.print(Text(printable(line)), soft_wrap=True)
-        except OSError:
-            return
-
-    def say(self, text: str) -> None:
-        self._print(text)
-
-    def close(self) -> None:
-        self._bar.update(self._task, visible=False)
-        try:
-            self._bar.stop()
-        except OSError:
-            return
-
-
-def choose_display(*, json: bool) -> Display:
-    """The display that suits standard output."""
-    if json:
-        return JsonDisplay()
-    if sys.stdout.isatty() and _can_draw():
-        return LiveDisplay()
-    return PlainDisplay()
-
-
-def _can_draw() -> bool:
-    import os
-
-    return (os.environ.get("TERM") or "dumb") != "dumb" and (sys.stdout.encoding or "").lower().startswith("utf")

@@ -76,10 +76,10 @@ def output_content(lines: list[str]) -> Content:
 
 
 def log_content(state: RunState, words: str) -> Content:
-    """What happened, newest last, with the time of day; only lines that have all of some words."""
+    """What happened, newest first, with the time of day; only lines that have all of some words."""
     wanted = words.lower().split()
     lines = []
-    for line in state.story:
+    for line in reversed(state.story):
         if all(word in f"{line.words} {line.remedy}".lower() for word in wanted):
             at = time.strftime("%H:%M:%S  ", time.localtime(line.time)) if line.time is not None else ""
             lines.append(Content.assemble((at, MUTED), _notice_content(Notice(line.level, line.words, line.remedy))))
@@ -170,7 +170,7 @@ class RunPanes(Vertical):
         else:
             content = output_content(tail_lines(run.log_path))
         self.query_one(f"#{name}-text", Static).update(content)
-        if name in {"log", "output"}:
+        if name == "output":
             self.query_one(f"#{name}", VerticalScroll).scroll_end(animate=False)
 
     def _what_matters(self, name: str, run: RunDirectory, state: RunState) -> object:
