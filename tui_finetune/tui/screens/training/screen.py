@@ -12,6 +12,7 @@ from textual.widgets import Static
 
 from tui_finetune.errors import UserError
 from tui_finetune.runs.control import Action
+from tui_finetune.runs.findings.limits import rules_text
 from tui_finetune.runs.outcome import Outcome, outcome
 from tui_finetune.runs.state import RunState
 from tui_finetune.runs.status import OVER
@@ -56,6 +57,12 @@ class TrainingScreen(TabScreen):
         "while both fall, the model learns; when the evaluation loss rises, it has begun to memorize.\n\n"
         "ctrl+c finishes the step, saves and ends the run; it can be resumed exactly there. ctrl+d leaves the run going "
         "in the background. A paused run keeps the device's memory.\n\n"
+        "When it is over, c chats with the model, x extends it, n puts its settings into the plan to change one, m compares "
+        "it, and a starts it again with what Health advises.\n\n"
+        "Samples: the same prompts before training, at each evaluation and at the end; with the focus there, left and right "
+        "walk through time. Log: what happened; / filters it. Output: what libraries printed.\n\n"
+        "Health speaks up where something is so, and takes it back when it no longer is:\n"
+        f"{rules_text()}\n\n"
         "On the chart: + and - zoom, [ and ] move, the arrows put a crosshair on a point, 0 goes back to the whole run."
     )
     BINDINGS = [
