@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 SHARE = 0.02
 """The most that samples may take of the training time."""
 
-FIRST_SHARE, LAST_BEFORE_END = 0.3, 0.75
+FIRST_SHARE, LAST_BEFORE_END = 0.3, 0.6
 """How much of that may be spent before the first step, and before the end."""
 
 MOST_TOKENS, FEWEST_TOKENS = 48, 8

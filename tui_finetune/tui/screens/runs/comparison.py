@@ -79,14 +79,22 @@ class Comparison(Vertical):
         self._draw()
 
     def _draw(self) -> None:
-        chart = self.query_one("#comparison-chart", Static)
-        width, height = chart.size
-        if not self._runs or not width:
-            return
+        if self._runs:
+            self.query_one("#comparison-table", Static).update(comparison_table(self._runs, self._styles()))
+            self.call_after_refresh(self._draw_chart)  # which has the room that the table leaves
+
+    def _styles(self) -> list[str]:
         known = self.app.theme_variables
         colors = [known.get(color.removeprefix("$"), "") for color in COLORS]
-        styles = [colors[number % len(colors)] for number in range(len(self._runs))]
+        return [colors[number % len(colors)] for number in range(len(self._runs))]
+
+    def _draw_chart(self) -> None:
+        chart = self.query_one("#comparison-chart", Static)
+        width, height = chart.size
+        if not width:
+            return
+        styles = self._styles()
         lines = comparison_lines(self._runs, self.axis, self.what, styles)
         picture = draw_lines(lines, width, height - 1, _AXIS_NAMES[self.axis])
-        chart.update(Text.assemble((f"{self.what} loss by {self.axis}", "bold"), ("   t next", "dim"), "\n", picture))
-        self.query_one("#comparison-table", Static).update(comparison_table(self._runs, styles))
+        head = (f"{self.what} loss by {self.axis}", "bold")
+        chart.update(Text.assemble(head, ("   t next", "dim"), "\n", picture), layout=False)

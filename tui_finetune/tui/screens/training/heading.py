@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING
 
 from textual.content import Content
@@ -136,12 +137,14 @@ def verdict_content(verdict: Verdict) -> Content | None:
     return Content.assemble((f"{'✗' if verdict.went_wrong else '!'} {words}", f"bold {style}"), remedy)
 
 
-def ending_content(ending: Outcome) -> Content:
-    """What was saved where, and what to do next."""
+def ending_content(ending: Outcome, width: int) -> Content:
+    """What training came to, what was saved where, and what to do next, in so many columns."""
     lines: list[Content] = []
     width = max((len(label) for label, _ in ending.saved), default=0)
     if ending.plain:
-        lines.append(Content.styled(ending.plain, "bold"))
+        lines += [
+            Content.styled(line, "bold") for line in textwrap.wrap(ending.plain, max(width - 4, 20) if width else 200)
+        ]
     for label, path in ending.saved:
         lines.append(Content.assemble((f"{label:<{width}}  ", MUTED), path))
     keys = [("a", ending.way.words)] if ending.way is not None and ending.way.deed == "again" else []

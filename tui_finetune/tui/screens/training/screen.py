@@ -227,7 +227,7 @@ class TrainingScreen(TabScreen):
         if said is not None:
             self.query_one("#remedy", Static).update(said)
         if end is not None:
-            text.update(ending_content(end))
+            text.update(ending_content(end, self.app.size.width))
             self.query_one("#remedy", Static).update(Content.assemble(("→ ", "$accent"), end.remedy))
         elif total := state.total_steps:
             self.query_one("#run-bar", ProgressLine).show(state.step / total, f"{state.step:,} / {total:,}")
