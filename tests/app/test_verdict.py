@@ -121,7 +121,7 @@ async def test_n_puts_the_settings_into_the_plan(home: Path) -> None:
         assert resolved.config.learning_rate == 1.0
 
 
-async def test_x_extends_a_finished_run(
+async def test_e_extends_a_finished_run(
     home: Path, monkeypatch: pytest.MonkeyPatch, shown: Callable[[Any], str]
 ) -> None:
     fake = half_way(home / "runs" / "starter-1")
@@ -132,7 +132,7 @@ async def test_x_extends_a_finished_run(
     app = FinetuneApp(clock=lambda: 0.0, run=fake.run)
     async with app.run_test(size=(120, 36)) as pilot:
         await settle(pilot)
-        await pilot.press("x")
+        await pilot.press("e")
         await settle(pilot)
         await pilot.press("enter")
         assert resumed == [(fake.run, {"num_train_epochs": "6"})]

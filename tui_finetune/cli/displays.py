@@ -25,7 +25,7 @@ from tui_finetune.runs.story import happened as story_of
 from tui_finetune.runs.story import resume_words
 from tui_finetune.runs.verdict import Verdict
 from tui_finetune.runs.watch import Watch
-from tui_finetune.system.terminal import printable
+from tui_finetune.system.terminal import printable, printable_json
 
 PLAIN_PROGRESS_SECONDS = 10.0
 
@@ -153,7 +153,7 @@ class JsonDisplay:
 
     def show(self, events: list[Event], state: RunState) -> None:
         if events:
-            write_text("".join(to_line(event).decode() for event in events), sys.stdout)
+            write_text(printable_json("".join(to_line(event).decode() for event in events)), sys.stdout)
 
     def say(self, text: str) -> None:
         write_line(text, sys.stderr)

@@ -17,6 +17,7 @@ from tui_finetune.formatting import amount, duration
 from tui_finetune.runs.events import Event, MetricsEvent, PhaseEvent
 from tui_finetune.runs.series import Series
 from tui_finetune.runs.state import RunState
+from tui_finetune.system.output import ungated
 from tui_finetune.system.terminal import over_ssh, printable
 from tui_finetune.tui.widgets.lines import Line, draw_lines
 
@@ -76,7 +77,7 @@ class LiveDisplay:
 
     def __init__(self) -> None:
         self._eta = Eta()
-        self._console = Console(file=sys.stdout, highlight=False, markup=False, emoji=False)
+        self._console = Console(file=ungated(sys.stdout), highlight=False, markup=False, emoji=False)
         self._bar = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=None),

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from tui_finetune.config.schema import RunConfig
 from tui_finetune.errors import UserError
-from tui_finetune.runs import registry
-from tui_finetune.runs.directory import NAME, RunDirectory, stem_of
+from tui_finetune.runs import places, registry
+from tui_finetune.runs.directory import NAME, OccupiedError, RunDirectory, stem_of
 from tui_finetune.runs.lock import RunLock
 
 
@@ -34,6 +34,12 @@ def _numbered(config: RunConfig, base: Path | None) -> Iterator[Path]:
     return ((runs / f"{stem}-{number}").absolute() for number in itertools.count(1))
 
 
+def check_places(run: RunDirectory, config: RunConfig) -> None:
+    """Raise UserError where a new run can't be made there, or its final model can't be put where it is to go."""
+    run.check_free()
+    places.check_final_free(run.final_place(config), run.path, "")
+
+
 def create_run(config: RunConfig, base: Path | None = None) -> RunDirectory:
     """Make the directory of a new run; of several that are made at once, each takes the next free name.
 
@@ -42,11 +48,12 @@ def create_run(config: RunConfig, base: Path | None = None) -> RunDirectory:
     """
     while True:
         run = RunDirectory(new_run_path(config, base))
+        check_places(run, config)
         try:
             run.create()
             return run
-        except UserError:
-            if config.output_dir is not None or not run.exists:
+        except OccupiedError:
+            if config.output_dir is not None:
                 raise
 
 

@@ -53,11 +53,11 @@ class TrainingScreen(TabScreen):
     mode = "training"
     CSS_PATH = "training.tcss"
     help_text = (
-        "The run as it goes. The chart shows the training loss, as it was logged and smoothed, and the evaluation loss: "
+        "The run, live. The chart shows the training loss, as it was logged and smoothed, and the evaluation loss: "
         "while both fall, the model learns; when the evaluation loss rises, it has begun to memorize.\n\n"
-        "ctrl+c finishes the step, saves and ends the run; it can be resumed exactly there. ctrl+d leaves the run going "
-        "in the background. A paused run keeps the device's memory.\n\n"
-        "When it is over, c chats with the model, x extends it, n puts its settings into the plan to change one, m compares "
+        "ctrl+c finishes the step, saves and ends the run; it can be resumed exactly there. ctrl+d leaves the run "
+        "running in the background. A paused run keeps the device's memory.\n\n"
+        "When it is over, c chats with the model, e extends it, n puts its settings into the plan to change one, m compares "
         "it, and a starts it again with what Health advises.\n\n"
         "Samples: the same prompts before training, at each evaluation and at the end; with the focus there, left and right "
         "walk through time. Log: what happened; / filters it. Output: what libraries printed.\n\n"
@@ -66,20 +66,21 @@ class TrainingScreen(TabScreen):
         "On the chart: + and - zoom, [ and ] move, the arrows put a crosshair on a point, 0 goes back to the whole run."
     )
     BINDINGS = [
-        Binding("p", "ask('pause')", "Pause", id="training.pause", tooltip="Hold the run after this step"),
-        Binding("p", "ask('continue')", "Go on", id="training.continue", tooltip="Let the paused run go on"),
+        Binding("p", "ask('pause')", "Pause", id="training.pause", tooltip="Pause the run after this step"),
+        Binding("p", "ask('continue')", "Go on", id="training.continue", tooltip="Continue the paused run"),
         Binding("s", "ask('save')", "Save now", id="training.save", tooltip="Save a checkpoint after this step"),
         Binding("e", "ask('evaluate')", "Evaluate now", show=False, id="training.evaluate",
-                tooltip="Work out the evaluation loss after this step"),
+                tooltip="Evaluate after this step"),
         Binding("g", "ask('sample')", "Write a sample", show=False, id="training.sample",
                 tooltip="Let the model, as it is now, write something"),
-        Binding("ctrl+d", "detach", "Detach", id="training.detach", tooltip="Back to the shell; the run goes on"),
-        Binding("r", "resume", "Resume", id="training.resume", tooltip="Go on from the newest checkpoint"),
+        Binding("ctrl+d", "detach", "Detach", id="training.detach", tooltip="Back to the shell; the run continues"),
+        Binding("r", "resume", "Resume", id="training.resume", tooltip="Resume from the newest checkpoint"),
+        Binding("x", "export", "Export", show=False, id="training.export", tooltip="Take its model elsewhere"),
         Binding("c", "afterwards('chat')", "Chat", id="training.chat", tooltip="Chat with the model of this run"),
         Binding("a", "afterwards('again')", "Again", show=False, id="training.again",
                 tooltip="A new run with the change that Health advises, as a lower learning rate"),
-        Binding("x", "afterwards('extend')", "Extend", show=False, id="training.extend",
-                tooltip="Go on with more epochs"),
+        Binding("e", "afterwards('extend')", "Extend", show=False, id="training.extend",
+                tooltip="Continue with more epochs"),
         Binding("n", "afterwards('vary')", "One change", show=False, id="training.vary",
                 tooltip="Put this run's settings into the plan, to change one of them"),
         Binding("m", "afterwards('compare')", "Compare", show=False, id="training.compare",
@@ -102,11 +103,11 @@ class TrainingScreen(TabScreen):
         Binding("l", "chart('log_scale')", "Log scale", show=False, id="chart.log-scale",
                 tooltip="Losses on a logarithmic axis"),
         Binding("left", "chart('cursor_left')", "Crosshair left", show=False, id="chart.cursor-left",
-                tooltip="The values of the point before"),
+                tooltip="Values at the previous point"),
         Binding("right", "chart('cursor_right')", "Crosshair right", show=False, id="chart.cursor-right",
-                tooltip="The values of the next point"),
+                tooltip="Values at the next point"),
         Binding("escape", "drop_cursor", "Crosshair off", show=False, id="chart.cursor-off",
-                tooltip="Take the crosshair away"),
+                tooltip="Hide the crosshair"),
     ]  # fmt: skip
 
     def __init__(self, shared: AppState) -> None:
@@ -275,11 +276,17 @@ class TrainingScreen(TabScreen):
         if action == "afterwards":
             end = self._ending(watch) if watch is not None else None
             return end is not None and afterwards.is_possible(str(parameters[0]), end)
+        if action == "export":
+            return watch is not None and not going
         if action == "chart":
             return watch is not None and watch.state.has_points
         if action == "drop_cursor":
             return self.is_mounted and self.query_one(LossChart).has_cursor
         return True
+
+    def action_export(self) -> None:
+        if (watch := self.shared.monitor.watched) is not None:
+            self.shared.host.export(watch.run)
 
     def action_ask(self, action: Action) -> None:
         """Leave a request for the run; it is obeyed after the step that is going on."""
