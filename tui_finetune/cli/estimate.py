@@ -65,6 +65,7 @@ def _lines(plan: Plan) -> list[str]:
         *(f"  {part:<11}{size(count):>9}" for part, count in memory.items() if part != "total"),
         f"disk         {size(estimate.disk)}",
         *(f"assumed: {assumption}" for assumption in estimate.assumptions),
+        *(f"warning: {warning.message} {warning.remedy}" for warning in plan.warnings),
     ]
 
 

@@ -208,3 +208,12 @@ def _adapter_settings(folder: Path) -> dict[str, object]:
         return read_adapter(folder).settings() if is_adapter(folder) else {}
     except UserError:
         return {}
+
+
+def suggested_rate(name: str) -> float | None:
+    """The learning rate that a model's folder says suits it; None where it says nothing."""
+    try:
+        rate = model_settings(name).get("learning_rate")
+        return float(str(rate)) if rate is not None else None
+    except (UserError, ValueError):
+        return None
