@@ -16,7 +16,8 @@ from tui_finetune.config.schema import RunConfig
 from tui_finetune.errors import UserError
 from tui_finetune.runs import checkpoints
 from tui_finetune.runs.control import take, waiting
-from tui_finetune.runs.directory import RunDirectory, create_run
+from tui_finetune.runs.directory import RunDirectory
+from tui_finetune.runs.naming import create_run
 from tui_finetune.runs.registry import known_runs
 from tui_finetune.runs.removal import delete_run, discard_run
 from tui_finetune.runs.summary import summarize
@@ -48,7 +49,7 @@ def foreign(place: Path) -> Path:
 
 def test_d1_a_new_run_in_a_folder_that_holds_anything_is_refused(foreign: Path) -> None:
     before = files_below(foreign)
-    with pytest.raises(UserError, match="is there already, and is no run") as caught:
+    with pytest.raises(UserError, match="already exists and is not a run") as caught:
         RunDirectory(foreign).create()
     assert caught.value.setting == "output_dir"
     assert files_below(foreign) == before
@@ -65,7 +66,7 @@ def test_d2_a_failed_start_leaves_a_foreign_folder_as_it_was(foreign: Path) -> N
 def test_d1_neither_a_file_nor_a_link_becomes_a_run(place: Path, name: str) -> None:
     (place / "file.txt").write_text("mine")
     (place / "link").symlink_to(place / "nowhere")
-    with pytest.raises(UserError, match="is there already"):
+    with pytest.raises(UserError, match="already exists"):
         RunDirectory(place / name).create()
 
 

@@ -29,6 +29,12 @@ def _weak(message: str, remedy: str, setting: str) -> Notice:
     return Notice("info", message, remedy, setting)
 
 
+SAMPLE_SETTINGS: Mapping[str, Mapping[str, object]] = {
+    # Made to be overfitted: long enough for evaluation to turn, and evaluated often enough to stop soon after.
+    "tiny": {"num_train_epochs": 20.0},
+}
+"""Settings that suit a sample: they stand between the model's and the preset's."""
+
 KEPT = frozenset({"model_name_or_path", "dataset_name", "dataset_config", "dataset_train_split", "output_dir"})
 """What was chosen for these stays when another preset is chosen in the form."""
 
@@ -40,12 +46,16 @@ PRESETS = {
             "tutorial",
             "The recipe of the tutorial 'Training Your Own Model', number for number.",
             {
+                "method": "full",
+                "unfrozen_layers": "all",
+                "neftune_noise_alpha": None,
                 "max_length": 512,
                 "packing": False,
                 "padding": "max_length",
                 "group_by_length": False,
                 "excess_length_strategy": "truncate",
                 "train_on_eos": False,
+                "split_special_tokens": False,
                 "validation_split": 0.1,
                 "num_train_epochs": 3.0,
                 "per_device_train_batch_size": 8,
@@ -60,8 +70,17 @@ PRESETS = {
                 "optim": "adamw_torch_fused",
                 "max_steps": -1,
                 "gradient_checkpointing": False,
+                "chunked_cross_entropy": False,
+                "attn_implementation": "auto",
+                "use_liger_kernel": False,
+                "torch_compile": False,
+                "tf32": False,
+                "adam_beta1": 0.9,
+                "adam_beta2": 0.999,
+                "adam_epsilon": 1e-8,
                 "logging_steps": 50,
                 "eval_strategy": "epoch",
+                "eval_on_start": False,
                 "eval_loss_average": "batches",
                 "save_strategy": "epoch",
                 "early_stopping_patience": 2,
@@ -102,6 +121,17 @@ PRESETS = {
             "A quick try, a few minutes at most: one epoch, at most 100 steps.",
             {"num_train_epochs": 1.0, "max_steps": 100, "eval_strategy": "steps", "eval_steps": 25, "logging_steps": 5},
         ),
+        Preset(
+            "lora",
+            "A small adapter beside the frozen model: little memory, a few megabytes to save.",
+            {"method": "lora"},
+        ),
+        Preset(
+            "qlora",
+            "An adapter on the model packed into 4 bits: for models that don't fit otherwise.",
+            {"method": "qlora"},
+        ),
+        Preset("full", "Every weight is trained: the most thorough, and the most memory.", {"method": "full"}),
     )
 }
 

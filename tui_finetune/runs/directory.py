@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import json
 import os
 import re
 import uuid
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +19,8 @@ from tui_finetune.system.files import DISK_FULL, PRIVATE_DIRECTORY, PRIVATE_FILE
 
 if TYPE_CHECKING:
     from tui_finetune.config.schema import RunConfig
+
+MAX_NOTE_BYTES = 10_000
 
 NAME = re.compile(r"[A-Za-z0-9._-]{1,64}\Z")
 
@@ -50,6 +50,11 @@ class RunDirectory:
     @property
     def control_dir(self) -> Path:
         return self.path / "control"
+
+    @property
+    def note_path(self) -> Path:
+        """What its owner has written down about it."""
+        return self.path / "note.txt"
 
     @property
     def log_path(self) -> Path:
@@ -154,6 +159,7 @@ class RunDirectory:
             self.control_dir,
             self.checkpoints_dir,
             final,
+            self.note_path,
             self.config_path,
         )
 
@@ -172,11 +178,35 @@ class RunDirectory:
         from tui_finetune.config.schema import RunConfig
 
         values = read_yaml(self.config_path)
-        # Runs of before there were these settings: their evaluations have to stay comparable, and their rows in order.
+        # Runs of before there were these settings: their evaluations have to stay comparable, their rows in order, and
+        # names of special tokens in their texts what they were.
         values.setdefault("eval_loss_average", "batches")
+        values.setdefault("split_special_tokens", False)
         if values.get("packing") is False and values.get("padding") == "longest" and values.get("train_on_eos"):
             values.setdefault("group_by_length", True)
         return make_config({key: value for key, value in values.items() if key in RunConfig.model_fields})
+
+    def read_note(self) -> str:
+        """What its owner has written down about it, '' where there is nothing."""
+        try:
+            with open(self.note_path, "rb", opener=open_regular) as file:
+                return file.read(MAX_NOTE_BYTES).decode("utf-8", "replace").strip()
+        except OSError:
+            return ""
+
+    def write_note(self, text: str) -> None:
+        """Write something down about it; nothing takes it away.
+
+        Raises:
+            UserError: it can't be written.
+        """
+        try:
+            if text.strip():
+                write_atomically(self.note_path, text.strip() + "\n")
+            else:
+                self.note_path.unlink(missing_ok=True)
+        except OSError as error:
+            raise UserError(f"{self.note_path}: {error.strerror}", "the run's directory must be writable") from None
 
     def write_config(self, config: RunConfig) -> None:
         """Write the configuration; settings in it that only a newer version knows are kept."""
@@ -247,7 +277,7 @@ class RunDirectory:
             raise UserError(f"{self.path}: {error.strerror}", "choose another output_dir", "output_dir") from None
         if occupied:
             raise OccupiedError(
-                f"{self.path} is there already, and is no run",
+                f"{self.path} already exists and is not a run",
                 "choose an output_dir that is empty or not there yet; nothing that is there is overwritten",
                 setting="output_dir",
             )
@@ -296,42 +326,6 @@ def _word(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "-", last).strip("-.")[:24] or "data"
 
 
-def new_run_path(config: RunConfig, base: Path | None = None) -> Path:
-    """Where the run of a configuration goes: its output_dir, or the first free runs/<model>-<dataset>-<n>.
-
-    Args:
-        config: the configuration.
-        base: the directory that `runs` is in; the current one if left out.
-    """
-    if config.output_dir is not None:
-        return Path(os.path.expanduser(config.output_dir)).absolute()
-    return next(path for path in _numbered(config, base) if not os.path.lexists(path))
-
-
-def _numbered(config: RunConfig, base: Path | None) -> Iterator[Path]:
-    runs = (base or Path.cwd()) / "runs"
-    stem = f"{_word(config.model_name_or_path)}-{_word(config.dataset_name)}"
-    return ((runs / f"{stem}-{number}").absolute() for number in itertools.count(1))
-
-
-def check_places(run: RunDirectory, config: RunConfig) -> None:
-    """Raise UserError where a new run can't be made there, or its final model can't be put where it is to go."""
-    run.check_free()
-    places.check_final_free(run.final_place(config), run.path, "")
-
-
-def create_run(config: RunConfig, base: Path | None = None) -> RunDirectory:
-    """Make the directory of a new run; of several that are made at once, each takes the next free name.
-
-    Raises:
-        UserError: its output_dir is taken, or can't be made.
-    """
-    while True:
-        run = RunDirectory(new_run_path(config, base))
-        places.check_final_free(run.final_place(config), run.path, "")
-        try:
-            run.create()
-            return run
-        except OccupiedError:
-            if config.output_dir is not None:
-                raise
+def stem_of(config: RunConfig) -> str:
+    """What the name of a configuration's run begins with: its model and its data set."""
+    return f"{_word(config.model_name_or_path)}-{_word(config.dataset_name)}"

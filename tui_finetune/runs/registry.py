@@ -93,7 +93,10 @@ def find_run(name: str | None, base: Path | None = None) -> RunDirectory:
     by_path = RunDirectory(Path(os.path.expanduser(name)).absolute())
     if ("/" in name or not NAME.match(name) or by_path.exists) and by_path.exists:
         return by_path
-    for run in known:
-        if run.name == name:
-            return run
+    named = [run for run in known if run.name == name]
+    if len(named) > 1:
+        paths = " and ".join(str(run.path) for run in named)
+        raise UserError(f"there are {len(named)} runs '{name}': {paths}", "give the directory of the one that is meant")
+    if named:
+        return named[0]
     raise UserError(f"there is no run '{name}'", "`finetune-tui runs` lists them")

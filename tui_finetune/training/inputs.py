@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tui_finetune.config.schema import RunConfig
@@ -14,19 +15,28 @@ from tui_finetune.errors import UserError
 from tui_finetune.models.devices import best_device
 from tui_finetune.models.loading import check_trainable, load_tokenizer, resolve_max_length
 from tui_finetune.models.located import LocatedModel, locate
-from tui_finetune.runs.checkpoints import ONLY_MODEL
+from tui_finetune.models.methods.choose import method_of
+from tui_finetune.models.methods.peft_models import base_of
+from tui_finetune.runs.checkpoints import BASE, ONLY_MODEL
 from tui_finetune.system.progress import Report
 from tui_finetune.training.packing.attention import attention_by_document
 from tui_finetune.training.packing.check import keeps_documents_apart
 from tui_finetune.training.resume import data_fingerprint, determining, weights_fingerprint
 
 if TYPE_CHECKING:
+    from datasets import Dataset
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+    from tui_finetune.models.adapters import BaseModel
     from tui_finetune.models.devices import Precision
+    from tui_finetune.models.methods.method import Method
+    from tui_finetune.training.loss import ChunkedLoss
 
 MAX_PROMPT_TOKENS = 256
 """The longest question that a sample begins with by itself."""
+
+PROMPTS, MOST_PROMPTS = 3, 8
+"""Samples by themselves: taken from the data, and of a list or a file at most."""
 
 Attention = Callable[[], AbstractContextManager[None]]
 """Open while the model computes."""
@@ -38,11 +48,13 @@ class Inputs:
 
     Attributes:
         located: where the model that training begins from is.
-        model: it, loaded.
+        model: it, loaded, and made ready by the method.
         tokenizer: its tokenizer, with the chat template that the data was put into words by.
         data: rows of tokens.
         precision: the number format of the computation.
         attention: how packed rows are attended to.
+        loss: computes the loss in chunks of tokens; None where the model computes it.
+        base: the model that the adapter belongs to, where it is an adapter that is trained.
     """
 
     located: LocatedModel
@@ -51,6 +63,8 @@ class Inputs:
     data: PreparedData
     precision: Precision
     attention: Attention
+    loss: ChunkedLoss | None = None
+    base: BaseModel | None = None
 
     @property
     def evaluates(self) -> bool:
@@ -74,13 +88,43 @@ class Inputs:
             "settings": determining(config),
             "data_format": self.data_format,
         }
+        if self.base is not None:
+            facts[BASE] = self.base.to_json()
         return facts | ({ONLY_MODEL: True} if config.save_only_model else {})
 
-    def first_words(self) -> str:
+    @property
+    def _unseen(self) -> Dataset:
+        """The rows that are not trained on; where there are none, those that are."""
+        return self.data.evaluation if self.evaluates and self.data.evaluation is not None else self.data.train
+
+    def prompts(self, config: RunConfig) -> list[str]:
+        """What the model completes by itself as it trains.
+
+        Raises:
+            UserError: the file of prompts can't be read.
+        """
+        chosen = config.sample_prompts
+        if chosen is None:
+            count = len(self._unseen)
+            return list(dict.fromkeys(self.first_words(place * count // PROMPTS) for place in range(PROMPTS)))
+        if chosen.strip().lower() in {"off", "no", "false"}:
+            return []
+        path = Path(chosen).expanduser()
+        if path.suffix in {".txt", ".md"} or path.is_file():
+            try:
+                chosen = " | ".join(path.read_text("utf-8", "replace").splitlines()[:MOST_PROMPTS])
+            except OSError as error:
+                raise UserError(
+                    f"sample_prompts: {path}: {error.strerror}", "a text file with one prompt a line", "sample_prompts"
+                ) from None
+        prompts = [prompt.strip() for prompt in chosen.split("|")]
+        return [prompt for prompt in prompts if prompt][:MOST_PROMPTS]
+
+    def first_words(self, row: int = 0) -> str:
         """What a sample begins with where nobody says, of a row that is not trained on if there is one: the part of it that
         is only read, as a question; its first words where all of it is trained on."""
-        rows = self.data.evaluation if self.evaluates and self.data.evaluation is not None else self.data.train
-        ids, labels = list(rows[0]["input_ids"]), list(rows[0].get("labels", []))
+        rows = self._unseen
+        ids, labels = list(rows[row]["input_ids"]), list(rows[row].get("labels", []))
         given = next((place for place, label in enumerate(labels) if label != -100), 0)
         if 1 < given <= MAX_PROMPT_TOKENS:
             # The token that the tokenizer puts before every text would be there twice.
@@ -91,7 +135,7 @@ class Inputs:
 
 
 def look_at_model(config: RunConfig, report: Report) -> tuple[LocatedModel, PreTrainedTokenizerBase, int]:
-    """Find the model, once, and see from its small files whether it can be trained.
+    """Find the model, once, and see from its small files whether it can be trained, and by the method that is chosen.
 
     Returns:
         Where it is, its tokenizer, and the tokens of a training row.
@@ -101,8 +145,14 @@ def look_at_model(config: RunConfig, report: Report) -> tuple[LocatedModel, PreT
     """
     located = locate(config.model_name_or_path, config.model_revision, weights=False, report=report)
     check_trainable(located)
+    method_of(config).check(located)
     max_length = resolve_max_length(config, located)
     return located, load_tokenizer(located), max_length
+
+
+def base_for(method: Method, model: LocatedModel) -> BaseModel | None:
+    """The model that an adapter is trained on, named exactly; None where no adapter is trained."""
+    return base_of(model, method.quantization) if method.trains_adapter else None
 
 
 def attention_for_packing(model: PreTrainedModel) -> Attention | None:

@@ -76,7 +76,7 @@ class Requests:
         elif request.action == "evaluate":
             self._evaluate(ids, state)
         else:
-            self._sample(ids, state, request.text("prompt") or self._default_prompt)
+            self._sample(ids, state, request.text("prompt"))
 
     def _evaluate(self, ids: Ids, state: TrainerState) -> None:
         """Evaluate on the side: no other callback hears of it, so patience and best checkpoint stay as they are."""
@@ -86,25 +86,36 @@ class Requests:
                 Notice("warning", "There are no rows to evaluate on.", "set validation_split"), answers=ids
             )
             return
-        with untouched_random_state():
-            output = trainer.evaluation_loop(
-                trainer.get_eval_dataloader(), "evaluation", prediction_loss_only=True, metric_key_prefix="eval"
-            )
-        trainer.language_model.train()
-        self._log.write(metrics_event(state, output.metrics or {}, asked_for=True, answers=ids))
+        self._log.write(metrics_event(state, evaluate_aside(trainer), asked_for=True, answers=ids))
         self._log.write(PhaseEvent("training"))
 
-    def _sample(self, ids: Ids, state: TrainerState, prompt: str) -> None:
+    def _sample(self, ids: Ids, state: TrainerState, asked: str) -> None:
+        """Write a sample: of what was asked for, in which special tokens are text, or of the words of a row, where they are
+        what they are in the row."""
         from tui_finetune.chat.generate import generate_text
         from tui_finetune.chat.sampling import Sampling
 
-        trainer = self._trainer
+        trainer, prompt = self._trainer, asked or self._default_prompt
         with untouched_random_state():
             text = generate_text(
-                trainer.language_model, trainer.tokenizer, prompt, Sampling(max_new_tokens=SAMPLE_TOKENS)
+                trainer.language_model,
+                trainer.tokenizer,
+                prompt,
+                Sampling(max_new_tokens=SAMPLE_TOKENS),
+                split_special_tokens=bool(asked),
             )
         trainer.language_model.train()
         self._log.write(SampleEvent(state.global_step, prompt, text, answers=ids))
+
+
+def evaluate_aside(trainer: RunTrainer) -> dict[str, float]:
+    """The metrics of an evaluation that no other callback hears of and that leaves the run as it is, bit for bit."""
+    with untouched_random_state():
+        output = trainer.evaluation_loop(
+            trainer.get_eval_dataloader(), "evaluation", prediction_loss_only=True, metric_key_prefix="eval"
+        )
+    trainer.language_model.train()
+    return dict(output.metrics or {})
 
 
 _ONCE = frozenset({"sample", "evaluate", "save"})
@@ -131,6 +142,7 @@ def metrics_event(
     logs: dict[str, float],
     *,
     asked_for: bool = False,
+    before_training: bool = False,
     answers: Ids = (),
     **more: float,
 ) -> MetricsEvent:
@@ -140,6 +152,7 @@ def metrics_event(
         state: says at which step.
         logs: the numbers by Trainer's names; `epoch` stands by itself.
         asked_for: an evaluation on the side.
+        before_training: the one before the first step.
         answers: the requests that it answers.
         more: numbers of our own beside them.
     """
@@ -149,7 +162,7 @@ def metrics_event(
         if name != "epoch" and isinstance(value, (int, float)) and not isinstance(value, bool)
     }
     epoch = round(state.epoch or 0.0, 4)
-    return MetricsEvent(state.global_step, epoch, values, asked_for, answers=answers)
+    return MetricsEvent(state.global_step, epoch, values, asked_for, before_training, answers=answers)
 
 
 class Throughput:
