@@ -29,6 +29,7 @@ from tui_finetune.chat.sampling import Sampling
 from tui_finetune.chat.streaming import TextStream
 from tui_finetune.errors import UserError
 from tui_finetune.models.loading import context_length, embedding_weights
+from tui_finetune.models.methods.peft_models import plain
 
 
 @contextmanager
@@ -152,6 +153,7 @@ def generate(
         UserError: the chat template refuses the messages, or the model's numbers are broken.
     """
     began = time.monotonic()
+    model = plain(model)  # it computes with its adapter all the same, and has the generation settings
     prepared = prepare(
         tokenizer,
         prompt,

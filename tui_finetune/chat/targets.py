@@ -8,11 +8,13 @@ from pathlib import Path
 from tui_finetune.chat.conversation import Style
 from tui_finetune.config.names import STARTER
 from tui_finetune.errors import UserError
+from tui_finetune.models.adapters import holds_model
 from tui_finetune.models.located import named_folder
 from tui_finetune.runs import checkpoints
 from tui_finetune.runs.directory import RunDirectory
 from tui_finetune.runs.registry import find_run, known_runs
 from tui_finetune.runs.summary import load_state
+from tui_finetune.system.paths import user_path
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ def _in_run(path: Path, label: str) -> ChatTarget:
 
 def _of_run(run: RunDirectory) -> ChatTarget | None:
     """A run's final model, else its newest checkpoint."""
-    if (run.final_dir / "config.json").is_file():
+    if holds_model(run.final_dir):
         return _in_run(run.final_dir, run.name)
     saved = checkpoints.committed(run.checkpoints_dir)
     if not saved:
@@ -81,8 +83,8 @@ def resolve_chat_target(name: str | None, base: Path | None = None) -> ChatTarge
         return next((target for target in targets if target is not None), ChatTarget(STARTER, STARTER))
     if name == STARTER:
         return ChatTarget(STARTER, STARTER)
-    folder = Path(name).expanduser()
-    if (folder / "config.json").is_file():
+    folder = user_path(name)
+    if holds_model(folder):
         in_checkpoints = checkpoints.step_of(folder) >= 0 and folder.parent.name == "checkpoints"
         if in_checkpoints and folder not in checkpoints.committed(folder.parent):
             raise UserError(f"{name} was not saved completely", f"`finetune-tui chat {folder.parent.parent.name}`")

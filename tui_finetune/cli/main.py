@@ -35,7 +35,7 @@ class _Parser(argparse.ArgumentParser):
 
 def commands() -> Mapping[str, Command]:
     """The commands by name, in the order in which the help lists them."""
-    from tui_finetune.cli import attach, chat, doctor, estimate, preview, resume, runs, stop, train
+    from tui_finetune.cli import attach, chat, convert, doctor, estimate, export, preview, resume, runs, stop, train
 
     return {
         "train": train,
@@ -46,6 +46,8 @@ def commands() -> Mapping[str, Command]:
         "chat": chat,
         "preview": preview,
         "estimate": estimate,
+        "export": export,
+        "convert": convert,
         "doctor": doctor,
     }
 

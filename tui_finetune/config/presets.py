@@ -40,6 +40,9 @@ PRESETS = {
             "tutorial",
             "The recipe of the tutorial 'Training Your Own Model', number for number.",
             {
+                "method": "full",
+                "unfrozen_layers": "all",
+                "neftune_noise_alpha": None,
                 "max_length": 512,
                 "packing": False,
                 "padding": "max_length",
@@ -61,6 +64,14 @@ PRESETS = {
                 "optim": "adamw_torch_fused",
                 "max_steps": -1,
                 "gradient_checkpointing": False,
+                "chunked_cross_entropy": False,
+                "attn_implementation": "auto",
+                "use_liger_kernel": False,
+                "torch_compile": False,
+                "tf32": False,
+                "adam_beta1": 0.9,
+                "adam_beta2": 0.999,
+                "adam_epsilon": 1e-8,
                 "logging_steps": 50,
                 "eval_strategy": "epoch",
                 "eval_loss_average": "batches",
@@ -103,6 +114,17 @@ PRESETS = {
             "A quick try, a few minutes at most: one epoch, at most 100 steps.",
             {"num_train_epochs": 1.0, "max_steps": 100, "eval_strategy": "steps", "eval_steps": 25, "logging_steps": 5},
         ),
+        Preset(
+            "lora",
+            "A small adapter beside the frozen model: little memory, a few megabytes to save.",
+            {"method": "lora"},
+        ),
+        Preset(
+            "qlora",
+            "An adapter on the model packed into 4 bits: for models that don't fit otherwise.",
+            {"method": "qlora"},
+        ),
+        Preset("full", "Every weight is trained: the most thorough, and the most memory.", {"method": "full"}),
     )
 }
 

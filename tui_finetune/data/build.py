@@ -302,7 +302,7 @@ class RowsBuilder:
         if self.config.excess_length_strategy == "drop" and self.over:
             return "every text is longer than max_length: set excess_length_strategy: split"
         if not self.transform.splits and self.over:
-            return "what is to be trained on begins beyond max_length: set a larger max_length"
+            return "everything to train on lies beyond max_length: set a larger max_length"
         return "the texts are too short to train on: they have one token at most"
 
 

@@ -58,7 +58,7 @@ class RowTransform:
         Args:
             shape: as recognized.
             config: says what is trained on.
-            tokenizer: without one, conversations are put into words by a plain template.
+            tokenizer: without one, conversations are formatted with a plain template.
         """
         self.shape = shape
         self.reason = shape.reason

@@ -109,7 +109,7 @@ def prepare(
         except (OSError, ValueError):  # damaged without a change of size
             entry.remove()
     if meta is None or result is None:
-        raise UserError("the prepared data can't be kept in the cache", "look after the disk; try again")
+        raise UserError("the prepared data can't be written to the cache", "check the disk, then try again")
     train, evaluation = result
     statistics = DataStatistics(**meta["statistics"])
     grouped = config.group_by_length and not config.packing and config.padding == "longest"

@@ -78,7 +78,7 @@ class FinetuneApp(App[int]):
         Binding("ctrl+r", "start_run", "Train", id="run.start", tooltip="Start training with what is chosen", priority=True),
         Binding("ctrl+c", "interrupt", "Stop", show=False, id="interrupt", priority=True,
                 tooltip="Stop the reply or the run, saving everything; with text selected: copy"),
-        Binding("f1,question_mark", "help", "Help", key_display="?", id="help", tooltip="What this screen is and its keys"),
+        Binding("f1,question_mark", "help", "Help", key_display="?", id="help", tooltip="What this screen is for, and its keys"),
         Binding("ctrl+q", "quit", "Quit", id="quit", priority=True, tooltip="Leave; a run can continue without the app"),
         Binding("ctrl+p", "command_palette", "Commands", show=False, id="palette", priority=True,
                 tooltip="Search all commands"),
@@ -224,6 +224,11 @@ class FinetuneApp(App[int]):
         dialog = Confirm(question)
         self.push_screen(dialog, answered)
         return dialog.take_back
+
+    def export(self, run: RunDirectory) -> None:
+        from tui_finetune.tui.dialogs.export import ExportDialog
+
+        self.push_screen(ExportDialog(run, self.failed))
 
     def has_dialog(self) -> bool:
         return self.screen is not self.tab_screen

@@ -87,11 +87,11 @@ def choose_template(
     """
     if tokenizer is not None and getattr(tokenizer, "chat_template", None):
         own = tokenizer.get_chat_template(None, tools=[{}] if tools else None)
-        return ChatTemplate(own, "put into words by the model's chat template", own=True)
+        return ChatTemplate(own, "formatted with the model's chat template", own=True)
     if format_name == "alpaca":
-        source, words, takes_input = ALPACA, "put into words by Alpaca's prompts", True
+        source, words, takes_input = ALPACA, "formatted with Alpaca's prompts", True
     else:
-        source, words, takes_input = PLAIN, "put into words by a plain template (### User:, ### Assistant:)", False
+        source, words, takes_input = PLAIN, "formatted with a plain template (### User:, ### Assistant:)", False
     # A template stands for the whole text: what the tokenizer itself puts before a text is in it.
     bos = getattr(tokenizer, "bos_token_id", None)
     if tokenizer is not None and bos is not None and tokenizer("a")["input_ids"][:1] == [bos]:

@@ -51,7 +51,7 @@ def _prompt_and_completion(row: Row, part: Mapping[str, str]) -> list[Message]:
     messages = _turns_or_text(row.get(part["prompt"]), "user", "prompt")
     replies = _turns_or_text(row.get(part["completion"]), "assistant", "completion")
     if any(reply["role"] in {"system", "user"} for reply in replies):
-        raise Unfit("a completion with turns of others than the assistant")
+        raise Unfit("a completion with turns that are not the assistant's")
     for message in messages:
         if message["role"] == "assistant":  # given, not trained on
             message["trained"] = False
