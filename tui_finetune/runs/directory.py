@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import itertools
 import json
 import os
@@ -247,6 +248,27 @@ class RunDirectory:
             "free some space, or choose another output_dir" if full else "choose an output_dir that you may write to"
         )
         return UserError(f"{self.path}: {error.strerror}", remedy, setting="output_dir")
+
+    def check_can_be_made(self) -> None:
+        """Raise UserError where the directory can't be made: it is tried, and what was made is removed again."""
+        made: list[Path] = []
+        try:
+            for folder in [*reversed(self.path.parents), self.path]:
+                if not folder.exists():
+                    folder.mkdir(mode=PRIVATE_DIRECTORY)
+                    made.append(folder)
+            if not os.access(self.path, os.W_OK | os.X_OK):
+                raise PermissionError(errno.EACCES, "permission denied")
+        except OSError as error:
+            raise UserError(
+                f"{self.path}: {(error.strerror or str(error)).lower()}",
+                "choose an output_dir that you may write to",
+                setting="output_dir",
+            ) from None
+        finally:
+            for folder in reversed(made):
+                with contextlib.suppress(OSError):
+                    folder.rmdir()
 
     def _taken(self) -> OccupiedError:
         return OccupiedError(
