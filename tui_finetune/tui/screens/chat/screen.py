@@ -17,6 +17,7 @@ from textual.widgets import Input, Static
 from tui_finetune.chat.conversation import Conversation, PromptHistory, Style, TextBuffer
 from tui_finetune.chat.sampling import Sampling
 from tui_finetune.errors import Cancelled, UserError
+from tui_finetune.models.adapters import holds_model
 from tui_finetune.system.terminal import over_ssh
 from tui_finetune.system.threads import in_a_passing_thread
 from tui_finetune.tui.screens.base import TabScreen
@@ -132,7 +133,7 @@ class ChatScreen(TabScreen):
     def _finished_run(self) -> str | None:
         """The run that is watched, if it is over and has a model."""
         watch = self.shared.monitor.watched
-        if watch is None or not watch.state.is_over or not (watch.run.final_dir / "config.json").is_file():
+        if watch is None or not watch.state.is_over or not holds_model(watch.run.final_dir):
             return None
         return str(watch.run.path)
 
