@@ -127,8 +127,10 @@ def _stages(config: RunConfig, report: Report | None, *, read_hub_data: bool) ->
     from tui_finetune.config.steps import count_steps
     from tui_finetune.data.preview import estimate_rows, preview
     from tui_finetune.models.loading import check_trainable, load_tokenizer, resolve_max_length
+    from tui_finetune.models.saving import check_savable
 
     check_trainable(model)
+    check_savable(model)
     method_of(config).check(model)
     max_length = resolve_max_length(config, model)
     device = this_device()

@@ -49,7 +49,7 @@ def create_run(config: RunConfig, base: Path | None = None) -> RunDirectory:
     """
     while True:
         run = RunDirectory(new_run_path(config, base))
-        check_places(run, config)
+        places.check_final_free(run.final_place(config), run.path, "")
         try:
             run.create()
             return run

@@ -118,12 +118,20 @@ def evaluate_aside(trainer: RunTrainer) -> dict[str, float]:
     return dict(output.metrics or {})
 
 
+_ONCE = frozenset({"sample", "evaluate", "save"})
+"""What is done once for all that wait for the very same; of the others the order counts."""
+
+
 def _gathered(taken: Iterable[Request]) -> list[tuple[Request, Ids]]:
-    """Requests, those that ask for the very same right after each other as one: a key that is held is one wish."""
+    """Requests, those that ask for the very same as one: a key that is held is one wish."""
     gathered: list[tuple[Request, Ids]] = []
     for request in taken:
-        if gathered and (gathered[-1][0].action, gathered[-1][0].fields) == (request.action, request.fields):
-            gathered[-1] = (gathered[-1][0], (*gathered[-1][1], request.id))
+        places = range(len(gathered)) if request.action in _ONCE else range(max(len(gathered) - 1, 0), len(gathered))
+        for place in places:
+            first, ids = gathered[place]
+            if (first.action, first.fields) == (request.action, request.fields):
+                gathered[place] = (first, (*ids, request.id))
+                break
         else:
             gathered.append((request, (request.id,)))
     return gathered

@@ -280,6 +280,8 @@ class RunTrainer(Trainer):
         self.event_log.write(PhaseEvent("saving", f"Saving step {step}"))
         began = time.monotonic()
         try:
+            if folder.is_symlink():
+                raise OSError(f"{folder} is a link, and a run's files must lie in its own directory")
             self._check_space()
             super()._save_checkpoint(model, None)
             # A pickle of the arguments that nothing here reads; it may hold a token.
@@ -288,7 +290,7 @@ class RunTrainer(Trainer):
             size = checkpoints.commit(folder, self.facts)
         except Exception as error:
             # A full disk is an OSError, a RuntimeError from torch or a SafetensorError, as it comes.
-            shutil.rmtree(folder, ignore_errors=True)
+            shutil.rmtree(folder, ignore_errors=True)  # which follows no link
             if not is_storage_error(error):
                 raise
             remedy = "free some space; the training goes on and the next save is tried"
