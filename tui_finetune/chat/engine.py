@@ -24,6 +24,8 @@ class Engine:
         self.model = model
         self.tokenizer = tokenizer
         self.name = name
+        self.answers_as_base = False
+        """Whether it answers as the model does without its adapter; it costs nothing to change."""
 
     @classmethod
     def load(cls, model: LocatedModel, report: Report | None = None) -> Engine:
@@ -77,12 +79,10 @@ class Engine:
         sampling: Sampling,
         on_text: Callable[[str], None] | None = None,
         cancelled: Callable[[], bool] = lambda: False,
-        *,
-        base: bool = False,
     ) -> Reply:
-        """Answer, in the caller's thread; see `generate.generate`. With ``base``, as the model does without its adapter."""
+        """Answer, in the caller's thread; see `generate.generate`."""
         from tui_finetune.chat.generate import generate
         from tui_finetune.models.methods.peft_models import without_adapter
 
-        with without_adapter(self.model) if base else nullcontext():
+        with without_adapter(self.model) if self.answers_as_base else nullcontext():
             return generate(self.model, self.tokenizer, prompt, sampling, on_text, cancelled)

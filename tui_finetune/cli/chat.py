@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from tui_finetune.cli.flags import spellings
 from tui_finetune.cli.output import write_line, write_text
+from tui_finetune.errors import UserError
 from tui_finetune.system.terminal import printable
 
 if TYPE_CHECKING:
@@ -31,13 +32,17 @@ SAMPLING: Mapping[str, Callable[[str], float]] = {
 KEYS = "enter sends, ctrl+c stops a reply, ctrl+d ends, /new starts a new conversation"
 
 
-def chat(name: str | None, prompts: list[str] | None, given: Mapping[str, float]) -> int:
+def chat(name: str | None, prompts: list[str] | None, given: Mapping[str, float], *, base: bool = False) -> int:
     """Talk to a model; with prompts print its reply to each and exit.
 
     Args:
         name: a run, a folder, a hub name or 'starter'; the newest run if left out.
         prompts: what is said to it, each in a conversation of its own; a text to continue where it was taught no turns.
         given: sampling settings.
+        base: of an adapter, talk to the model that it belongs to, as it is without it.
+
+    Raises:
+        UserError: there is no such model, or no adapter to be left out.
     """
     from tui_finetune.chat.conversation import Conversation
     from tui_finetune.chat.sampling import Sampling
@@ -49,6 +54,9 @@ def chat(name: str | None, prompts: list[str] | None, given: Mapping[str, float]
     if not prompts and sys.stdin.isatty():
         write_line(f"loading {target.label} …", sys.stderr)
     engine, conversation = open_chat(target)
+    if base and not engine.has_adapter:
+        raise UserError(f"{target.label} has no adapter that could be left out", "leave out --base, or name the base")
+    engine.answers_as_base = base
     if not prompts:
         return _converse(engine, conversation, target.label, sampling)
     for number, prompt in enumerate(prompts):
@@ -118,10 +126,11 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--prompt", action="append", metavar="TEXT", help="print the model's reply to it and exit; may be repeated"
     )
+    parser.add_argument("--base", action="store_true", help="of an adapter: answer as its model does without it")
     for name, kind in SAMPLING.items():
         parser.add_argument(*spellings(name), dest=name, type=kind, metavar="N")
 
 
 def run(arguments: Namespace) -> int:
     given = {name: value for name in SAMPLING if (value := getattr(arguments, name)) is not None}
-    return chat(arguments.model, arguments.prompt, given)
+    return chat(arguments.model, arguments.prompt, given, base=arguments.base)

@@ -11,7 +11,7 @@ from functools import cache
 from types import MappingProxyType
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
 
 from tui_finetune.config.fields import Setting, describe, setting
 
@@ -71,7 +71,17 @@ def _list_is_text(value: object) -> object:
     return ",".join(str(item).strip() for item in value) if isinstance(value, (list, tuple)) else value
 
 
+def _steps_or_share(value: float | None) -> float | None:
+    """Whole from 1 on."""
+    if value is None or value < 1:
+        return value
+    if value != int(value):
+        raise ValueError("steps are whole")
+    return int(value)
+
+
 Auto = BeforeValidator(_auto_is_none)
+StepsOrShare = AfterValidator(_steps_or_share)
 Optimizer = BeforeValidator(_short_optimizer)
 Listed = BeforeValidator(_list_is_text)
 Targets = BeforeValidator(lambda value: "all-linear" if value == "all" else value)
@@ -190,6 +200,16 @@ class RunConfig(BaseModel):
         explanation="Data for KTO has a bad reply in every row whose 'label' is false. Trained on like the others, it would "
         "be learned like the others, so such data is refused until you say so: with this column named, its bad rows are "
         "left out and counted.",
+    )
+    max_samples: Annotated[int | None, Auto] = setting(
+        None,
+        ge=1,
+        group="Model and data",
+        unset="auto",
+        aliases=("max_train_samples", "num_samples"),
+        help="How many rows of the data are used, from the first on; auto is all.",
+        explanation="A few hundred rows show whether data and settings are right before the whole is trained on. Rows for "
+        "evaluation are among them.",
     )
     validation_split: float = setting(
         0.1,
@@ -637,12 +657,12 @@ class RunConfig(BaseModel):
         explanation="Evaluation takes time and tells you when to stop. Once per epoch is fine for small data; if an "
         "epoch takes hours, choose 'steps'.",
     )
-    eval_steps: Annotated[int | None, Auto] = setting(
+    eval_steps: Annotated[float | None, Auto, StepsOrShare] = setting(
         None,
-        ge=1,
+        gt=0,
         group="Evaluation and saving",
         unset="auto",
-        help="Steps between evaluations, where eval_strategy is 'steps'; auto is logging_steps.",
+        help="Steps between evaluations, where eval_strategy is 'steps'; below 1, a share of all steps; auto is logging_steps.",
         explanation="Each evaluation takes as long as a pass over the held-out rows. Five to twenty per run are "
         "plenty. Given alone, it sets eval_strategy to 'steps'.",
     )
@@ -679,11 +699,11 @@ class RunConfig(BaseModel):
         explanation="A checkpoint has everything needed to resume exactly: weights, optimizer, random state, "
         "position in the data. Stopping always saves one, and so does every evaluation that is the best so far.",
     )
-    save_steps: int = setting(
+    save_steps: Annotated[float, StepsOrShare] = setting(
         500,
-        ge=1,
+        gt=0,
         group="Evaluation and saving",
-        help="Steps between checkpoints, where save_strategy is 'steps'.",
+        help="Steps between checkpoints, where save_strategy is 'steps'; below 1, a share of all steps.",
         explanation="The most that a crash can cost you. Each checkpoint is about three times the size of the "
         "weights. Given alone, it sets save_strategy to 'steps'.",
     )

@@ -11,6 +11,7 @@ import yaml
 
 from tui_finetune.config.other_tools.conversion import Conversion
 from tui_finetune.config.other_tools.convert import converted
+from tui_finetune.config.resolve import resolve
 
 AXOLOTL = """
 base_model: org/tiny-1b
@@ -60,7 +61,7 @@ finetuning_type: lora
 lora_rank: 8
 lora_target: all
 quantization_bit: 4
-dataset: house,garden
+dataset: house
 template: qwen
 cutoff_len: 1024
 max_samples: 1000
@@ -298,7 +299,7 @@ def test_quantized_weights_alone_are_refused() -> None:
     assert "load_in_8bit" in reasons(read("base_model: a\nsequence_len: 8\nload_in_8bit: true\n"))
 
 
-def test_several_data_sets_become_a_list() -> None:
+def test_several_data_sets_are_refused_in_words() -> None:
     conversion = read(
         """
         base_model: a
@@ -308,10 +309,7 @@ def test_several_data_sets_become_a_list() -> None:
           - {path: two.jsonl, type: chat_template, field_messages: talk}
         """
     )
-    assert conversion.settings["datasets"] == [
-        {"name": "org/one", "format": "alpaca"},
-        {"name": "two.jsonl", "messages_field": "talk"},
-    ]
+    assert "keep one" in reasons(conversion)["datasets"]
 
 
 def test_llama_factorys_names_of_data_sets_are_looked_up(tmp_path: Path) -> None:
@@ -322,10 +320,11 @@ def test_llama_factorys_names_of_data_sets_are_looked_up(tmp_path: Path) -> None
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "dataset_info.json").write_text(json.dumps(listed))
     conversion = read(LLAMA_FACTORY, tmp_path)
-    assert conversion.settings["datasets"] == [
-        {"name": "data/house.json", "format": "alpaca", "max_samples": 1000},
-        {"name": "org/garden", "messages_field": "talk", "max_samples": 1000},
-    ]
+    expected = {"dataset_name": "data/house.json", "dataset_format": "alpaca", "max_samples": 1000}
+    assert {key: conversion.settings[key] for key in expected} == expected
+    elsewhere = read(LLAMA_FACTORY.replace("dataset: house", "dataset: garden"), tmp_path)
+    assert elsewhere.settings["dataset_name"] == "org/garden"
+    assert elsewhere.settings["dataset_messages_field"] == "talk"
     assert conversion.settings["method"] == "qlora"
     assert conversion.settings["lora_target_modules"] == "all-linear"
     assert conversion.settings["gradient_checkpointing"] is True
@@ -336,7 +335,7 @@ def test_pictures_and_pairs_are_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "dataset_info.json").write_text(json.dumps(listed))
     assert "images" in reasons(read(LLAMA_FACTORY, tmp_path))["dataset"]
-    alone = LLAMA_FACTORY.replace("house,garden", "garden")
+    alone = LLAMA_FACTORY.replace("dataset: house", "dataset: garden")
     assert "pairs of replies" in reasons(read(alone, tmp_path))["dataset"]
 
 
@@ -373,3 +372,11 @@ def test_unsloth_trl_and_h2o_mean_what_they_mean_there() -> None:
     assert (trl["method"], trl["lora_target_modules"], trl["num_train_epochs"]) == ("qlora", "q_proj,v_proj", 3)
     h2o = read(H2O).settings
     assert (h2o["method"], h2o["dataset_prompt_field"], h2o["validation_split"]) == ("qlora", "instruction", 0.02)
+
+
+@pytest.mark.parametrize("tool", [tool for tool in FILES if tool != "LLaMA-Factory"])
+def test_what_a_file_becomes_is_a_configuration(tool: str) -> None:
+    conversion = read(FILES[tool])
+    resolved = resolve(file=conversion.settings)
+    assert resolved.config.model_name_or_path
+    assert not resolved.config.packing or tool in {"axolotl", "torchtune"}

@@ -271,7 +271,7 @@ TABLE: Mapping[str, Rule] = {
     "bnb_config_kwargs.*": silent, "gptq*": refused("models quantized with GPTQ can't be trained"),
     "peft.*": refused("this way to initialize an adapter does not exist here"),
     "unfrozen_parameters": to("unfrozen_layers", lambda value: ",".join(map(str, value)) if isinstance(value, list) else value),
-    "noisy_embedding_alpha": to("neftune_noise_alpha"), "neftune_noise_alpha": to("neftune_noise_alpha"),
+    "noisy_embedding_alpha": to("neftune_noise_alpha", lambda value: value or None), "neftune_noise_alpha": to("neftune_noise_alpha", lambda value: value or None),
     "rl": refused(_SWEEPS), "rl_beta": silent, "trl.*": refused(_SWEEPS), "reward_model": refused(_SWEEPS),
     "process_reward_model": refused(_SWEEPS), "ebft.*": refused(_SWEEPS), "vllm.*": silent, "num_labels": refused("classifiers can't be trained here"),
     "relora*": refused("ReLoRA does not exist here"), "jagged_restart*": refused("ReLoRA does not exist here"),

@@ -113,7 +113,7 @@ def _optimizer(reading: Reading, key: str) -> None:
 TABLE: Mapping[str, Rule] = {
     "llm_backbone": to("model_name_or_path"), "output_directory": to("output_dir"), "experiment_name": silent,
     "architecture.gradient_checkpointing": to("gradient_checkpointing"), "architecture.intermediate_dropout": refused("dropout is that of the model's own configuration"), "architecture.pretrained_weights": refused("weights from another experiment are not read"), "architecture.*": silent,
-    "augmentation.neftune_noise_alpha": to("neftune_noise_alpha"), "augmentation.skip_parent_probability": refused("leaving out earlier turns does not exist here"), "augmentation.random_parent_probability": refused("random earlier turns do not exist here"), "augmentation.token_mask_probability": refused("masking tokens by chance does not exist here"), "augmentation.*": silent,
+    "augmentation.neftune_noise_alpha": to("neftune_noise_alpha", lambda value: value or None), "augmentation.skip_parent_probability": refused("leaving out earlier turns does not exist here"), "augmentation.random_parent_probability": refused("random earlier turns do not exist here"), "augmentation.token_mask_probability": refused("masking tokens by chance does not exist here"), "augmentation.*": silent,
     "dataset.mask_prompt_labels": to("completion_only_loss"), "dataset.data_sample": silent, "dataset.*": silent,
     "environment.seed": to("seed"), "environment.mixed_precision": silent, "environment.mixed_precision_dtype": silent, "environment.gpus": ignored(HARDWARE), "environment.*": silent,
     "logging.*": ignored(LOGGING), "prediction.*": silent,

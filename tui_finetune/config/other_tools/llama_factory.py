@@ -61,8 +61,8 @@ def looks_like(values: Mapping[str, object]) -> bool:
     keys = values.keys()
     if "train_dataset" in keys and ("model" in keys or "model_class" in keys):
         return True
-    own = {"stage", "finetuning_type", "cutoff_len", "template", "dataset_dir"}
-    return len(own & keys) >= 2 or ("dataset" in keys and bool(own & keys) and "model_name_or_path" in keys)
+    own = {"stage", "finetuning_type", "cutoff_len", "template", "dataset_dir", "adapter_name_or_path", "infer_backend"}
+    return len(own & keys) >= 2 or (bool(own & keys) and "model_name_or_path" in keys)
 
 
 def convert(values: Mapping[str, object], read_file: ReadFile) -> Conversion:
@@ -103,7 +103,8 @@ def _data(reading: Reading, read_file: ReadFile) -> None:
     key = "train_dataset" if "train_dataset" in reading.values else "dataset"
     names = [name.strip() for name in reading.text(key).split(",") if name.strip()]
     if not names:
-        reading.refuse(key, "it names no data to train on") if key in reading.values else None
+        if "output_dir" not in reading.values and "export_dir" not in reading.values:
+            reading.refuse("model_name_or_path", "it asks for no training: `finetune-tui chat` talks to a model")
         return
     folder = reading.text("dataset_dir") or "data"
     reading.silence("dataset_dir")
@@ -235,7 +236,7 @@ TABLE: Mapping[str, Rule] = {
     "use_badam": refused(_METHODS), "badam_*": silent, "use_adam_mini": refused("the optimizer Adam-mini does not exist here"), "use_muon": to("optim", lambda value: "muon"), "oft_*": silent, "use_kt": refused("KTransformers does not exist here"), "kt_*": silent,
     "use_dft_loss": refused("this loss does not exist here"), "use_asft_loss": refused("this loss does not exist here"), "asft_*": silent, "use_eaft_loss": refused("this loss does not exist here"), "eaft_*": silent, "pref_*": silent, "kto_*": silent,
     "fp8": refused("fp8 does not exist here"), "fp8_*": silent, "double_quantization": to("double_quantization"), "quantization_type": silent, "quant_config*": silent, "upcast_*": silent,
-    "neftune_noise_alpha": to("neftune_noise_alpha"), "resize_vocab": refused("tokens that the tokenizer does not have can't be added"), "new_special_tokens_config": refused("tokens that the tokenizer does not have can't be added"), "add_tokens": refused("tokens that the tokenizer does not have can't be added"), "add_special_tokens": refused("tokens that the tokenizer does not have can't be added"), "init_special_tokens": silent,
+    "neftune_noise_alpha": to("neftune_noise_alpha", lambda value: value or None), "resize_vocab": refused("tokens that the tokenizer does not have can't be added"), "new_special_tokens_config": refused("tokens that the tokenizer does not have can't be added"), "add_tokens": refused("tokens that the tokenizer does not have can't be added"), "add_special_tokens": refused("tokens that the tokenizer does not have can't be added"), "init_special_tokens": silent,
     "per_device_train_batch_size": to("per_device_train_batch_size"), "micro_batch_size": to("per_device_train_batch_size"), "per_device_eval_batch_size": to("per_device_eval_batch_size"), "gradient_accumulation_steps": to("gradient_accumulation_steps"), "global_batch_size": silent,
     "learning_rate": to("learning_rate"), "num_train_epochs": to("num_train_epochs"), "max_steps": to("max_steps"), "lr_scheduler_type": to("lr_scheduler_type"), "warmup_ratio": to("warmup_steps"), "warmup_steps": to("warmup_steps"),
     "weight_decay": to("weight_decay"), "max_grad_norm": to("max_grad_norm"), "adam_beta1": to("adam_beta1"), "adam_beta2": to("adam_beta2"), "adam_epsilon": to("adam_epsilon"), "optim": to("optim"), "seed": to("seed"), "data_seed": silent, "group_by_length": to("group_by_length"),
