@@ -143,7 +143,7 @@ def ending_content(ending: Outcome, width: int) -> Content:
     width = max((len(label) for label, _ in ending.saved), default=0)
     if ending.plain:
         lines += [
-            Content.styled(line, "bold") for line in textwrap.wrap(ending.plain, max(width - 4, 20) if width else 200)
+            Content.styled(line, "bold") for line in textwrap.wrap(ending.plain, width - 4 if width >= 40 else 200)
         ]
     for label, path in ending.saved:
         lines.append(Content.assemble((f"{label:<{width}}  ", MUTED), path))

@@ -240,6 +240,11 @@ class TrainingScreen(TabScreen):
                 length = min(1.0, done[1] - whole)
                 bar.show((done[0] - whole) / length, f"{whole + 1} / {max(round(done[1] + 0.499), 1)}")
 
+    def on_resize(self) -> None:
+        super().on_resize()
+        if self._watching is not None and self._ending(self._watching) is not None:
+            self._show_progress(self._watching)  # whose lines are as long as the screen is wide
+
     def _show_numbers(self, state: RunState) -> None:
         going = self.shared.monitor.is_going and state.status != "paused"
         waited = self.shared.clock() - self._news_at if going else 0.0
