@@ -49,8 +49,8 @@ def create_run(config: RunConfig, base: Path | None = None) -> RunDirectory:
     """
     while True:
         run = RunDirectory(new_run_path(config, base))
-        places.check_final_free(run.final_place(config), run.path, "")
         try:
+            check_places(run, config)
             run.create()
             return run
         except OccupiedError:

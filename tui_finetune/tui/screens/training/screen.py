@@ -228,7 +228,7 @@ class TrainingScreen(TabScreen):
         if said is not None:
             self.query_one("#remedy", Static).update(said)
         if end is not None:
-            text.update(ending_content(end, self.app.size.width))
+            text.update(ending_content(end, self.size.width - 4))
             self.query_one("#remedy", Static).update(Content.assemble(("→ ", "$accent"), end.remedy))
         elif total := state.total_steps:
             self.query_one("#run-bar", ProgressLine).show(state.step / total, f"{state.step:,} / {total:,}")
@@ -239,6 +239,15 @@ class TrainingScreen(TabScreen):
                 whole = min(int(done[0]), max(int(done[1] - 1e-9), 0))
                 length = min(1.0, done[1] - whole)
                 bar.show((done[0] - whole) / length, f"{whole + 1} / {max(round(done[1] + 0.499), 1)}")
+
+    def on_resize(self) -> None:
+        super().on_resize()
+        self.call_after_refresh(self._fit_ending)
+
+    def _fit_ending(self) -> None:
+        """Its lines are as long as the screen is wide, which is known when it is laid out."""
+        if self._watching is not None and self._ending(self._watching) is not None:
+            self._show_progress(self._watching)
 
     def _show_numbers(self, state: RunState) -> None:
         going = self.shared.monitor.is_going and state.status != "paused"
