@@ -32,7 +32,8 @@ class Prepared:
 def encode(tokenizer: PreTrainedTokenizerBase, prompt: Prompt) -> list[int]:
     """The tokens of a prompt.
 
-    Text is continued as it stands, with the special tokens that the tokenizer itself puts before a text. Messages go
+    Text is continued as it stands, with the special tokens that the tokenizer itself puts before a text. Messages, of
+    which a last one of the assistant's is continued, go
     through the tokenizer's chat template; without one their contents are put one below the other as plain text, because
     a model that was never shown names of speakers has no use for them.
 
@@ -42,8 +43,11 @@ def encode(tokenizer: PreTrainedTokenizerBase, prompt: Prompt) -> list[int]:
     if isinstance(prompt, str):
         return _without_end(tokenizer, list(tokenizer(prompt, verbose=False)["input_ids"]))
     messages = [dict(message) for message in prompt]
+    # A reply that stands at the end is gone on with.
+    begun = str(messages.pop().get("content", "")) if messages and messages[-1].get("role") == "assistant" else ""
     if not tokenizer.chat_template:
-        return encode(tokenizer, "".join(f"{message.get('content', '')}\n" for message in messages).rstrip("\n"))
+        lines = "".join(f"{message.get('content', '')}\n" for message in messages)
+        return encode(tokenizer, lines + begun if begun else lines.rstrip("\n"))
     try:
         text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
     except Exception as error:  # the template is a program of the model's
@@ -52,7 +56,22 @@ def encode(tokenizer: PreTrainedTokenizerBase, prompt: Prompt) -> list[int]:
             f"the model's chat template refuses the conversation: {first[0] if first else type(error).__name__}",
             "begin a new conversation; many templates want user and assistant to take turns",
         ) from error
-    return list(tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
+    return list(tokenizer(f"{text}{begun}", add_special_tokens=False, verbose=False)["input_ids"])
+
+
+def turn_end(tokenizer: PreTrainedTokenizerBase) -> int | None:
+    """The special token that ends a turn of the assistant in the chat template; None where there is none."""
+    if not tokenizer.chat_template:
+        return None
+    said = "finetune"
+    try:
+        turns = [{"role": "user", "content": "a"}, {"role": "assistant", "content": said}]
+        text = str(tokenizer.apply_chat_template(turns, tokenize=False))
+    except Exception:  # the template is a program of the model's
+        return None
+    closing = text.rpartition(said)[2].strip()
+    ids = tokenizer(closing, add_special_tokens=False, verbose=False)["input_ids"] if closing else []
+    return int(ids[0]) if ids and ids[0] in tokenizer.all_special_ids else None
 
 
 def _without_end(tokenizer: PreTrainedTokenizerBase, ids: list[int]) -> list[int]:
@@ -108,7 +127,7 @@ def _without_oldest(messages: list[Mapping[str, Any]]) -> list[Mapping[str, Any]
     What remains begins with the user again: templates refuse it otherwise, and an answer alone means nothing.
     """
     said = [number for number, message in enumerate(messages) if message.get("role") != "system"]
-    if len(said) < 2:
+    if len(said) < 2 or (len(said) == 2 and messages[-1].get("role") == "assistant"):
         return None
     first = next((number for number in said[1:] if messages[number].get("role") == "user"), said[-1])
     return [message for number, message in enumerate(messages) if number >= first or number not in said]
