@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 from textual.pilot import Pilot
-from textual.widgets import Input, Static
+from textual.widgets import Static
 
 from tests.app.fake_run import FakeRun
 from tests.app.pictures import NARROW, SIZES, pictures
 from tests.tiny import make_model
-from tui_finetune.chat.conversation import Conversation, PromptHistory
+from tui_finetune.chat.conversation import Conversation
+from tui_finetune.chat.history import PromptHistory
 from tui_finetune.chat.engine import Engine as RealEngine
 from tui_finetune.chat.reply import Reply
 from tui_finetune.chat.sampling import Sampling
@@ -24,6 +25,7 @@ from tui_finetune.tui.app import FinetuneApp
 from tui_finetune.tui.monitor import Monitor
 from tui_finetune.tui.screens.chat.describe import done_words, progress_words, sampling_words
 from tui_finetune.tui.screens.chat.message import Exchange
+from tui_finetune.tui.screens.chat.prompt_input import PromptInput
 from tui_finetune.tui.screens.chat.pick_model import PickModel, talkers
 from tui_finetune.tui.screens.chat.sampling import SamplingDialog
 from tui_finetune.tui.screens.chat.screen import ChatScreen
@@ -128,7 +130,7 @@ async def loaded(pilot: Pilot[Any]) -> ChatScreen:
 
 async def say(pilot: Pilot[Any], words: str) -> None:
     """Write and send."""
-    chat(pilot).query_one("#prompt", Input).value = words
+    chat(pilot).query_one("#prompt", PromptInput).value = words
     await pilot.press("enter")
     await pilot.pause()
 
@@ -287,7 +289,7 @@ async def test_why_a_model_can_not_be_loaded_is_said_in_the_screen_and_the_promp
         await say(pilot, "Once")
         engine.load_gate.set()
         await until(pilot, lambda: "the model is an encoder — choose one" in text_of(pilot, "#status"))
-        assert chat(pilot).query_one("#prompt", Input).value == "Once"
+        assert chat(pilot).query_one("#prompt", PromptInput).value == "Once"
 
 
 async def test_a_run_that_starts_here_gets_the_memory_of_an_idle_model(
@@ -414,7 +416,7 @@ async def test_another_prompt_waits_until_the_reply_is_over(engine: type[FakeEng
         await say(pilot, "Once")
         await say(pilot, "More")
         assert len(screen.query(Exchange)) == 1
-        assert screen.query_one("#prompt", Input).value == "More"
+        assert screen.query_one("#prompt", PromptInput).value == "More"
         engine.gate.set()
         await answered(pilot)
 
@@ -475,7 +477,7 @@ async def test_up_brings_earlier_prompts_back() -> None:
         for words in ("one", "two"):
             await say(pilot, words)
             await until(pilot, lambda: screen._exchange is None)
-        prompt = screen.query_one("#prompt", Input)
+        prompt = screen.query_one("#prompt", PromptInput)
         prompt.value = "draft"
         seen = []
         for key in ("up", "up", "up", "down", "down"):
@@ -497,7 +499,7 @@ async def test_escape_leaves_the_line_so_that_digits_go_to_other_screens() -> No
     async with FinetuneApp(tab="chat").run_test(size=(80, 24)) as pilot:
         screen = await loaded(pilot)
         await pilot.press("3")
-        assert screen.query_one("#prompt", Input).value == "3"
+        assert screen.query_one("#prompt", PromptInput).value == "3"
         await pilot.press("escape", "enter")
         assert pilot.app.focused is screen.query_one("#prompt")
         await pilot.press("escape", "3")

@@ -46,6 +46,11 @@ class RunDirectory:
         return self.path / "control"
 
     @property
+    def replies_dir(self) -> Path:
+        """What the run answered when it was talked to."""
+        return self.path / "replies"
+
+    @property
     def log_path(self) -> Path:
         return self.path / "train.log"
 
@@ -108,6 +113,7 @@ class RunDirectory:
             digest_path(self.events_path),
             self.log_path,
             self.control_dir,
+            self.replies_dir,
             self.checkpoints_dir,
             final,
             self.config_path,

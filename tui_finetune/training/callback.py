@@ -54,7 +54,8 @@ class RunCallback(TrainerCallback):
             self._trainer.restore_log_state(self._resumed_from)
             self._trainer.take_up_settings()
         self._throughput = Throughput(self._trainer.num_tokens)
-        self._log.write(StatusEvent("running", total_steps=state.max_steps))
+        taught = self._trainer.taught
+        self._log.write(StatusEvent("running", total_steps=state.max_steps, taught=taught))
         self._log.write(PhaseEvent("training"))
         self._log.progress("training", state.global_step, state.max_steps, "steps")
 
@@ -107,6 +108,7 @@ class RunCallback(TrainerCallback):
     def on_train_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: object
     ) -> None:
+        self._requests.finish(state)
         self._log.progress("training", state.global_step, state.max_steps, "steps")
 
     # Evaluation

@@ -103,6 +103,11 @@ class RunTrainer(Trainer):
             return super()._get_train_sampler(train_dataset)
         return GroupedByLength(self.lengths, self.args.train_batch_size, self.args.seed)
 
+    @property
+    def taught(self) -> str:
+        """What the model is taught: 'turns', or 'text' where it is to go on with one."""
+        return "turns" if self.facts.get("data_format") != "text" and self.tokenizer.chat_template else "text"
+
     # Tokens and losses
 
     def training_step(

@@ -65,6 +65,8 @@ class TrainingScreen(TabScreen):
                 tooltip="Let the model, as it is now, write something"),
         Binding("ctrl+d", "detach", "Detach", id="training.detach", tooltip="Back to the shell; the run goes on"),
         Binding("r", "resume", "Resume", id="training.resume", tooltip="Go on from the newest checkpoint"),
+        Binding("c", "compare", "Before and after", id="training.compare",
+                tooltip="Give one prompt to the model before and after this training, side by side"),
         Binding("v", "next_pane", "Next pane", show=False, id="training.pane",
                 tooltip="Samples, Log, Health, Checkpoints in turn"),
         Binding("plus,equals_sign", "chart('zoom_in')", "Zoom in", key_display="+", show=False, id="chart.zoom-in",
@@ -241,6 +243,9 @@ class TrainingScreen(TabScreen):
         if action == "resume":
             end = self._ending(watch) if watch is not None else None
             return end is not None and end.can_resume
+        if action == "compare":
+            end = self._ending(watch) if watch is not None and not going else None
+            return end is not None and end.can_chat
         if action == "chart":
             return watch is not None and watch.state.has_points
         if action == "drop_cursor":
@@ -262,6 +267,10 @@ class TrainingScreen(TabScreen):
     def action_resume(self) -> None:
         if (watch := self.shared.monitor.watched) is not None:
             self.shared.monitor.resume(watch.run)
+
+    def action_compare(self) -> None:
+        if (watch := self.shared.monitor.watched) is not None:
+            self.shared.compare_before_and_after(str(watch.run.path))
 
     def action_detach(self) -> None:
         self.shared.leaving.detach_if_going()
