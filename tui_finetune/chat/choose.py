@@ -51,7 +51,9 @@ class Chooser:
 
 
 def _broken() -> UserError:
-    return UserError("the model's numbers are broken (inf or nan)", "go back to an earlier checkpoint, or another model")
+    return UserError(
+        "the model's numbers are broken (inf or nan)", "go back to an earlier checkpoint, or another model"
+    )
 
 
 def _penalized(logits: torch.Tensor, ids: list[int], penalty: float) -> torch.Tensor:

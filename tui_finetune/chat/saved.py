@@ -26,7 +26,9 @@ def save(session: ChatSession, path: Path | None) -> Path:
         UserError: the file is there already or can't be written.
     """
     if path is None:
-        name = re.sub(r"[^A-Za-z0-9._-]+", "-", session.target.label if session.target else "chat").strip("-.") or "chat"
+        name = (
+            re.sub(r"[^A-Za-z0-9._-]+", "-", session.target.label if session.target else "chat").strip("-.") or "chat"
+        )
         names = (Path(f"chat-{name}-{number}.json") for number in itertools.count(1))
         path = next(free for free in names if not os.path.lexists(free))
     text = _markdown(session) if path.suffix == ".md" else _json(session)

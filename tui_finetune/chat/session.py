@@ -97,8 +97,7 @@ class ChatSession:
         if len(engines) == len(answerers) > 1:
             return replies(engines, prompt, sampling, on_text, cancelled)
         return [
-            answerer.reply(prompt, sampling, told, cancelled)
-            for answerer, told in zip(answerers, on_text, strict=True)
+            answerer.reply(prompt, sampling, told, cancelled) for answerer, told in zip(answerers, on_text, strict=True)
         ]
 
 

@@ -128,7 +128,11 @@ def _gathered(taken: Iterable[Request]) -> list[tuple[Request, Ids]]:
     gathered: list[tuple[Request, Ids]] = []
     for request in taken:
         # What is said twice is answered twice.
-        if gathered and request.action != "chat" and (gathered[-1][0].action, gathered[-1][0].fields) == (request.action, request.fields):
+        if (
+            gathered
+            and request.action != "chat"
+            and (gathered[-1][0].action, gathered[-1][0].fields) == (request.action, request.fields)
+        ):
             gathered[-1] = (gathered[-1][0], (*gathered[-1][1], request.id))
         else:
             gathered.append((request, (request.id,)))

@@ -156,7 +156,9 @@ class Talk:
                 step=state.global_step,
             )
         self._log.write(
-            ReplyEvent(state.global_step, reply.request.id, how, written, round(reply.cost, 3), answers=(reply.request.id,))
+            ReplyEvent(
+                state.global_step, reply.request.id, how, written, round(reply.cost, 3), answers=(reply.request.id,)
+            )
         )
 
 

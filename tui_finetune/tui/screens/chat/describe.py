@@ -9,8 +9,8 @@ from tui_finetune.chat.sampling import Sampling
 from tui_finetune.formatting import amount, size
 
 if TYPE_CHECKING:
-    from tui_finetune.chat.targets import ChatTarget
     from tui_finetune.chat.reply import Reply
+    from tui_finetune.chat.targets import ChatTarget
 
 HELP = (
     "Talk to a model: the one you just trained, the one it was made from, the run that is still going, or any other. Write "

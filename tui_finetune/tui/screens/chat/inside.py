@@ -14,7 +14,13 @@ from tui_finetune.chat.reply import Token
 from tui_finetune.system.terminal import printable
 from tui_finetune.tui.dialogs.dialog import Dialog
 
-_SHADES = ((0.9, ""), (0.5, "on $primary 15%"), (0.2, "on $primary 35%"), (0.05, "on $primary 60%"), (0.0, "on $primary 90%"))
+_SHADES = (
+    (0.9, ""),
+    (0.5, "on $primary 15%"),
+    (0.2, "on $primary 35%"),
+    (0.05, "on $primary 60%"),
+    (0.0, "on $primary 90%"),
+)
 """From which probability on, and how it is shaded: the more surprising, the darker."""
 
 BAR = 20

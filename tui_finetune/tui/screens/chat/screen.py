@@ -52,13 +52,13 @@ class ChatScreen(TabScreen):
         Binding("f4", "choose_model", "Model", key_display="F4", id="chat.model", tooltip="Talk to another model"),
         Binding("f5", "compare", "Compare", key_display="F5", id="chat.compare",
                 tooltip="The same prompt to the model before and after its training, side by side; again: off"),
-        Binding("f6", "inside", "Look inside", show=False, id="chat.inside",
+        Binding("f6", "inside", "Look inside", show=False, id="chat.inside", priority=True,
                 tooltip="How sure the model was of each token of the last reply, and what else it thought of"),
         Binding("ctrl+n", "command('new')", "New conversation", show=False, id="chat.new",
                 tooltip="Begin a new conversation; the model forgets this one"),
         Binding("ctrl+t", "command('retry')", "Retry", show=False, id="chat.retry",
                 tooltip="Another reply to the last prompt"),
-        Binding("ctrl+y", "copy_reply", "Copy reply", show=False, id="chat.copy", tooltip="Copy the last reply"),
+        Binding("ctrl+y", "copy_reply", "Copy reply", show=False, id="chat.copy", priority=True, tooltip="Copy the last reply"),
         Binding("escape", "read", "Read", show=False, id="chat.read", priority=True,
                 tooltip="Stop the reply, else leave the line, to scroll and to go to other screens by their digits"),
     ]  # fmt: skip
@@ -394,8 +394,6 @@ class ChatScreen(TabScreen):
             self.query_one(Conversed).focus()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        if action == "read" and self.app.screen is not self:
+        if action in {"read", "inside", "copy_reply"} and self.app.screen is not self:
             return False
         return super().check_action(action, parameters)
-
-

@@ -76,8 +76,10 @@ class Talking:
     @property
     def last_text(self) -> str:
         """The last reply."""
-        return "\n\n".join(f"{name}:\n{reply.text}" for name, reply in self._last) if len(self._last) > 1 else (
-            self._last[0][1].text if self._last else ""
+        return (
+            "\n\n".join(f"{name}:\n{reply.text}" for name, reply in self._last)
+            if len(self._last) > 1
+            else (self._last[0][1].text if self._last else "")
         )
 
     def inside(self) -> list[tuple[str, Sequence[Token]]]:
@@ -164,7 +166,10 @@ class Talking:
         self._stop.set()
         if self._shown is not None:
             shown, self._shown = self._shown, None
-            shown.finish("stopped" if isinstance(shown, Exchange) else ["stopped"] * len(shown.labels))
+            if isinstance(shown, Exchange):
+                shown.finish("stopped")
+            else:
+                shown.finish(["stopped"] * len(shown.labels))
 
     def _targets(self) -> list[ChatTarget]:
         return self.compared or [self._session.target or resolve_chat_target(self.name)]
