@@ -53,7 +53,7 @@ def chat(names: list[str], prompts: list[str] | None, given: Mapping[str, float]
     session = ChatSession()
     session.sampling = Sampling(**given)  # type: ignore[arg-type]  # checked as it is made
     session.conversation.system = system
-    talk = _Talk(session, [resolve_chat_target(name) for name in names or [None]])
+    talk = _Talk(session, [resolve_chat_target(name) for name in names] or [resolve_chat_target(None)])
     if not prompts:
         return talk.converse()
     for number, prompt in enumerate(prompts):

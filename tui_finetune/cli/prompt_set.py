@@ -43,7 +43,7 @@ def answer_set(
         raise UserError(f"batch_size: {batch_size} is not allowed", "use a whole number from 1")
     asked = read_set(prompts)
     sampling = Sampling(**{"temperature": 0.0, **given})  # type: ignore[arg-type]  # checked as it is made
-    targets = [resolve_chat_target(name) for name in names or [None]]
+    targets = [resolve_chat_target(name) for name in names] or [resolve_chat_target(None)]
     if live := next((target for target in targets if target.is_live), None):
         raise UserError(f"{live.label} answers one prompt at a time", "name a checkpoint of it, or wait for its end")
     results = Results(asked, [target.label for target in targets])
