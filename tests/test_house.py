@@ -27,6 +27,7 @@ FOLDERS = {
     "tui/screens": {"model", "dataset", "settings", "training", "chat", "runs"},
     "tui/widgets": {"chart"},
     "training": {"packing"},
+    "models": {"methods"},
     "data": {"readers", "formats", "chat_template", "tokens"},
     "starter": {"model", "samples", "recipe"},
 }

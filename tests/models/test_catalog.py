@@ -15,7 +15,7 @@ from tui_finetune.models.catalog import (
     model_facts,
     model_settings,
 )
-from tui_finetune.models.facts import ModelFacts, computed_parameters, facts_from, is_causal
+from tui_finetune.models.facts import ModelFacts, facts_from, is_causal
 from tui_finetune.models.hub import cache_dir
 
 
@@ -77,7 +77,7 @@ def test_facts_of_a_folder_are_those_of_the_model(tiny: Any) -> None:
 def test_parameters_follow_from_the_shapes_where_there_are_no_weights(tiny: Any) -> None:
     config = json.loads((tiny / "config.json").read_text())
     exact = facts_of(tiny).parameters
-    assert computed_parameters(config) == pytest.approx(exact, rel=0.03)
+    assert facts_from("x", config).parameters == pytest.approx(exact, rel=0.03)
     qwen = {
         "model_type": "qwen3",
         "hidden_size": 1024,
@@ -90,7 +90,7 @@ def test_parameters_follow_from_the_shapes_where_there_are_no_weights(tiny: Any)
         "hidden_act": "silu",
         "tie_word_embeddings": True,
     }
-    assert computed_parameters(qwen) == pytest.approx(596_049_920, rel=0.001)
+    assert facts_from("x", qwen).parameters == pytest.approx(596_049_920, rel=0.001)
     assert facts_from("x", {}).parameters is None
 
 

@@ -13,6 +13,7 @@ from tui_finetune.chat.generate import end_tokens, evaluating
 from tui_finetune.chat.prompts import Prepared
 from tui_finetune.chat.sampling import Sampling
 from tui_finetune.models.loading import embedding_weights
+from tui_finetune.models.methods.peft_models import plain
 
 if TYPE_CHECKING:
     from tui_finetune.chat.engine import Engine
@@ -25,7 +26,7 @@ def answer_batch(
 
     Shorter prompts are padded on the left, where nothing attends to them and no position is counted.
     """
-    model, tokenizer = engine.model, engine.tokenizer
+    model, tokenizer = plain(engine.model), engine.tokenizer
     device = embedding_weights(model).device
     ends = end_tokens(model, tokenizer, turns=turns)
     pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else 0
@@ -39,7 +40,7 @@ def answer_batch(
     written: list[list[int]] = [[] for _ in prompts]
     going = [True] * len(prompts)
     cache: object = None
-    with evaluating(model), torch.no_grad():
+    with evaluating(model), torch.no_grad(), engine.as_itself():
         while any(going):
             if "position_ids" in takes:
                 more["position_ids"] = (mask.cumsum(-1) - 1).clamp(min=0)[:, -ids.shape[1] :]
@@ -76,7 +77,7 @@ def token_losses(engine: Engine, prompt: list[int], expected: list[int], context
     if len(ids) <= len(prompt):
         return []
     tensor = torch.tensor([ids], device=embedding_weights(engine.model).device)
-    with evaluating(engine.model), torch.no_grad():
+    with evaluating(engine.model), torch.no_grad(), engine.as_itself():
         logits = engine.model(input_ids=tensor).logits[0, len(prompt) - 1 : -1].float()
     losses = torch.nn.functional.cross_entropy(logits, tensor[0, len(prompt) :], reduction="none")
     return [float(loss) for loss in losses.tolist()]

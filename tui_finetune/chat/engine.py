@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
@@ -51,10 +52,14 @@ class Engine:
         model: the model, in evaluation mode.
         tokenizer: its tokenizer.
         name: how it is called.
+        is_base: whether it answers without its adapter.
     """
 
-    def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, name: str) -> None:
+    def __init__(
+        self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, name: str, *, is_base: bool = False
+    ) -> None:
         self.model = model
+        self.is_base = is_base
         self.tokenizer = tokenizer
         self.name = name
         self._kept: KeptCache | None = None
@@ -76,12 +81,13 @@ class Engine:
         import torch
 
         from tui_finetune.models.devices import best_device, device_facts
-        from tui_finetune.models.loading import load_model, load_tokenizer
+        from tui_finetune.models.loading import load_tokenizer
+        from tui_finetune.models.methods.use import load_for_use
 
-        tokenizer = load_tokenizer(model)
-        loaded = load_model(model, tokenizer=tokenizer, report=report)
-        device = best_device()
-        if device == "cuda" and device_facts().bf16_good:
+        tokenizer, device = load_tokenizer(model), best_device()
+        half = device == "cuda" and device_facts().bf16_good
+        loaded = load_for_use(model, tokenizer, "bf16" if half else "fp32", report)
+        if half and model.adapter is None:
             torch.nn.Module.to(loaded, torch.bfloat16)
         try:
             torch.nn.Module.to(loaded, torch.device(device))
@@ -97,6 +103,25 @@ class Engine:
         """Whether messages are put in the form the model was taught; otherwise they are plain text to continue."""
         return bool(self.tokenizer.chat_template)
 
+    @property
+    def has_adapter(self) -> bool:
+        """Whether it is a model with an adapter, so that the model can answer without it too."""
+        from tui_finetune.models.methods.peft_models import as_adapted
+
+        return as_adapted(self.model) is not None
+
+    def without_adapter(self, name: str) -> Engine:
+        """The same model, in the same memory, as it is without its adapter."""
+        return Engine(self.model, self.tokenizer, name, is_base=True)
+
+    def as_itself(self) -> AbstractContextManager[None]:
+        """Within it the model computes as this engine: without its adapter, where it is the base."""
+        if not self.is_base:
+            return nullcontext()
+        from tui_finetune.models.methods.peft_models import without_adapter
+
+        return without_adapter(self.model)
+
     def begin(self, prompt: Prompt, sampling: Sampling, on_text: OnText | None = None) -> Writing:
         """Begin a reply, of which each `step` writes a token; what the last one has read is not read again.
 
@@ -107,7 +132,7 @@ class Engine:
 
         if self._kept is None:
             self._kept = KeptCache()
-        return Writing(self.model, self.tokenizer, prompt, sampling, self._kept, on_text)
+        return Writing(self.model, self.tokenizer, prompt, sampling, self._kept, on_text, self.as_itself)
 
     def reply(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ from tui_finetune.chat.reply import Reply, Stopped, Token
 from tui_finetune.chat.sampling import Sampling
 from tui_finetune.chat.streaming import TextStream
 from tui_finetune.models.loading import context_length, embedding_weights
+from tui_finetune.models.methods.peft_models import plain
 
 if TYPE_CHECKING:
     from transformers import Cache, PreTrainedModel, PreTrainedTokenizerBase
@@ -102,6 +103,7 @@ class Writing:
         sampling: how tokens are chosen.
         kept: what the model has read already; goes on with what it reads now.
         on_text: called with each piece of the reply, always whole characters.
+        around: open while the model computes, to switch its adapter.
 
     Raises:
         UserError: the chat template refuses the messages.
@@ -115,7 +117,10 @@ class Writing:
         sampling: Sampling,
         kept: KeptCache | None = None,
         on_text: Callable[[str], None] | None = None,
+        around: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
+        model = plain(model)  # it computes with its adapter all the same
+        self._around = around
         self._began = self._ended = time.monotonic()
         prepared = prepare(
             tokenizer, prompt, context=context_length(model.config), max_new_tokens=sampling.max_new_tokens
@@ -145,7 +150,7 @@ class Writing:
         """
         if self.stopped is not None:
             return False
-        with torch.no_grad():
+        with torch.no_grad(), self._around():
             logits = self._read()
             chosen = self._chooser.choose(logits, self._ids)
             self._note(logits, chosen)

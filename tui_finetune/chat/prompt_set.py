@@ -186,8 +186,9 @@ def answer_all(
     """
     from tui_finetune.chat.batches import answer_batch, loss_of
     from tui_finetune.models.loading import context_length
+    from tui_finetune.models.methods.peft_models import plain
 
-    context = context_length(engine.model.config)
+    context = context_length(plain(engine.model).config)
     prompts = [prompt_of(one, turns=turns, system=system) for one in asked]
     ready = [
         prepare(engine.tokenizer, prompt, context=context, max_new_tokens=sampling.max_new_tokens) for prompt in prompts

@@ -17,7 +17,7 @@ from tui_finetune.runs.directory import RunDirectory
 from tui_finetune.system.progress import Report
 
 if TYPE_CHECKING:
-    from tui_finetune.chat.engine import Answerer, OnText
+    from tui_finetune.chat.engine import Answerer, Engine, OnText
 
 MOST = 4
 """Models that are compared at once, and kept loaded."""
@@ -39,6 +39,7 @@ class ChatSession:
         self.target: ChatTarget | None = None
         self.answerer: Answerer | None = None
         self._ready: dict[str, Answerer] = {}
+        self._made_from: dict[str, str] = {}
         self._loading = threading.Lock()
 
     @property
@@ -60,12 +61,31 @@ class ChatSession:
             if (known := self._ready.get(target.model)) is not None:
                 self._ready[target.model] = self._ready.pop(target.model)
                 return known
+            if (adapted := self._adapted_from(target)) is not None:
+                return self._ready.setdefault(target.model, adapted.without_adapter(target.label))
             while len(self._ready) >= MOST:
                 del self._ready[next(iter(self._ready))]
             made = _load(target, report)
             if not target.is_live:
                 self._ready[target.model] = made
+                if target.base is not None:
+                    self._made_from[target.base] = target.model
             return made
+
+    def open_all(self, targets: Sequence[ChatTarget], report: Report | None = None) -> list[Answerer]:
+        """Whoever answers for several targets. The last is loaded first: with an adapter, it is what it was made from too.
+
+        Raises:
+            UserError: a model can't be had.
+        """
+        return [self.open(target, report) for target in reversed(targets)][::-1]
+
+    def _adapted_from(self, target: ChatTarget) -> Engine | None:
+        """The loaded model that is this one with an adapter."""
+        from tui_finetune.chat.engine import Engine
+
+        made = self._ready.get(self._made_from.get(target.model, ""))
+        return made if isinstance(made, Engine) and getattr(made, "has_adapter", False) else None
 
     def use(self, target: ChatTarget, answerer: Answerer) -> None:
         """Talk to it from now on, in the way it was taught; what was said stays."""
@@ -76,6 +96,7 @@ class ChatSession:
         """Let all models go: their memory is wanted."""
         self.answerer = None
         self._ready.clear()
+        self._made_from.clear()
 
     def answer(
         self,

@@ -100,7 +100,7 @@ class _Talk:
         if sys.stdin.isatty():
             for target in targets:
                 write_line(f"loading {target.label} …", sys.stderr)
-        self._ready = [self._session.open(target) for target in targets]
+        self._ready = self._session.open_all(targets)
         self._targets = targets
         self._session.use(targets[-1], self._ready[-1])
 

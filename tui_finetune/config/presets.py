@@ -40,6 +40,9 @@ PRESETS = {
             "tutorial",
             "The recipe of the tutorial 'Training Your Own Model', number for number.",
             {
+                "method": "full",
+                "unfrozen_layers": "all",
+                "neftune_noise_alpha": None,
                 "max_length": 512,
                 "packing": False,
                 "padding": "max_length",
@@ -102,6 +105,17 @@ PRESETS = {
             "A quick try, a few minutes at most: one epoch, at most 100 steps.",
             {"num_train_epochs": 1.0, "max_steps": 100, "eval_strategy": "steps", "eval_steps": 25, "logging_steps": 5},
         ),
+        Preset(
+            "lora",
+            "A small adapter beside the frozen model: little memory, a few megabytes to save.",
+            {"method": "lora"},
+        ),
+        Preset(
+            "qlora",
+            "An adapter on the model packed into 4 bits: for models that don't fit otherwise.",
+            {"method": "qlora"},
+        ),
+        Preset("full", "Every weight is trained: the most thorough, and the most memory.", {"method": "full"}),
     )
 }
 

@@ -21,6 +21,7 @@ from tui_finetune.config.names import STARTER as STARTER
 
 GROUPS = (
     "Model and data",
+    "Method",
     "Text to tokens",
     "Length of training",
     "Learning",
@@ -28,6 +29,10 @@ GROUPS = (
     "Hardware",
     "Output",
 )
+
+
+ADAPTERS = ("lora", "qlora")
+"""The methods that train an adapter and leave the model as it is."""
 
 
 def _auto_is_none(value: object) -> object:
@@ -39,7 +44,15 @@ def _false_is_no(value: object) -> object:
     return "no" if value is False else value
 
 
+def _list_is_text(value: object) -> object:
+    """Lists, as YAML and other tools have them, as text with commas."""
+    return ",".join(str(item).strip() for item in value) if isinstance(value, (list, tuple)) else value
+
+
 Auto = BeforeValidator(_auto_is_none)
+Listed = BeforeValidator(_list_is_text)
+Targets = BeforeValidator(lambda value: "all-linear" if value == "all" else value)
+TextOrNumber = BeforeValidator(lambda value: str(value) if isinstance(value, int) else value)
 Interval = Annotated[Literal["no", "epoch", "steps"], BeforeValidator(_false_is_no)]
 
 
@@ -156,6 +169,133 @@ class RunConfig(BaseModel):
         "learns something general or merely memorizes: when it rises while the training loss falls, the model "
         "overfits. 0.1 is usual; with a lot of data a few hundred rows are plenty. 0 turns off evaluation, early "
         "stopping and the choice of the best checkpoint.",
+    )
+
+    # Method
+    method: Literal["full", "lora", "qlora"] = setting(
+        "full",
+        group="Method",
+        help="How the model is trained: all weights (full), a small adapter (lora), or that on a 4-bit model (qlora).",
+        explanation="'full' changes every weight: the most thorough, and it takes the most memory. 'lora' leaves the model as it "
+        "is and trains a small adapter beside it, with a hundredth of the weights: far less memory and disk, nearly as "
+        "good for a style, a format, or a task. 'qlora' is lora on a model that is packed into 4 bits, for models that "
+        "don't fit otherwise; packing loses a little. use_peft, adapter, finetuning_type, load_in_4bit and load_in_8bit "
+        "of other tools are accepted too.",
+    )
+    lora_r: int = setting(
+        16,
+        ge=1,
+        le=4096,
+        group="Method",
+        aliases=("r", "lora_rank", "rank"),
+        methods=ADAPTERS,
+        help="Rank of the adapter: how much it can learn.",
+        explanation="Each adapted layer gets two narrow matrices with this many columns. 8 to 32 are usual, and 16 is enough for "
+        "a style; take 64 or more for much new material. Memory and disk of the adapter grow in proportion.",
+    )
+    lora_alpha: Annotated[int | None, Auto] = setting(
+        None,
+        ge=1,
+        group="Method",
+        methods=ADAPTERS,
+        help="How strongly the adapter acts; auto is twice lora_r.",
+        explanation="What the adapter adds is multiplied by lora_alpha / lora_r. Twice the rank is usual and rarely needs to be "
+        "changed: a higher learning rate does nearly the same.",
+    )
+    lora_dropout: float = setting(
+        0.0,
+        ge=0,
+        le=0.9,
+        group="Method",
+        methods=ADAPTERS,
+        help="Share of the adapter's inputs that are left out at random while training.",
+        explanation="Against overfitting on small data; 0.05 to 0.1 where it is used. It keeps 70% more activations in memory, so "
+        "it is off unless you ask for it.",
+    )
+    lora_target_modules: Annotated[str, Targets, Listed] = setting(
+        "all-linear",
+        group="Method",
+        aliases=("lora_targets", "lora_target", "target_modules", "peft_target_modules"),
+        methods=ADAPTERS,
+        help="Layers that get an adapter: all-linear, or names with commas between them, such as q_proj,v_proj.",
+        explanation="'all-linear' adapts every matrix of attention and feed-forward, which learns best at the same size. Only the "
+        "attention (q_proj,k_proj,v_proj,o_proj) is smaller and was usual for long.",
+    )
+    use_dora: bool = setting(
+        False,
+        group="Method",
+        aliases=("peft_use_dora", "dora"),
+        methods=ADAPTERS,
+        help="DoRA: learn the length of each weight vector as well as its direction.",
+        explanation="A refinement of LoRA that learns a little better at low ranks. It takes more memory and about half again as "
+        "much time; try plain LoRA first.",
+    )
+    use_rslora: bool = setting(
+        False,
+        group="Method",
+        aliases=("peft_use_rslora", "rslora"),
+        methods=ADAPTERS,
+        help="rsLoRA: divide lora_alpha by the square root of lora_r, not by lora_r.",
+        explanation="Keeps large ranks from learning too timidly: with lora_r 64 or more it makes the rank count. With the usual "
+        "16 it makes the adapter four times as strong, so lower lora_alpha or the learning rate with it.",
+    )
+    loraplus_lr_ratio: Annotated[float | None, Auto] = setting(
+        None,
+        ge=1,
+        le=1000,
+        group="Method",
+        aliases=("lora_plus_lr_ratio",),
+        unset="none",
+        methods=ADAPTERS,
+        help="LoRA+: how many times faster the adapter's second matrices learn than its first.",
+        explanation="The two matrices of an adapter begin unequal, and the second, which begins at zero, may learn faster. 16 is "
+        "usual where it is used; lower learning_rate to a half or so with it.",
+    )
+    trainable_token_indices: Annotated[str | None, Listed, Auto] = setting(
+        None,
+        group="Method",
+        unset="none",
+        methods=ADAPTERS,
+        help="Numbers of tokens whose embeddings are trained as well, such as 32000,32001.",
+        explanation="For tokens that the model has never seen, such as ones you added for a chat template. Only these rows of the "
+        "embeddings are trained, which costs next to nothing and keeps a head that shares them right.",
+    )
+    quantization: Literal["auto", "none", "nf4", "int8"] = setting(
+        "auto",
+        group="Method",
+        methods=ADAPTERS,
+        help="How the frozen model is packed: nf4 (4 bit), int8 (8 bit) or none; auto is nf4 with qlora, else none.",
+        explanation="A packed model takes a quarter (nf4) or half (int8) of the memory that bf16 does, and is a little worse: "
+        "take it where the model doesn't fit otherwise. Only an adapter can be trained on it. It needs bitsandbytes: pip "
+        "install 'finetune-tui[quantization]'.",
+    )
+    double_quantization: bool = setting(
+        True,
+        group="Method",
+        aliases=("bnb_4bit_use_double_quant", "use_bnb_nested_quant"),
+        methods=ADAPTERS,
+        help="With nf4: pack the scales of the packed weights too.",
+        explanation="Saves another 0.4 bits for each weight, a tenth of the packed model, and loses nothing that can be measured.",
+    )
+    unfrozen_layers: Annotated[str, Listed, TextOrNumber] = setting(
+        "all",
+        group="Method",
+        aliases=("freeze_trainable_layers", "num_layer_trainable", "unfrozen_parameters"),
+        methods=("full",),
+        help="Layers that are trained: all, how many of the last ones, or patterns of their weights' names.",
+        explanation="The first layers know the language and the last ones what to say: training the last 2 to 8 only saves the "
+        "gradients and optimizer state of all others. A pattern names weights, such as 'layers.1[0-5]|lm_head'; several "
+        "have commas between them. An adapter (method: lora) usually learns more for the same memory.",
+    )
+    neftune_noise_alpha: Annotated[float | None, Auto] = setting(
+        None,
+        gt=0,
+        le=1000,
+        group="Method",
+        unset="none",
+        help="NEFTune: noise on the embeddings while training; 5 is usual.",
+        explanation="A little noise on what the model reads keeps it from learning small data by heart, and often makes replies "
+        "better. It changes nothing about the finished model, costs nothing, and makes the training loss a little higher.",
     )
 
     # Text to tokens
@@ -289,7 +429,8 @@ class RunConfig(BaseModel):
         aliases=("lr",),
         help="How far each update moves the weights.",
         explanation="The most important number. Too high, and the loss jumps or grows; too low, and little changes. "
-        "1e-5 to 5e-5 are usual when all weights of a pretrained model are trained. Small models like the starter "
+        "1e-5 to 5e-5 are usual when all weights of a pretrained model are trained, ten times that for an adapter: "
+        "where nobody sets it, it follows the method. Small models like the starter "
         "need a hundred times more. If the loss falls steadily but slowly, double it; if it is erratic, halve it.",
     )
     lr_scheduler_type: Literal[

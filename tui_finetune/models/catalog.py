@@ -13,6 +13,7 @@ from tui_finetune.config.files import read_yaml
 from tui_finetune.config.resolve import MODEL_SETTINGS_FILE
 from tui_finetune.config.schema import STARTER, settings
 from tui_finetune.errors import UserError
+from tui_finetune.models.adapters import holds_model, is_adapter, read_adapter
 from tui_finetune.models.facts import ModelFacts
 from tui_finetune.models.hub import REQUEST_SECONDS, cached_folder, cached_models, hub_error
 from tui_finetune.models.located import SETTING, LocatedModel, find_local, locate, named_folder
@@ -53,26 +54,36 @@ def _summary(facts: ModelFacts) -> str:
 
 
 def _entry(source: ModelSource, name: str, folder: Path, remark: str = "") -> ModelEntry:
+    if is_adapter(folder):
+        return _adapter_entry(source, name, folder, remark)
     summary = _summary(LocatedModel(name, folder).facts())
     return ModelEntry(source, name, folder, " · ".join(part for part in (remark, summary) if part))
 
 
-def _folders_with(config: str, parent: Path) -> Iterator[Path]:
-    """The folders in a directory that have such a file, by name."""
+def _adapter_entry(source: ModelSource, name: str, folder: Path, remark: str) -> ModelEntry:
+    try:
+        what = f"adapter for {read_adapter(folder).base.name}"
+    except UserError:
+        what = "adapter that can't be read"
+    return ModelEntry(source, name, folder, " · ".join(part for part in (remark, what) if part))
+
+
+def _folders_with(inside: str, parent: Path) -> Iterator[Path]:
+    """The folders in a directory that hold a model, or hold one in a folder of that name, by name."""
     try:
         paths = sorted(Path(entry.path) for entry in os.scandir(parent) if entry.is_dir())
     except OSError:
         return
-    yield from (path for path in paths if (path / config).is_file())
+    yield from (path for path in paths if holds_model(path / inside))
 
 
 def _local(base: Path) -> Iterator[ModelEntry]:
     """Folders of models beside the user, and the final models of the runs."""
     # The ./ in the names tells a folder of two words from a name on the hub.
     for parent in (base, base / "models"):
-        for path in _folders_with("config.json", parent):
+        for path in _folders_with(".", parent):
             yield _entry("local", f"./{path.relative_to(base)}", path)
-    for path in _folders_with("final/config.json", base / "runs"):
+    for path in _folders_with("final", base / "runs"):
         yield _entry("local", f"./{path.relative_to(base) / 'final'}", path / "final", f"run {path.name}")
 
 
@@ -152,12 +163,24 @@ def model_settings(name: str) -> dict[str, object]:
         folder = named_folder(name)
     except UserError:
         return {}  # said in full when the model is loaded
-    path = folder / MODEL_SETTINGS_FILE if folder is not None else None
-    if path is None or not path.is_file():
+    if folder is None:
         return {}
+    own = _adapter_settings(folder)
+    path = folder / MODEL_SETTINGS_FILE
+    if not path.is_file():
+        return own
     values = canonical(read_yaml(path), str(path))
     known = settings()
     for key in values:
         if known[key].group not in _SUITING:
             raise UserError(f"{path}: a model can't set '{key}'", "take the line out of the file")
-    return values
+    return {**values, **own}
+
+
+def _adapter_settings(folder: Path) -> dict[str, object]:
+    """What an adapter is, as settings of a run that continues it; {} where it is no adapter, or can't be read, which is
+    said when it is loaded."""
+    try:
+        return read_adapter(folder).settings() if is_adapter(folder) else {}
+    except UserError:
+        return {}

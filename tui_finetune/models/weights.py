@@ -7,6 +7,7 @@ which are never opened here.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import re
@@ -136,12 +137,43 @@ def count_parameters(tensors: list[Tensor], *, tied: bool) -> int:
         tensors: the tensors in the files.
         tied: the output layer is the input embedding, so it counts once even where a file holds it twice.
     """
+    return sum(tensor.size for tensor in parameters_of(tensors, tied=tied))
+
+
+def parameters_of(tensors: list[Tensor], *, tied: bool) -> tuple[Tensor, ...]:
+    """The parameters among a model's tensors; arguments as for `count_parameters`."""
     parameters = [tensor for tensor in tensors if tensor.is_parameter]
     embeddings = {
         t.shape for t in parameters if t.name.endswith(("embed_tokens.weight", "wte.weight", "embed_in.weight"))
     }
-    return sum(
-        t.size
+    return tuple(
+        t
         for t in parameters
         if not (tied and t.name.endswith(("lm_head.weight", "embed_out.weight")) and t.shape in embeddings)
     )
+
+
+def weights_sha256(folder: Path) -> str:
+    """A hash of all that is in a model's files of weights, whatever they are called.
+
+    Files in the hub's cache are called by their hash, which is taken; others are read, a second or so for each gigabyte.
+
+    Raises:
+        UserError: the folder has no weights.
+        OSError: they can't be read.
+    """
+    hashes = sorted(_named_hash(path) or _file_sha256(path) for path in weight_files(folder))
+    return hashes[0] if len(hashes) == 1 else hashlib.sha256("\n".join(hashes).encode()).hexdigest()
+
+
+def _named_hash(path: Path) -> str | None:
+    blob = path.resolve()
+    return blob.name if blob.parent.name == "blobs" and re.fullmatch(r"[0-9a-f]{64}", blob.name) else None
+
+
+def _file_sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        digest = hashlib.sha256()
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+        return digest.hexdigest()

@@ -3,7 +3,8 @@
 The formulas, in bytes. Those of the activations were fitted to what autograd keeps for Llama and GPT-2 models of
 several shapes (torch 2.13, saved_tensors_hooks), those of the logits to the peak memory of a step.
 
-weights       4 for each parameter (fp32), and 2 more under autocast, which keeps a copy in half precision
+weights       as the method keeps them (4 for each in fp32), and under autocast 2 more for each trained one, of which it keeps
+              a copy in half precision
 gradients     4 for each trained parameter
 optimizer     8 for each trained parameter with AdamW (two moments in fp32), 4 / hidden size x 2 with Adafactor (rows and
               columns of the second moment), none with SGD
@@ -29,6 +30,8 @@ from tui_finetune.errors import UserError
 from tui_finetune.formatting import size
 from tui_finetune.models.devices import DeviceFacts, resolve_precision
 from tui_finetune.models.facts import ModelFacts, row_length
+from tui_finetune.models.methods.choose import method_of
+from tui_finetune.models.methods.method import Size
 
 LIBRARIES = {"cpu": 600_000_000, "cuda": 700_000_000, "mps": 300_000_000}
 USABLE = 0.95
@@ -125,7 +128,9 @@ def estimate(
     length = row_length(config.max_length, facts.context_length)
     if facts.context_length is not None:
         length = min(length, facts.context_length)
-    memory = _memory(config, facts, facts.parameters, device, length)
+    weights = method_of(config).size(facts, resolve_precision(config.precision, device)[0])
+    assert weights is not None  # its size is known
+    memory = _memory(config, facts, weights, device, length)
     work = _work(config, length, tokens, rows, train_rows)
     assumptions = []
     if speed is None:
@@ -136,23 +141,23 @@ def estimate(
     if work.all_full:
         assumptions.append("every row is full")
     optimizer = memory["optimizer"]
-    checkpoint = 4 * facts.parameters + optimizer
+    checkpoint = weights.saved + optimizer
     usable = int(device.free * USABLE)
     return Estimate(
         parameters=facts.parameters,
-        trained_parameters=facts.parameters,
+        trained_parameters=weights.trained,
         memory=memory,
         available=device.free,
         usable=usable,
         fits=memory["total"] <= usable,
         steps=work.steps,
         seconds=_seconds(config, facts, facts.parameters, length, work, speed),
-        disk=(max(2, config.save_total_limit) + 2) * checkpoint + 4 * facts.parameters,
+        disk=(max(2, config.save_total_limit) + 2) * checkpoint + weights.saved,
         assumptions=assumptions,
     )
 
 
-def _memory(config: RunConfig, facts: ModelFacts, parameters: int, device: DeviceFacts, length: int) -> dict[str, int]:
+def _memory(config: RunConfig, facts: ModelFacts, weights: Size, device: DeviceFacts, length: int) -> dict[str, int]:
     """Bytes by part, and their total."""
     half = resolve_precision(config.precision, device)[0] != "fp32"
     training = _activation_bytes(
@@ -161,9 +166,10 @@ def _memory(config: RunConfig, facts: ModelFacts, parameters: int, device: Devic
     # Evaluation makes logits too, but keeps nothing for a backward pass.
     evaluation = config.per_device_eval_batch_size * length * 10 * (facts.vocab_size or 0)
     memory = {
-        "weights": (6 if half else 4) * parameters,
-        "gradients": 4 * parameters,
-        "optimizer": _optimizer_bytes(config.optim, parameters, facts.hidden_size or 1),
+        # Autocast keeps a copy in half precision of what is in fp32 and trained.
+        "weights": weights.stored + (2 * weights.trained if half else 0),
+        "gradients": 4 * weights.trained,
+        "optimizer": _optimizer_bytes(config.optim, weights.trained, facts.hidden_size or 1),
         "activations": max(training, evaluation if config.validation_split else 0),
         "libraries": LIBRARIES[device.kind],
     }

@@ -68,6 +68,7 @@ def training_arguments(
         dataloader_num_workers=0,
         dataloader_pin_memory=torch.cuda.is_available(),
         save_only_model=config.save_only_model,
+        neftune_noise_alpha=config.neftune_noise_alpha,
         # gradient_checkpointing is set on the model, where its loading knows it.
     )
     return on_one_device(arguments)

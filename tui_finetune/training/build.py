@@ -48,6 +48,8 @@ def build_trainer(
         patience=config.early_stopping_patience,
         eval_average=config.eval_loss_average,
         lengths=inputs.data.lengths,
+        base=inputs.base,
+        loraplus_lr_ratio=config.loraplus_lr_ratio,
     )
     trainer.remove_callback(PrinterCallback)
     callback = RunCallback(run, log, trainer, checkpoint, inputs.first_words())

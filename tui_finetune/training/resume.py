@@ -212,6 +212,12 @@ def check_fingerprint(now: Fields, then: Fields) -> None:
         raise UserError(
             f"the checkpoint belongs to a run of {then['model']}, not of {now['model']}", "start a new run instead"
         )
+    before, after = then.get("base"), now.get("base")
+    if isinstance(before, dict) and isinstance(after, dict) and before.get("sha256") != after.get("sha256"):
+        raise UserError(
+            f"{after.get('name')}, which the adapter is trained on, is not the model it was when the checkpoint was saved",
+            "put the model back as it was, or start a new run",
+        )
     if then.get("weights") not in (None, now["weights"]):
         raise UserError(
             f"the checkpoint is of a model with other weights than {now['model']} has now",

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tui_finetune.config.presets import PRESETS
-from tui_finetune.config.resolve import Resolved
+from tui_finetune.config.resolve import Resolved, unused
 from tui_finetune.config.schema import RunConfig
 from tui_finetune.errors import Cancelled, Notice, UserError
 from tui_finetune.runs import checkpoints, registry
@@ -123,8 +123,8 @@ class TrainingSession:
         if self.changes:
             words = ", ".join(f"{key} {value}" for key, value in self.changes.items())
             self.log.notice(Notice("info", f"Resuming with {words}."))
-        for weakness in PRESETS[self.resolved.preset].weaknesses:
-            self.log.notice(weakness)
+        for said in (*PRESETS[self.resolved.preset].weaknesses, *unused(self.resolved)):
+            self.log.notice(said)
         clear_the_way(self.directory, checkpoint)
 
     def _write_config(self) -> None:
@@ -141,20 +141,15 @@ class TrainingSession:
             from tui_finetune.data.open import open_dataset
             from tui_finetune.data.prepare import prepare
             from tui_finetune.models.devices import device_facts, resolve_precision
-            from tui_finetune.models.loading import load_model, tokenizer_notices
+            from tui_finetune.models.loading import tokenizer_notices
+            from tui_finetune.models.methods.choose import method_of
+            from tui_finetune.training import inputs as given
             from tui_finetune.training.finish import write_final_model
-            from tui_finetune.training.inputs import (
-                Attention,
-                Inputs,
-                attention_for_packing,
-                keep_template,
-                look_at_model,
-            )
 
             self._check_surroundings()
 
         with phase("loading_model", "Looking at the model") as report:
-            located, tokenizer, max_length = look_at_model(self.config, report)
+            located, tokenizer, max_length = given.look_at_model(self.config, report)
             pinned = {"max_length": max_length, "model_revision": located.revision}
             self.config = config = self.config.model_copy(update=pinned)
             if not self.go_on:
@@ -165,26 +160,28 @@ class TrainingSession:
         with phase("preparing_data") as report:
             data = prepare(source, config, tokenizer, max_length, report)
 
+        method = method_of(config)
+        precision, notice = resolve_precision(config.precision, device_facts())
         with phase("loading_model") as report:
-            checkpointing = config.gradient_checkpointing
-            model = load_model(located, tokenizer=tokenizer, gradient_checkpointing=checkpointing, report=report)
+            model = method.load(located, tokenizer=tokenizer, precision=precision, report=report)
+            base = given.base_for(method, located)
 
-        attention: Attention | None = nullcontext
+        attention: given.Attention | None = nullcontext
         if data.packed:
             with phase("checking", "Checking that packed texts stay apart"):
-                attention = attention_for_packing(model)
+                attention = given.attention_for_packing(model)
         if attention is None:
             message = "This model can't keep packed texts apart, so rows are padded instead."
             self.log.notice(Notice("warning", message, "set packing: false", "packing"))
             with phase("preparing_data") as report:
                 data = prepare(source, config.model_copy(update={"packing": False}), tokenizer, max_length, report)
 
-        keep_template(model, tokenizer, data)
-        precision, notice = resolve_precision(config.precision, device_facts())
+        given.keep_template(model, tokenizer, data)
         for said in [*tokenizer_notices(tokenizer), *data.notices, *([notice] if notice else [])]:
             self.log.notice(said)
 
-        inputs = Inputs(located, model, tokenizer, data, precision, attention or nullcontext)
+        model = method.prepare(model, located)
+        inputs = given.Inputs(located, model, tokenizer, data, precision, attention or nullcontext, base)
         with inputs.attention():
             result, state = self._fit(inputs, checkpoint)
         self.log.write(PhaseEvent("finishing", "Writing the final model"))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 import torch
+from peft.optimizers import create_loraplus_optimizer
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader, Sampler
 from transformers import EarlyStoppingCallback, Trainer, TrainingArguments
@@ -19,6 +20,7 @@ from transformers.trainer_utils import EvalLoopOutput
 
 from tui_finetune.data.tokens.pack import IGNORED
 from tui_finetune.errors import Notice
+from tui_finetune.models.methods.peft_models import as_adapted, load_adapter, save_adapter
 from tui_finetune.runs import checkpoints
 from tui_finetune.runs.events import CheckpointEvent, PhaseEvent
 from tui_finetune.runs.log import EventLog
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from transformers.data.data_collator import DataCollator
 
     from tui_finetune.data.tokens.collate import Batch
+    from tui_finetune.models.adapters import BaseModel
     from tui_finetune.runs.values import Fields
 
 LOG_STATE = "log_state.json"
@@ -58,6 +61,8 @@ class RunTrainer(Trainer):
         patience: that of early stopping.
         eval_average: over what the evaluation loss is the mean: 'tokens' or 'batches'.
         lengths: tokens of each row, where rows of like length are to come in the same batch.
+        base: the model that the adapter belongs to, where one is trained.
+        loraplus_lr_ratio: how many times faster its second matrices learn than its first, where they are to.
     """
 
     def __init__(
@@ -75,6 +80,8 @@ class RunTrainer(Trainer):
         patience: int,
         eval_average: str = "tokens",
         lengths: npt.NDArray[np.int64] | None = None,
+        base: BaseModel | None = None,
+        loraplus_lr_ratio: float | None = None,
     ) -> None:
         super().__init__(
             model=model,
@@ -86,6 +93,7 @@ class RunTrainer(Trainer):
         )
         self.language_model, self.tokenizer = model, processing_class
         self.lengths = lengths
+        self.base, self.loraplus_lr_ratio = base, loraplus_lr_ratio
         self.eval_average = eval_average
         self.event_log = event_log
         self.facts = facts
@@ -183,6 +191,21 @@ class RunTrainer(Trainer):
         # Apple's GPUs compute in no format of 64 bits.
         return torch.device("cpu") if self.args.device.type == "mps" else self.args.device
 
+    def create_optimizer(self, model: torch.nn.Module | None = None) -> torch.optim.Optimizer:
+        """With LoRA+ the second matrices of an adapter learn faster than the first."""
+        adapted = as_adapted(self.model)
+        if self.optimizer is None and self.loraplus_lr_ratio is not None and adapted is not None:
+            kind, options = self.get_optimizer_cls_and_kwargs(self.args)
+            self.optimizer = create_loraplus_optimizer(
+                adapted,
+                kind,
+                loraplus_lr_ratio=self.loraplus_lr_ratio,
+                loraplus_weight_decay=self.args.weight_decay,  # peft's own default is none
+                **options,
+            )
+        made: torch.optim.Optimizer = super().create_optimizer()
+        return made
+
     # Checkpoints
 
     def _save_checkpoint(self, model: torch.nn.Module, trial: object) -> None:
@@ -221,6 +244,24 @@ class RunTrainer(Trainer):
             path = f"checkpoints/{folder.name}"
             self.event_log.write(CheckpointEvent(step, path, seconds, size, best == step, answers=answers))
         self.event_log.write(PhaseEvent("training"))
+
+    def _save(self, output_dir: str | None = None, state_dict: dict[str, torch.Tensor] | None = None) -> None:
+        """Of an adapter only itself, with the name of the model it belongs to."""
+        adapted = as_adapted(self.model)
+        if adapted is None or self.base is None:
+            super()._save(output_dir, state_dict)
+            return
+        folder = Path(output_dir or self.checkpoints_dir)
+        folder.mkdir(parents=True, exist_ok=True)
+        save_adapter(adapted, folder, self.base)
+        self.tokenizer.save_pretrained(folder)
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: torch.nn.Module | None = None) -> None:
+        adapted = as_adapted(self.model)
+        if adapted is None:
+            super()._load_from_checkpoint(resume_from_checkpoint, model)
+        else:
+            load_adapter(adapted, Path(resume_from_checkpoint))
 
     def answer_with_next_save(self, ids: tuple[str, ...]) -> None:
         """The next checkpoint is what these requests asked for."""

@@ -12,6 +12,7 @@ from tui_finetune.chat.reply import Token
 from tui_finetune.chat.session import MOST, ChatSession, compared_with
 from tui_finetune.chat.targets import ChatTarget, resolve_chat_target
 from tui_finetune.errors import Cancelled, UserError
+from tui_finetune.models.adapters import holds_model
 from tui_finetune.system.threads import in_a_passing_thread
 from tui_finetune.tui.screens.chat.comparison import Comparison
 from tui_finetune.tui.screens.chat.describe import done_words, progress_words
@@ -191,7 +192,7 @@ class Talking:
 
         def work() -> None:
             try:
-                ready = [self._session.open(target, report) for target in targets]
+                ready = self._session.open_all(targets, report)
             except Cancelled:
                 return
             except UserError as error:
@@ -260,7 +261,7 @@ class Talking:
         self._buffers = buffers = [TextBuffer() for _ in targets]
 
         def answer() -> list[Reply]:
-            ready = [session.open(target) for target in targets]
+            ready = session.open_all(targets)
             return session.answer(ready, prompt, [buffer.add for buffer in buffers], stop.is_set, sampling)
 
         def work() -> None:
@@ -334,6 +335,6 @@ def _going(shared: AppState) -> tuple[str, bool] | None:
 def _finished(shared: AppState) -> tuple[str, bool] | None:
     """The run that is watched, if it is over and has a model."""
     watch = shared.monitor.watched
-    if watch is None or not watch.state.is_over or not (watch.run.final_dir / "config.json").is_file():
+    if watch is None or not watch.state.is_over or not holds_model(watch.run.final_dir):
         return None
     return str(watch.run.path), False

@@ -89,10 +89,11 @@ class ModelAbout(VerticalScroll):
         self.query_one("#facts", Facts).show(rows_of_facts(facts))
 
     def show_fit(self, fit: Fit | None) -> None:
-        """Say whether training all of it fits; None while that is not known."""
-        rows = []
+        """Say by which method it would be trained, and whether that fits; None while that is not known."""
+        rows: list[tuple[str, Text]] = []
         if fit is not None:
             words = Text(f"{'✓' if fit.fits else '✗'} {fit.words}")
             words.stylize(self.app.theme_variables["success" if fit.fits else "error"], 0, 1)
+            rows = [("Method", Text(fit.method))] if fit.method else []
             rows.append(("Training it", words))
         self.query_one("#fit", Facts).show(rows)

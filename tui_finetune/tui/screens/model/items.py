@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from tui_finetune.config.names import STARTER
 from tui_finetune.formatting import count
+from tui_finetune.models.adapters import holds_model
 from tui_finetune.system.browsing import list_directory, looks_like_path, split_typed
 from tui_finetune.tui.widgets.filter_list import Item
 
@@ -50,12 +51,12 @@ def _folder_items(text: str, base: Path) -> list[Item]:
     listing = list_directory(folder, hidden=start.startswith("."), limit=MAX_FOLDERS)
     group = "Folders"
     items = []
-    if not start and (folder / "config.json").is_file():
+    if not start and holds_model(folder):
         items.append(Item(shown.rstrip("/") or "/", f"{shown.rstrip('/')}", "this model", group, kept=True))
     for name in listing.folders:
         if not name.casefold().startswith(start.casefold()):
             continue
-        if (folder / name / "config.json").is_file():
+        if holds_model(folder / name):
             items.append(Item(f"{shown}{name}", f"{shown}{name}", "model", group, kept=True))
         else:
             items.append(Item(f"{FOLDER}{shown}{name}/", f"{shown}{name}/", "", group, kept=True))
