@@ -626,7 +626,7 @@ async def test_large_and_many_lined_pastes_are_sent_as_they_are(engine: type[Fak
     text = "line\n" * 2_000 + "end"
     async with FinetuneApp(tab="chat").run_test(size=(80, 24)) as pilot:
         screen = await loaded(pilot)
-        screen.line.post_message(events.Paste(text))
+        pilot.app.post_message(events.Paste(text))
         await until(pilot, lambda: screen.line.value == text)
         await pilot.press("enter")
         await answered(pilot)
