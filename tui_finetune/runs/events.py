@@ -250,15 +250,7 @@ class SampleEvent(Event):
 
 @dataclass(frozen=True)
 class ReplyEvent(Event):
-    """A run that was talked to has answered; the reply is in replies/ID.jsonl.
-
-    Attributes:
-        step: after which it ended.
-        id: of the request.
-        end: 'end', 'length', 'cancelled' or 'failed'.
-        tokens: how many were written.
-        cost: seconds that the training waited.
-    """
+    """A run that was talked to has answered: the request `id`, in replies/ID.jsonl; `cost` is how long the run waited."""
 
     type: ClassVar[str] = "reply_end"
     step: int

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from tui_finetune.chat.conversation import TextBuffer
 from tui_finetune.chat.reply import Token
@@ -21,8 +21,36 @@ from tui_finetune.tui.screens.chat.message import Exchange
 if TYPE_CHECKING:
     from tui_finetune.chat.engine import Answerer
     from tui_finetune.chat.reply import Reply
-    from tui_finetune.tui.screens.chat.screen import ChatScreen
+    from tui_finetune.tui.screens.chat.message import Note
     from tui_finetune.tui.state import AppState
+
+
+class View(Protocol):
+    """The screen, as far as talking needs it."""
+
+    shared: AppState
+
+    @property
+    def has_said(self) -> bool:
+        """Whether there is something of the conversation to see."""
+
+    def show(self) -> None:
+        """Show what is the case."""
+
+    def wake(self) -> None:
+        """Look at what is being done until it is over."""
+
+    def add(self, widget: Exchange | Comparison | Note) -> None:
+        """Show something at the end of the conversation."""
+
+    def note(self, words: str, *, problem: bool = False) -> None:
+        """A quiet line in the conversation."""
+
+    def follow(self) -> None:
+        """Keep the end of the conversation in view."""
+
+    def give_back(self, words: str) -> None:
+        """Put what was written back into the line."""
 
 
 class Talking:
@@ -42,7 +70,7 @@ class Talking:
         waiting: a prompt that waits for the model to be loaded.
     """
 
-    def __init__(self, screen: ChatScreen, session: ChatSession) -> None:
+    def __init__(self, screen: View, session: ChatSession) -> None:
         self.name: str | None = None
         self.label = ""
         self.compared: list[ChatTarget] = []
@@ -214,7 +242,7 @@ class Talking:
     def _back(self, number: int, then: Callable[[], None]) -> None:
         """From a worker thread: go on in the app's, if the model is still the one that is talked to."""
         if self._number == number:
-            self._screen.app.call_from_thread(lambda: then() if self._number == number else None)
+            self._screen.shared.host.back(lambda: then() if self._number == number else None)
 
     def _loaded(self, target: ChatTarget, answerer: Answerer) -> None:
         self.is_loading = False
@@ -300,7 +328,7 @@ class Talking:
             shown.finish(why, problem=True)
         elif shown is not None:
             shown.finish([why] * len(shown.labels))
-        if words and not self._screen.line.value:
+        if words:
             self._screen.give_back(words)
         self._screen.show()
 
