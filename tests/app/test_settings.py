@@ -357,7 +357,7 @@ async def test_a_search_that_finds_nothing_says_so(shown: Callable[[Any], str]) 
         await settle(pilot)
         await pilot.press("slash", *"zebra")
         await settle(pilot)
-        assert "Nothing is called that" in shown(pilot.app)
+        assert "No setting matches" in shown(pilot.app)
 
 
 async def test_the_panel_says_what_an_update_is_made_of() -> None:

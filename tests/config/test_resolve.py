@@ -202,7 +202,7 @@ def test_one_setting_under_two_names_must_agree() -> None:
         ("max_length", 3),
         ("num_train_epochs", -1),
         ("per_device_train_batch_size", 0),
-        ("optim", "lion"),
+        ("optim", "tiger"),
         ("packing", "perhaps"),
         ("validation_split", -0.1),
         ("warmup_steps", float("inf")),
@@ -296,7 +296,7 @@ def test_yaml_says_no_to_evaluation_with_a_bare_no(tmp_path: Path) -> None:
     ("content", "words"),
     [
         (b"a: [1", "line"),
-        (b"- a\n- b\n", "no mapping"),
+        (b"- a\n- b\n", "not a mapping"),
         (b"\xff\xfe\x00", "UTF-8"),
         (b"a: b: c", "line 1"),
         (b"a: !!python/object/apply:os.system ['true']", "line 1"),

@@ -52,14 +52,12 @@ class Engine:
         model: the model, in evaluation mode.
         tokenizer: its tokenizer.
         name: how it is called.
-        is_base: whether it answers without its adapter.
+        answers_as_base: whether it answers as the model does without its adapter; it costs nothing to change.
     """
 
-    def __init__(
-        self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, name: str, *, is_base: bool = False
-    ) -> None:
+    def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, name: str) -> None:
         self.model = model
-        self.is_base = is_base
+        self.answers_as_base = False
         self.tokenizer = tokenizer
         self.name = name
         self._kept: KeptCache | None = None
@@ -112,11 +110,13 @@ class Engine:
 
     def without_adapter(self, name: str) -> Engine:
         """The same model, in the same memory, as it is without its adapter."""
-        return Engine(self.model, self.tokenizer, name, is_base=True)
+        base = Engine(self.model, self.tokenizer, name)
+        base.answers_as_base = True
+        return base
 
     def as_itself(self) -> AbstractContextManager[None]:
         """Within it the model computes as this engine: without its adapter, where it is the base."""
-        if not self.is_base:
+        if not self.answers_as_base:
             return nullcontext()
         from tui_finetune.models.methods.peft_models import without_adapter
 

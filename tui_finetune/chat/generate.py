@@ -104,6 +104,7 @@ class Writing:
         kept: what the model has read already; goes on with what it reads now.
         on_text: called with each piece of the reply, always whole characters.
         around: open while the model computes, to switch its adapter.
+        split_special_tokens: names of special tokens in the prompt's texts are text.
 
     Raises:
         UserError: the chat template refuses the messages.
@@ -118,12 +119,18 @@ class Writing:
         kept: KeptCache | None = None,
         on_text: Callable[[str], None] | None = None,
         around: Callable[[], AbstractContextManager[None]] = nullcontext,
+        *,
+        split_special_tokens: bool = True,
     ) -> None:
         model = plain(model)  # it computes with its adapter all the same
         self._around = around
         self._began = self._ended = time.monotonic()
         prepared = prepare(
-            tokenizer, prompt, context=context_length(model.config), max_new_tokens=sampling.max_new_tokens
+            tokenizer,
+            prompt,
+            context=context_length(model.config),
+            max_new_tokens=sampling.max_new_tokens,
+            split_special_tokens=split_special_tokens,
         )
         self.stopped: Stopped | None = None
         self.tokens = 0
@@ -237,7 +244,8 @@ def generate(
     sampling: Sampling,
     on_text: Callable[[str], None] | None = None,
     cancelled: Callable[[], bool] = lambda: False,
-    kept: KeptCache | None = None,
+    *,
+    split_special_tokens: bool = True,
 ) -> Reply:
     """Let a model answer, in this thread.
 
@@ -247,13 +255,14 @@ def generate(
         prompt: text to continue, or messages ({'role', 'content'}).
         on_text: called with each piece of the reply, always whole characters.
         cancelled: asked before each token; generation stops when it says so.
-        kept: what the model has read already; see `Writing`.
+        split_special_tokens: names of special tokens in the prompt's texts are text.
 
     Raises:
         UserError: the chat template refuses the messages, or the model's numbers are broken.
     """
     with evaluating(model):
-        writing = Writing(model, tokenizer, prompt, sampling, kept, on_text)
+        told = split_special_tokens
+        writing = Writing(model, tokenizer, prompt, sampling, None, on_text, split_special_tokens=told)
         while not cancelled():
             if not writing.step():
                 return writing.reply()
@@ -261,6 +270,13 @@ def generate(
         return writing.reply()
 
 
-def generate_text(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompt: str, sampling: Sampling) -> str:
+def generate_text(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    prompt: str,
+    sampling: Sampling,
+    *,
+    split_special_tokens: bool = True,
+) -> str:
     """What a model in memory writes after a prompt; for samples in the middle of a training."""
-    return generate(model, tokenizer, prompt, sampling).text
+    return generate(model, tokenizer, prompt, sampling, split_special_tokens=split_special_tokens).text

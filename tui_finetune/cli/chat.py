@@ -36,7 +36,9 @@ SAMPLING: Mapping[str, Callable[[str], float]] = {
 KEYS = "enter sends, ctrl+c stops a reply, ctrl+d ends, /help lists commands; a line that ends in \\ goes on"
 
 
-def chat(names: list[str], prompts: list[str] | None, given: Mapping[str, float], system: str = "") -> int:
+def chat(
+    names: list[str], prompts: list[str] | None, given: Mapping[str, float], system: str = "", *, base: bool = False
+) -> int:
     """Talk to one or several models; with prompts print the reply to each and exit.
 
     Args:
@@ -45,6 +47,10 @@ def chat(names: list[str], prompts: list[str] | None, given: Mapping[str, float]
         prompts: what is said, each in a conversation of its own; a text to continue where the model was taught no turns.
         given: sampling settings.
         system: what the model is told first.
+        base: of an adapter, talk to the model that it belongs to, as it is without it.
+
+    Raises:
+        UserError: there is no such model, or no adapter to be left out.
     """
     from tui_finetune.chat.sampling import Sampling
     from tui_finetune.chat.session import ChatSession
@@ -54,6 +60,8 @@ def chat(names: list[str], prompts: list[str] | None, given: Mapping[str, float]
     session.sampling = Sampling(**given)  # type: ignore[arg-type]  # checked as it is made
     session.conversation.system = system
     talk = _Talk(session, [resolve_chat_target(name) for name in names] or [resolve_chat_target(None)])
+    if base:
+        talk.leave_adapter_out()
     if not prompts:
         return talk.converse()
     for number, prompt in enumerate(prompts):
@@ -103,6 +111,17 @@ class _Talk:
         self._ready = self._session.open_all(targets)
         self._targets = targets
         self._session.use(targets[-1], self._ready[-1])
+
+    def leave_adapter_out(self) -> None:
+        """Talk to the model without its adapter; raises UserError where it has none."""
+        from tui_finetune.chat.engine import Engine
+
+        for target, answerer in zip(self._targets, self._ready, strict=True):
+            if not isinstance(answerer, Engine) or not answerer.has_adapter:
+                raise UserError(
+                    f"{target.label} has no adapter that could be left out", "leave out --base, or name the base"
+                )
+            answerer.answers_as_base = True
 
     def converse(self) -> int:
         """Read prompts and commands until the conversation ends."""
@@ -287,6 +306,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--prompt", action="append", metavar="TEXT", help="print the model's reply to it and exit; may be repeated"
     )
+    parser.add_argument("--base", action="store_true", help="of an adapter: answer as its model does without it")
     parser.add_argument("--system", metavar="TEXT", default="", help="what the model is told first")
     parser.add_argument("--prompts", metavar="FILE", help="a set of prompts: .txt, a prompt a line, or .jsonl")
     parser.add_argument("--out", metavar="FILE", help="where their answers go: .jsonl, with a .md beside it")
@@ -299,7 +319,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(arguments: Namespace) -> int:
     given = {name: value for name in SAMPLING if (value := getattr(arguments, name)) is not None}
     if not arguments.prompts:
-        return chat(arguments.model, arguments.prompt, given, arguments.system)
+        return chat(arguments.model, arguments.prompt, given, arguments.system, base=arguments.base)
     from tui_finetune.cli.prompt_set import answer_set
 
     if not arguments.out:

@@ -28,6 +28,7 @@ def setting(
     ge: float | None = None,
     gt: float | None = None,
     le: float | None = None,
+    lt: float | None = None,
     methods: tuple[str, ...] = (),
 ) -> Declared:
     """Declare one setting.
@@ -42,6 +43,7 @@ def setting(
         ge: least value that is allowed.
         gt: what it must be above.
         le: greatest value that is allowed.
+        lt: what it must be below.
         methods: the methods of fine-tuning that it concerns, by the values of `method`; all where none is named.
     """
     known: JsonDict = {
@@ -51,7 +53,7 @@ def setting(
         "unset": unset,
         "methods": list(methods),
     }
-    return Field(default, description=help, json_schema_extra=known, ge=ge, gt=gt, le=le)
+    return Field(default, description=help, json_schema_extra=known, ge=ge, gt=gt, le=le, lt=lt)
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,7 @@ def _limits(bounds: Mapping[str, float]) -> str:
     if "ge" in shown and "le" in shown:
         return f" from {shown['ge']} to {shown['le']}"
     if "ge" in shown:
-        return f", {shown['ge']} or more"
+        return f", {shown['ge']} or more" + (f" and below {shown['lt']}" if "lt" in shown else "")
     words = {"gt": "above {}", "le": "up to {}", "lt": "below {}"}
     parts = [words[name].format(limit) for name, limit in shown.items() if name in words]
     return " " + " and ".join(parts) if parts else ""

@@ -11,7 +11,7 @@ from functools import cache
 from types import MappingProxyType
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
 
 from tui_finetune.config.fields import Setting, describe, setting
 
@@ -44,12 +44,38 @@ def _false_is_no(value: object) -> object:
     return "no" if value is False else value
 
 
+def _short_optimizer(value: object) -> object:
+    """Other spellings of the same optimizers."""
+    return _OPTIMIZERS.get(value, value) if isinstance(value, str) else value
+
+
+_OPTIMIZERS = {
+    "adamw": "adamw_torch_fused",
+    "adamw_fused": "adamw_torch_fused",
+    "adamw_hf": "adamw_torch",
+    "adamw_bnb_8bit": "adamw_8bit",
+    "paged_adamw": "paged_adamw_32bit",
+    "lion_32bit": "lion",
+}
+
+
 def _list_is_text(value: object) -> object:
     """Lists, as YAML and other tools have them, as text with commas."""
     return ",".join(str(item).strip() for item in value) if isinstance(value, (list, tuple)) else value
 
 
+def _steps_or_share(value: float | None) -> float | None:
+    """Whole from 1 on."""
+    if value is None or value < 1:
+        return value
+    if value != int(value):
+        raise ValueError("steps are whole")
+    return int(value)
+
+
 Auto = BeforeValidator(_auto_is_none)
+StepsOrShare = AfterValidator(_steps_or_share)
+Optimizer = BeforeValidator(_short_optimizer)
 Listed = BeforeValidator(_list_is_text)
 Targets = BeforeValidator(lambda value: "all-linear" if value == "all" else value)
 TextOrNumber = BeforeValidator(lambda value: str(value) if isinstance(value, int) else value)
@@ -158,6 +184,25 @@ class RunConfig(BaseModel):
         help="Column that holds the completion, output or answer: the part that is trained on.",
         explanation="Only needed where the column has an unusual name: 'completion', 'response', 'output' and "
         "'answer' are found automatically. Set it together with dataset_prompt_field.",
+    )
+    dataset_label_field: Annotated[str | None, Auto] = setting(
+        None,
+        group="Model and data",
+        aliases=("label_column",),
+        help="Column that tells good replies (true) from bad ones (false): only the good ones are trained on.",
+        explanation="Data for KTO has a bad reply in every row whose 'label' is false. Trained on like the others, it would "
+        "be learned like the others, so such data is refused until you say so: with this column named, its bad rows are "
+        "left out and counted.",
+    )
+    max_samples: Annotated[int | None, Auto] = setting(
+        None,
+        ge=1,
+        group="Model and data",
+        unset="auto",
+        aliases=("max_train_samples", "num_samples"),
+        help="How many rows of the data are used, from the first on; auto is all.",
+        explanation="A few hundred rows show whether data and settings are right before the whole is trained on. Rows for "
+        "evaluation are among them.",
     )
     validation_split: float = setting(
         0.1,
@@ -344,6 +389,15 @@ class RunConfig(BaseModel):
         "beginning, 'drop' leaves out the whole text. Conversations, and prompts with completions, are never split, "
         "because the second half would lack its question: 'split' cuts off their end, and says how many there are.",
     )
+    split_special_tokens: bool = setting(
+        True,
+        group="Text to tokens",
+        help="Read names of special tokens that stand in your texts, such as <|im_end|>, as plain text.",
+        explanation="The tokens that begin and end turns are written by the chat template. Where their names stand in the "
+        "texts themselves, a document could end a turn or begin one of the system: so they are split into ordinary tokens, "
+        "and the preview says in how many rows. An end-of-text token at the very end of a text stays one. Turn it off for texts that were put into a model's chat format beforehand. "
+        "The preset 'tutorial' turns it off, as its script does.",
+    )
     completion_only_loss: Annotated[bool | None, Auto] = setting(
         None,
         group="Text to tokens",
@@ -359,6 +413,15 @@ class RunConfig(BaseModel):
         explanation="In a conversation, the model is trained to write the assistant's turns, each with the token "
         "that ends it, and only reads everything else; auto does so. Turned off, it is trained to write the user's "
         "and the system's words as well.",
+    )
+    preserve_thinking: bool = setting(
+        False,
+        group="Text to tokens",
+        help="Keep the thoughts of earlier turns, where the chat template would leave them out.",
+        explanation="Many templates show the model only the thoughts of the last turn, as it will be when it is talked to; "
+        "a conversation's earlier replies are then learned without theirs. Turned on, they are written before each reply "
+        "as the template writes the last one's, between <think> and </think>. The preview says in how many rows thoughts are "
+        "left out.",
     )
     train_on_eos: bool = setting(
         True,
@@ -434,14 +497,43 @@ class RunConfig(BaseModel):
         "need a hundred times more. If the loss falls steadily but slowly, double it; if it is erratic, halve it.",
     )
     lr_scheduler_type: Literal[
-        "linear", "cosine", "constant", "constant_with_warmup", "polynomial", "inverse_sqrt", "cosine_with_restarts"
+        "linear",
+        "cosine",
+        "cosine_with_min_lr",
+        "warmup_stable_decay",
+        "constant",
+        "constant_with_warmup",
+        "polynomial",
+        "inverse_sqrt",
+        "cosine_with_restarts",
     ] = setting(
         "linear",
         group="Learning",
         aliases=("lr_scheduler",),
         help="How the learning rate changes over the run.",
         explanation="'linear' and 'cosine' decay to zero at the end, which lets the model settle; 'constant' stays "
-        "the same. The difference is small; 'linear' and 'cosine' are usual.",
+        "the same. The difference is small; 'linear' and 'cosine' are usual. 'cosine_with_min_lr' stops at a share of the "
+        "rate (min_lr_rate); 'warmup_stable_decay' stays at the full rate and decays over the last part (decay_steps), so "
+        "that a run can be extended before it.",
+    )
+    min_lr_rate: float = setting(
+        0.1,
+        ge=0,
+        le=1,
+        group="Learning",
+        aliases=("cosine_min_lr_ratio",),
+        help="Where the rate ends, as a share of learning_rate; for cosine_with_min_lr and warmup_stable_decay.",
+        explanation="A rate that never reaches zero keeps the model learning to the end. 0.1 is usual; 0 lets it settle "
+        "completely. Other schedules have their own ends and take no notice of it.",
+    )
+    decay_steps: float = setting(
+        0.2,
+        gt=0,
+        group="Learning",
+        aliases=("num_decay_steps",),
+        help="Steps over which warmup_stable_decay lowers the rate at the end; below 1, a share of all steps.",
+        explanation="The stable part learns, the decay settles what was learned: most of the drop in loss comes in it. 0.1 to "
+        "0.2 of the run are usual. Other schedules take no notice of it.",
     )
     warmup_steps: float = setting(
         0.0,
@@ -470,14 +562,56 @@ class RunConfig(BaseModel):
         explanation="One odd batch can give a huge gradient that ruins the model. Larger gradients are scaled down "
         "to this norm. 1.0 is usual.",
     )
-    optim: Literal["adamw_torch_fused", "adamw_torch", "adafactor", "sgd"] = setting(
+    optim: Annotated[
+        Literal[
+            "adamw_torch_fused",
+            "adamw_torch",
+            "adamw_8bit",
+            "paged_adamw_8bit",
+            "paged_adamw_32bit",
+            "adafactor",
+            "lion",
+            "muon",
+            "sgd",
+        ],
+        Optimizer,
+    ] = setting(
         "adamw_torch_fused",
         group="Learning",
         aliases=("optimizer",),
         help="Algorithm that updates the weights.",
         explanation="AdamW is what nearly everybody uses; 'fused' is the same, but faster. It keeps two more numbers "
-        "for each weight, so it takes twice the memory of the weights. 'adafactor' takes far less and trains "
-        "slightly worse.",
+        "for each weight, so it takes twice the memory of the weights. 'adamw_8bit' keeps them in 8 bits, a quarter of "
+        "that, and learns as well; the 'paged' ones move them to the host's memory when a GPU's runs short (all three "
+        "need the extra 'quantization'). 'lion' keeps one number a weight and wants a rate 3 to 10 times lower, with more "
+        "weight decay. 'muon' keeps one as well and learns fast when all weights are trained; embeddings and norms stay "
+        "with AdamW. 'adafactor' keeps next to nothing and trains slightly worse; 'sgd' keeps nothing and is seldom good.",
+    )
+    adam_beta1: float = setting(
+        0.9,
+        ge=0,
+        lt=1,
+        group="Learning",
+        help="How much of the mean gradient is kept from step to step; for AdamW and Lion.",
+        explanation="The optimizer goes by a running mean of the gradients: 0.9 looks back about ten steps. It rarely needs "
+        "to be changed.",
+    )
+    adam_beta2: float = setting(
+        0.999,
+        ge=0,
+        lt=1,
+        group="Learning",
+        help="How much of the mean squared gradient is kept from step to step; for AdamW and Lion.",
+        explanation="0.999 looks back about a thousand steps. 0.95 to 0.99 follow changes sooner, and are usual where batches "
+        "are large or the loss has spikes. For Lion, 0.99 is what its authors take.",
+    )
+    adam_epsilon: float = setting(
+        1e-8,
+        ge=0,
+        le=1,
+        group="Learning",
+        help="A small number that keeps AdamW from dividing by zero.",
+        explanation="It matters only where gradients are tiny; 1e-8 is usual, 1e-6 in half precision.",
     )
     seed: int = setting(
         42,
@@ -516,12 +650,12 @@ class RunConfig(BaseModel):
         explanation="Evaluation takes time and tells you when to stop. Once per epoch is fine for small data; if an "
         "epoch takes hours, choose 'steps'.",
     )
-    eval_steps: Annotated[int | None, Auto] = setting(
+    eval_steps: Annotated[float | None, Auto, StepsOrShare] = setting(
         None,
-        ge=1,
+        gt=0,
         group="Evaluation and saving",
         unset="auto",
-        help="Steps between evaluations, where eval_strategy is 'steps'; auto is logging_steps.",
+        help="Steps between evaluations, where eval_strategy is 'steps'; below 1, a share of all steps; auto is logging_steps.",
         explanation="Each evaluation takes as long as a pass over the held-out rows. Five to twenty per run are "
         "plenty. Given alone, it sets eval_strategy to 'steps'.",
     )
@@ -541,11 +675,11 @@ class RunConfig(BaseModel):
         explanation="A checkpoint has everything needed to resume exactly: weights, optimizer, random state, "
         "position in the data. Stopping always saves one, and so does every evaluation that is the best so far.",
     )
-    save_steps: int = setting(
+    save_steps: Annotated[float, StepsOrShare] = setting(
         500,
-        ge=1,
+        gt=0,
         group="Evaluation and saving",
-        help="Steps between checkpoints, where save_strategy is 'steps'.",
+        help="Steps between checkpoints, where save_strategy is 'steps'; below 1, a share of all steps.",
         explanation="The most that a crash can cost you. Each checkpoint is about three times the size of the "
         "weights. Given alone, it sets save_strategy to 'steps'.",
     )
@@ -568,21 +702,69 @@ class RunConfig(BaseModel):
     )
 
     # Hardware
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = setting(
+    precision: Literal["auto", "fp32", "bf16", "fp16", "pure_bf16"] = setting(
         "auto",
         group="Hardware",
         aliases=(),
         help="Number format for computing: auto is bf16 where the device is good at it, else fp32.",
         explanation="Half precision is about twice as fast on GPUs and saves memory. 'bf16' is robust and needs a "
         "newer GPU (from 2020 on); 'fp16' works on older ones and can overflow. On a machine without a GPU, 'fp16' "
-        "means fp32. The weights themselves are kept in fp32.",
+        "means fp32. The weights themselves are kept in fp32, so that small updates are not lost; 'pure_bf16' keeps them, their "
+        "gradients and the optimizer's numbers in bf16 too, which takes half the memory and learns a little worse. Whether a "
+        "CPU is good at bf16 is measured once, in a fraction of a second, and remembered.",
     )
-    gradient_checkpointing: bool = setting(
+    gradient_checkpointing: Annotated[bool | None, Auto] = setting(
+        None,
+        group="Hardware",
+        help="Recompute activations to save memory; auto does so where memory would not suffice.",
+        explanation="Takes about a third more time and far less memory on long rows. Auto turns it on where a batch of one "
+        "row wouldn't fit otherwise. The result is the same.",
+    )
+    chunked_cross_entropy: Annotated[bool | None, Auto] = setting(
+        None,
+        group="Hardware",
+        help="Compute the loss in chunks of tokens; auto does so where the logits take more than half a GB.",
+        explanation="Each token has a number for every token of the vocabulary, three times over, which in small models takes "
+        "more memory than all the rest. In chunks only a part of them is there at once. It takes about a seventh more time "
+        "and gives the same loss, but for rounding.",
+    )
+    attn_implementation: Literal["auto", "sdpa", "eager", "flash_attention_2", "flex_attention"] = setting(
+        "auto",
+        group="Hardware",
+        aliases=("attention",),
+        help="How attention is computed; auto is FlashAttention where it is installed and suits, else SDPA.",
+        explanation="'sdpa' is torch's own and good everywhere. 'flash_attention_2' is faster on long rows on an NVIDIA GPU in "
+        "half precision, and needs the package flash-attn. 'flex_attention' is compiled by torch. 'eager' is the plain "
+        "formula, slow, for models that know nothing else.",
+    )
+    use_liger_kernel: bool = setting(
         False,
         group="Hardware",
-        help="Recompute activations to save memory.",
-        explanation="Takes about a third more time and far less memory on long rows. Turn it on when memory runs out "
-        "and the batch size is already 1.",
+        aliases=("enable_liger_kernel",),
+        help="Liger's fused kernels, on an NVIDIA GPU: faster, with less memory.",
+        explanation="Computes norms, feed-forward and cross-entropy in single kernels. Needs the package liger-kernel and an "
+        "NVIDIA GPU, and knows the usual families: Llama, Mistral, Qwen, Gemma, Phi, Granite.",
+    )
+    torch_compile: bool = setting(
+        False,
+        group="Hardware",
+        help="Compile the model with torch.compile.",
+        explanation="The first step takes a minute or so; later ones may be up to a third faster on a GPU. On a CPU it brings "
+        "next to nothing.",
+    )
+    tf32: Annotated[bool | None, Auto] = setting(
+        None,
+        group="Hardware",
+        help="Let fp32 products on an NVIDIA GPU (from 2020 on) round to 10 bits; auto does so.",
+        explanation="Several times faster there, and what torch recommends for training. It changes nothing on other devices, "
+        "nor in half precision.",
+    )
+    check_before_training: bool = setting(
+        True,
+        group="Hardware",
+        help="Before training, try one pass on the longest batch, a checkpoint, and the free disk.",
+        explanation="Takes about as long as one batch, and finds out in seconds what would otherwise end the run after hours. "
+        "It also corrects the estimates of memory and time. The run's numbers are the same with and without it.",
     )
 
     # Output

@@ -102,7 +102,7 @@ class Made:
     Attributes:
         result: how the run ended; None where that isn't known.
         license: of the model it was made from, which its weights stay under.
-        chat: whether it was trained on conversations, which its chat template puts into words; else it continues text.
+        chat: whether it was trained on conversations, which its chat template formats; else it continues text.
         stop: the token that it ends its replies or texts with, '' where it has none.
         dtype: the number format of the weights, as 'bfloat16'.
         prompt: what it may be tried with.
@@ -219,7 +219,7 @@ def _usage(made: Made) -> list[str]:
         "",
     ]
     if made.chat:
-        how, ends = "It was trained on conversations, which its chat template puts into words.", "Its replies end with"
+        how, ends = "It was trained on conversations, which its chat template formats.", "Its replies end with"
     else:
         how, ends = "It continues the text that it is given.", "Its texts end with"
     return [*lines, how + (f" {ends} {_code(made.stop)}, where generation stops." if made.stop else "")]

@@ -14,6 +14,7 @@ import yaml
 from tui_finetune.errors import UserError
 from tui_finetune.models.layers import (
     CONTEXT,
+    EXPERTS_USED,
     FEED_FORWARD,
     HEADS,
     HIDDEN,
@@ -58,6 +59,8 @@ class ModelFacts:
         context_length: tokens that it can see at once.
         dtype: the number format of the weights in the files, as 'F32' or 'BF16'.
         bytes: size of the weights on disk.
+        head_dim: the width of a head, where it is not hidden_size / heads.
+        active_experts: of a mixture of experts, how many compute a token.
         chat_template: whether it knows how to hold a conversation.
         license: as its model card gives it.
         is_causal_lm: whether it writes text from left to right, and so can be trained here.
@@ -79,6 +82,8 @@ class ModelFacts:
     layers: int | None = None
     heads: int | None = None
     kv_heads: int | None = None
+    head_dim: int | None = None
+    active_experts: int | None = None
     tied: bool = True
     attention_dropout: bool = False
     dtype: str | None = None
@@ -194,6 +199,8 @@ def facts_from(name: str, config: Mapping[str, Any], folder: Path | None = None)
         layers=first_number(config, LAYERS),
         heads=first_number(config, HEADS),
         kv_heads=first_number(config, ("num_key_value_heads",)),
+        head_dim=first_number(config, ("head_dim",)),
+        active_experts=first_number(config, EXPERTS_USED),
         tied=tied,
         attention_dropout=_drops_attention(config),
         dtype=dtype or (str(found) if (found := config.get("dtype") or config.get("torch_dtype")) else None),

@@ -20,6 +20,7 @@ CONTEXT = (
 HIDDEN = ("hidden_size", "n_embd", "d_model", "dim", "model_dim")
 LAYERS = ("num_hidden_layers", "n_layer", "num_layers", "n_layers")
 HEADS = ("num_attention_heads", "n_head", "num_heads", "n_heads")
+EXPERTS_USED = ("num_experts_per_tok", "num_experts_per_token", "moe_topk")
 EXPERTS = ("num_local_experts", "num_experts")
 FEED_FORWARD = ("intermediate_size", "n_inner", "ffn_dim", "ffn_hidden_size", "hidden_dim")
 

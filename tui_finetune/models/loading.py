@@ -54,7 +54,7 @@ def check_trainable(model: LocatedModel) -> None:
     if facts.quantized:
         raise _refuse(f"the weights of {name} are quantized and can't be trained", "take the model it was made from")
     if raw.get("transformers_weights"):
-        raise _refuse(f"{name} keeps its weights in a file of its own naming", "save it anew with save_pretrained")
+        raise _refuse(f"{name} keeps its weights in a file with an unusual name", "save it again with save_pretrained")
 
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
     from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
@@ -146,8 +146,9 @@ def load_model(
     model: LocatedModel,
     *,
     tokenizer: PreTrainedTokenizerBase | None = None,
-    gradient_checkpointing: bool = False,
+    gradient_checkpointing: bool | None = False,
     dtype: Precision = "fp32",
+    attention: str | None = None,
     quantization: BitsAndBytesConfig | None = None,
     report: Report | None = None,
 ) -> PreTrainedModel:
@@ -158,6 +159,7 @@ def load_model(
         tokenizer: checked against the model's vocabulary.
         gradient_checkpointing: turn it on.
         dtype: the number format of its weights; fp32 where they are to be trained.
+        attention: how it attends, as transformers names it; None for its own choice.
         quantization: pack its linear layers, on the device that is used, where it stays.
         report: progress, in bytes while it is downloaded, then in weights; may raise Cancelled.
 
@@ -167,22 +169,26 @@ def load_model(
     check_trainable(model)  # before its weights are downloaded
     model = with_weights(model, report)
     read_weights(model.folder)
-    loaded = _from_files(model, report, dtype, quantization)
+    loaded = _from_files(model, report, dtype, quantization, attention)
     loaded.config._name_or_path = model.base.name
     if tokenizer is not None:
         check_vocabulary(tokenizer, loaded)
     if gradient_checkpointing:
-        _turn_on_checkpointing(loaded, model.name)
+        turn_on_checkpointing(loaded, model.name)
     return loaded
 
 
 def _from_files(
-    model: LocatedModel, report: Report | None, dtype: Precision, quantization: BitsAndBytesConfig | None
+    model: LocatedModel,
+    report: Report | None,
+    dtype: Precision,
+    quantization: BitsAndBytesConfig | None,
+    attention: str | None,
 ) -> PreTrainedModel:
     import torch
     from transformers import AutoModelForCausalLM
 
-    formats = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+    formats = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16, "pure_bf16": torch.bfloat16}
     packed: dict[str, Any] = {}
     if quantization is not None:
         packed = {"quantization_config": quantization, "device_map": {"": best_device()}}
@@ -192,6 +198,7 @@ def _from_files(
             pair: Any = AutoModelForCausalLM.from_pretrained(
                 str(model.folder),
                 dtype=formats[dtype],
+                attn_implementation=attention,
                 use_safetensors=True,
                 trust_remote_code=False,
                 local_files_only=True,
@@ -214,8 +221,12 @@ def _from_files(
     return found
 
 
-def _turn_on_checkpointing(model: PreTrainedModel, name: str) -> None:
-    """Raises UserError where the model can't."""
+def turn_on_checkpointing(model: PreTrainedModel, name: str) -> None:
+    """Recompute activations in the backward pass.
+
+    Raises:
+        UserError: the model can't.
+    """
     if not model.supports_gradient_checkpointing:
         raise UserError(
             f"{name} can't compute with gradient checkpointing",

@@ -127,7 +127,7 @@ def locate(
         if revision is not None:
             raise UserError(
                 f"model_revision is {revision}, but {name} is not on the hub: only models there have revisions",
-                "take model_revision out of the settings",
+                "remove model_revision from the settings",
                 setting=REVISION_SETTING,
             )
         if is_adapter(folder):

@@ -59,7 +59,7 @@ def packing(kind: str, precision: Precision, *, double: bool) -> BitsAndBytesCon
     _quiet_bitsandbytes()
     if kind == "int8":
         return BitsAndBytesConfig(load_in_8bit=True)
-    dtypes = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+    dtypes = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16, "pure_bf16": torch.bfloat16}
     return BitsAndBytesConfig(
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",

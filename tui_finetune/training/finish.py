@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tui_finetune.config.flags import resume_command
@@ -22,11 +21,6 @@ from tui_finetune.training.inputs import Inputs
 
 if TYPE_CHECKING:
     from transformers import TrainerState
-
-
-def final_place(config: RunConfig, run: RunDirectory) -> Path:
-    """Where the final model of a run goes."""
-    return Path(config.final_model_dir) if config.final_model_dir else run.path / "final"
 
 
 def write_final_model(
@@ -48,7 +42,7 @@ def write_final_model(
     Raises:
         UserError: it can't be written.
     """
-    final_dir, model = final_place(config, run), inputs.model
+    final_dir, model = run.final_place(config), inputs.model
     saved = {checkpoints.step_of(path): path for path in checkpoints.committed(run.checkpoints_dir)}
     final_step, best = state.global_step, state.best_global_step
     if best is not None and best in saved and best != state.global_step:
@@ -71,6 +65,7 @@ def write_final_model(
             base_model=inputs.located.folder,
             adapter_base=inputs.base,
             run_name=run.name,
+            run_id=run.id,
             config=config,
             state=load_state(run),
             made=_made(inputs, config, result),

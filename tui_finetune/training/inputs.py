@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from tui_finetune.models.adapters import BaseModel
     from tui_finetune.models.devices import Precision
     from tui_finetune.models.methods.method import Method
+    from tui_finetune.training.loss import ChunkedLoss
 
 MAX_PROMPT_TOKENS = 256
 """The longest question that a sample begins with by itself."""
@@ -47,6 +48,7 @@ class Inputs:
         data: rows of tokens.
         precision: the number format of the computation.
         attention: how packed rows are attended to.
+        loss: computes the loss in chunks of tokens; None where the model computes it.
         base: the model that the adapter belongs to, where it is an adapter that is trained.
     """
 
@@ -56,6 +58,7 @@ class Inputs:
     data: PreparedData
     precision: Precision
     attention: Attention
+    loss: ChunkedLoss | None = None
     base: BaseModel | None = None
 
     @property

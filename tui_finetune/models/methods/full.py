@@ -105,7 +105,14 @@ class Full(Method):
         report: Report | None = None,
     ) -> PreTrainedModel:
         checkpointing = self.config.gradient_checkpointing
-        loaded = load_model(model, tokenizer=tokenizer, gradient_checkpointing=checkpointing, report=report)
+        loaded = load_model(
+            model,
+            tokenizer=tokenizer,
+            gradient_checkpointing=checkpointing,
+            dtype=self.base_dtype(precision),
+            attention=self.attention,
+            report=report,
+        )
         return merged(loaded, model.adapter) if model.adapter is not None else loaded
 
     def prepare(self, loaded: PreTrainedModel, model: LocatedModel) -> PreTrainedModel:

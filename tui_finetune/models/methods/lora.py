@@ -181,6 +181,7 @@ class Lora(Method):
             model,
             tokenizer=tokenizer,
             gradient_checkpointing=self.config.gradient_checkpointing,
+            attention=self.attention,
             dtype=self.base_dtype(precision),
             report=report,
         )

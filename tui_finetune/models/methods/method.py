@@ -74,9 +74,15 @@ class Method(ABC):
         """Whether what is trained, saved and loaded is an adapter beside a model that stays as it is."""
         return False
 
+    @property
+    def attention(self) -> str | None:
+        """How the model attends, as transformers names it; None for its own choice."""
+        chosen = self.config.attn_implementation
+        return None if chosen == "auto" else chosen
+
     def base_dtype(self, precision: Precision) -> Precision:
         """The number format that the weights of the model are kept in, where the computation has this precision."""
-        return "fp32"
+        return "pure_bf16" if precision == "pure_bf16" else "fp32"
 
     @abstractmethod
     def check(self, model: LocatedModel) -> None:

@@ -71,6 +71,7 @@ class QLora(Lora):
             model,
             tokenizer=tokenizer,
             gradient_checkpointing=self.config.gradient_checkpointing,
+            attention=self.attention,
             dtype=self.base_dtype(precision),
             quantization=packing(self.quantization, precision, double=self.config.double_quantization),
             report=report,

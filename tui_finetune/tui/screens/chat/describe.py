@@ -82,7 +82,7 @@ def hint_words(loaded: bool, style: Style, *, training: bool) -> str:
         words = "This model was taught to talk in turns. Ask it something."
     else:
         words = "This model continues a text. Write how it begins, as “The old lighthouse”."
-    return words + ("\n\nA run is training: replies come slower, and so does the run." if training else "")
+    return words + ("\n\nA run is training: replies are slower, and so is the run." if training else "")
 
 
 def placeholder_words(loaded: bool, conversation: Conversation, *, focused: bool = True) -> str:

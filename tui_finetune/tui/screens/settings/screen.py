@@ -61,9 +61,9 @@ class SettingsScreen(TabScreen):
     help_text = (
         "All the numbers and switches of a run. Go up and down: the line with the focus is explained beside it, with "
         "what is allowed and where its value comes from; [ and ] scroll the explanation. Enter changes it: numbers and names are typed, choices step "
-        "on. A value that is not allowed stays there with what is wrong with it, until you mend or reset it.\n"
-        "A preset is a set of values that go together; start from one and change what you like. What a model knows to "
-        "suit it comes before the defaults and gives way to a preset.\n"
+        "to the next. A value that is not allowed stays, marked with what is wrong, until you correct or reset it.\n"
+        "A preset is a set of values that go together; start from one and change what you like. Values that a model "
+        "recommends for itself override the defaults, and a preset overrides both.\n"
         "Nobody has to set all this: the defaults are good for most. The numbers that matter first are learning_rate, "
         "num_train_epochs and, where memory is short, per_device_train_batch_size."
     )
@@ -99,7 +99,7 @@ class SettingsScreen(TabScreen):
                 for group, items in grouped_settings().items():
                     yield Static(group, classes="group", markup=False)
                     yield from (SettingField(item) for item in items)
-                yield Static("Nothing is called that. esc shows all settings again.", id="nothing", markup=False)
+                yield Static("No setting matches. esc shows all of them again.", id="nothing", markup=False)
         yield SettingPanel(id="panel")
 
     def on_mount(self) -> None:
@@ -173,7 +173,7 @@ class SettingsScreen(TabScreen):
 
     def _show_amounts(self) -> None:
         draft = self.shared.draft
-        lines = amounts(draft.resolved.config, draft.plan) if draft.resolved else ["mend what is marked ✗ first"]
+        lines = amounts(draft.resolved.config, draft.plan) if draft.resolved else ["correct what is marked ✗ first"]
         self.query_one(SettingPanel).show_amounts(lines)
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:

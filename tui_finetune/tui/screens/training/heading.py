@@ -129,7 +129,7 @@ def ending_content(ending: Outcome) -> Content:
     width = max((len(label) for label, _ in ending.saved), default=0)
     for label, path in ending.saved:
         lines.append(Content.assemble((f"{label:<{width}}  ", MUTED), path))
-    keys = [("c", "see before and after"), ("5", "chat with it")] if ending.can_chat else []
+    keys = [("c", "see before and after"), ("5", "chat with it"), ("x", "export")] if ending.can_chat else []
     keys += [("r", "resume")] if ending.can_resume else []
     keys += [("ctrl+r", "train anew"), ("6", "all runs")]
     parts: list[Content] = []

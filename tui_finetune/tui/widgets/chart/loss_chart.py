@@ -171,7 +171,7 @@ class LossChart(Vertical, can_focus=True):
         return self._cursor is not None
 
     def drop_cursor(self) -> bool:
-        """Take the crosshair away; False where there is none."""
+        """Hide the crosshair; False where there is none."""
         if self._cursor is None:
             return False
         self._cursor = None
