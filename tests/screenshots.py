@@ -65,7 +65,7 @@ def take_all(terminal: Terminal) -> None:
     terminal.wait("underlined")
     take("dataset")
     terminal.press("3")
-    terminal.wait("learning_rate")
+    terminal.wait("Start from")
     terminal.press("/")
     time.sleep(0.5)
     terminal.write("learning_rate")
