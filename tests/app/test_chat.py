@@ -713,6 +713,7 @@ def test_words_that_differ_are_marked_by_more_than_color() -> None:
     marked = differing("the old ship sank", "the old lamp sank")
     assert [(span.start, span.end, span.style) for span in marked.spans] == [(8, 12, "bold underline")]
     assert differing("same", "same").spans == []
+    assert differing("all other words here", "nothing in common at all").spans == [], "marks on every word tell nothing"
 
 
 # Commands

@@ -93,7 +93,8 @@ def change_setting(sampling: Sampling, given: str) -> Sampling:
 
 def settings_line(sampling: Sampling) -> str:
     """All sampling settings in a line."""
-    return ", ".join(f"{name} {getattr(sampling, name)}" for name in _SETTINGS)
+    values = {name: getattr(sampling, name) for name in _SETTINGS}
+    return ", ".join(f"{name} {'random' if value is None else value}" for name, value in values.items())
 
 
 def obey(session: ChatSession, name: str, rest: str) -> str | None:

@@ -20,6 +20,9 @@ MOST_WORDS = 2000
 
 DIFFERENT = "bold underline"
 
+LEAST_SHARED = 0.4
+"""Share of words in common below which none is marked: marks on nearly every word tell nothing."""
+
 
 def differing(text: str, other: str) -> Content:
     """A text with the words marked that another doesn't have in that place: bold and underlined."""
@@ -30,6 +33,9 @@ def differing(text: str, other: str) -> Content:
     same: set[int] = set()
     for block in matcher.get_matching_blocks():
         same.update(range(block.a, block.a + block.size))
+    words = [place for place, word in enumerate(mine) if not word.isspace()]
+    if sum(place in same for place in words) < LEAST_SHARED * len(words):
+        return Content(text)
     return Content.assemble(
         *(word if place in same or word.isspace() else (word, DIFFERENT) for place, word in enumerate(mine))
     )
