@@ -38,7 +38,7 @@ class Hub:
         datasets: likewise.
 
     Attributes:
-        fault: 'none'; 'missing' (404 for every repository), 'login' (401), 'gated' (403), 'broken' (500) or 'slow'
+        fault: 'none'; 'missing' (404 for every repository), 'login' (401), 'gated' (403), 'broken' (500), 'busy' (429) or 'slow'
             (answers after ``delay`` seconds). May be changed while it serves.
         slow_files: seconds that it waits in the middle of every file's content.
         requests: method and path of all requests so far.
@@ -222,6 +222,7 @@ def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
                 "login": (401, ""),
                 "gated": (403, "GatedRepo"),
                 "broken": (500, ""),
+                "busy": (429, ""),
             }
             if hub.fault in faults:
                 status, code = faults[hub.fault]

@@ -83,7 +83,7 @@ def take_all(terminal: Terminal) -> None:
     terminal.press("ctrl+c")
     terminal.wait("Stopped")
     take("stopped", after=6)
-    terminal.press("c")
+    terminal.press("b")
     terminal.wait(r"with +starter \(before\)")
     terminal.wait("goes on with the text|The beginning|Write, and press")
     terminal.write("/set max_new_tokens 70")

@@ -30,6 +30,7 @@ FOLDERS = {
     "export": {"gguf", "script"},
     "models": {"methods"},
     "data": {"readers", "formats", "chat_template", "tokens"},
+    "runs": {"findings"},
     "config": {"other_tools"},
     "starter": {"model", "samples", "recipe"},
 }

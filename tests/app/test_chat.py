@@ -670,7 +670,7 @@ def two(engine: type[FakeEngine], monkeypatch: pytest.MonkeyPatch, home: Path) -
 def test_picture_of_two_models_side_by_side(snap_compare: Any, two: FakeRun, size: tuple[int, int]) -> None:
     async def compare(pilot: Pilot[Any]) -> None:
         await pilot.pause()
-        await pilot.press("c")
+        await pilot.press("b")
         await compared(pilot)
 
     assert snap_compare(FinetuneApp(run=two.run), terminal_size=size, run_before=compare)
@@ -689,7 +689,7 @@ async def test_one_key_at_the_end_of_a_run_then_the_prompt_shows_before_and_afte
 ) -> None:
     async with FinetuneApp(run=two.run).run_test(size=(80, 24)) as pilot:
         await pilot.pause()
-        await pilot.press("c")
+        await pilot.press("b")
         found = await compared(pilot)
         assert found.labels == ["starter (before)", "starter-sea-tales-1"]
         assert [column.reply for column in found.columns] == ["The old ship was lost.", "The old lamp was lit again."]
@@ -703,7 +703,7 @@ async def test_one_key_at_the_end_of_a_run_then_the_prompt_shows_before_and_afte
 async def test_columns_are_stacked_where_there_is_little_room(two: FakeRun) -> None:
     async with FinetuneApp(run=two.run).run_test(size=(60, 24)) as pilot:
         await pilot.pause()
-        await pilot.press("c")
+        await pilot.press("b")
         found = await compared(pilot)
         await pilot.pause()
         assert found.query_one(".columns").has_class("-stacked")

@@ -14,6 +14,7 @@ from textual.widgets import OptionList
 
 from tests.app.fake_run import BEGAN, half_way
 from tests.app.pictures import NARROW, SIZES, pictures
+from tests.programs import wait_for
 from tests.tiny import make_model
 from tui_finetune.errors import UserError
 from tui_finetune.export import targets
@@ -141,7 +142,17 @@ async def test_leaving_the_app_ends_what_is_being_made(run: RunDirectory, home: 
         await opened(pilot, until)
         await pilot.press("enter")
         await until(pilot, (home / "exports").is_dir)
-    assert list((home / "exports").iterdir()) == []
+    wait_for(lambda: not list((home / "exports").iterdir()), "the thread goes on")
+
+
+async def test_the_end_of_a_run_leads_there_too(run: RunDirectory, until: Until, shown: Callable[[Any], str]) -> None:
+    app = FinetuneApp(tab="runs", now=later)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await until(pilot, lambda: app.screen.query("RunsTable") and app.screen.check_action("export", ()))
+        await pilot.press("enter")
+        await until(pilot, lambda: "x export" in shown(app))
+        await pilot.press("x")
+        await until(pilot, lambda: "A letter about the run." in shown(app))
 
 
 async def test_m_goes_to_a_checkpoint_and_back(run: RunDirectory, until: Until, shown: Callable[[Any], str]) -> None:

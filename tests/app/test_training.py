@@ -218,6 +218,7 @@ async def test_an_evaluation_is_named_with_its_progress(going: FakeRun, shown: C
 
 
 async def test_hostile_text_is_only_text(going: FakeRun, shown: Callable[[Any], str]) -> None:
+    going.train(5)
     going.sample(prompt="[@click=app.quit()]x", text=HOSTILE)
     going.notice(HOSTILE, HOSTILE)
     going.run.log_path.write_text(f"10%\r100% done\n{HOSTILE}\n\x1b[31mred\x1b[0m\n")
@@ -245,12 +246,28 @@ async def test_the_log_shows_the_last_form_of_a_line_that_was_written_over(
         await settle(pilot)
         await pilot.press("v")
         await settle(pilot)
+        assert "12 texts are longer than max_length." in shown(app)
+        await pilot.press("v", "v", "v")
+        await settle(pilot)
         screen = shown(app)
         assert "Loading weights: 100%" in screen
         assert "10%\r" not in screen
         assert "  10%" not in screen
         assert "careful" in screen
-        assert "12 texts are longer than max_length." in screen
+        assert "12 texts are longer than max_length." not in screen
+
+
+async def test_the_log_is_filtered_as_it_is_typed(going: FakeRun, shown: Callable[[Any], str]) -> None:
+    app = FinetuneApp(clock=lambda: 0.0, run=going.run)
+    async with app.run_test(size=(100, 36)) as pilot:
+        await settle(pilot)
+        await pilot.press("slash")
+        await settle(pilot)
+        assert "Evaluated at step 360" in shown(app)
+        await pilot.press(*"max_length")
+        await settle(pilot)
+        assert "12 texts are longer than max_length." in shown(app)
+        assert "Evaluated at step" not in shown(app)
 
 
 # Keys
@@ -366,7 +383,7 @@ async def test_a_finished_run_says_where_its_model_is_and_what_to_do_next(
         assert "✓ Finished at step 600 in" in screen
         assert "runs/starter-1/final" in screen
         assert "training_plot.png in it" in screen
-        assert "5 chat with it" in screen
+        assert "c chat with it" in screen
         assert "Resume" not in screen
 
 

@@ -12,7 +12,8 @@ from tui_finetune.chat.sampling import Sampling
 from tui_finetune.chat.session import ChatSession, compared_with
 from tui_finetune.chat.targets import resolve_chat_target
 from tui_finetune.config.resolve import resolve
-from tui_finetune.runs.directory import RunDirectory, new_run_path
+from tui_finetune.runs.directory import RunDirectory
+from tui_finetune.runs.naming import new_run_path
 from tui_finetune.training.session import TrainingSession
 
 

@@ -36,6 +36,15 @@ def test_makes_what_is_asked_for_beside_the_runs(run: Path, place: Path, capsys:
     assert str(place / "exports" / "run-dataset-2") in capsys.readouterr().out
 
 
+def test_the_folder_of_a_model_stands_for_its_run(run: Path, models: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["export", str(run / "final"), "--to", "hub", "--dry-run"]) == 0
+    assert "to run;" in capsys.readouterr().out
+    assert main(["export", str(run / "checkpoints" / "checkpoint-2"), "--to", "hub", "--dry-run"]) == 0
+    assert "to run-step-2;" in capsys.readouterr().out
+    assert main(["export", str(models / "llama")]) == 2
+    assert "not the model of a run" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "error"),
     [

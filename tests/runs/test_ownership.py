@@ -15,7 +15,8 @@ from tests.events import line
 from tui_finetune.config.schema import RunConfig
 from tui_finetune.errors import UserError
 from tui_finetune.runs.control import take, waiting
-from tui_finetune.runs.directory import RunDirectory, create_run
+from tui_finetune.runs.directory import RunDirectory
+from tui_finetune.runs.naming import create_run
 from tui_finetune.runs.registry import known_runs
 from tui_finetune.runs.removal import delete_run, discard_run
 from tui_finetune.runs.summary import summarize

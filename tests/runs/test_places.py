@@ -10,7 +10,8 @@ import pytest
 from tui_finetune.config.schema import RunConfig
 from tui_finetune.errors import UserError
 from tui_finetune.runs import places
-from tui_finetune.runs.directory import RunDirectory, create_run
+from tui_finetune.runs.directory import RunDirectory
+from tui_finetune.runs.naming import create_run
 
 
 @pytest.fixture(autouse=True)

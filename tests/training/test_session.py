@@ -25,7 +25,7 @@ from tui_finetune.runs import checkpoints, registry
 from tui_finetune.runs.summary import summarize
 from tui_finetune.training.phases import Phases
 
-TYPES = {"status", "phase", "progress", "metrics", "checkpoint", "sample", "resources", "notice"}
+TYPES = {"status", "phase", "progress", "metrics", "checkpoint", "sample", "resources", "notice", "facts", "spike"}
 PHASES = ["checking", "loading_model", "loading_data", "preparing_data", "loading_model", "checking", "training"]
 
 

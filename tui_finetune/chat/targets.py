@@ -14,6 +14,7 @@ from tui_finetune.runs import checkpoints
 from tui_finetune.runs.directory import RunDirectory
 from tui_finetune.runs.registry import find_run, known_runs
 from tui_finetune.runs.summary import load_state
+from tui_finetune.system.paths import user_path
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,7 @@ def resolve_chat_target(name: str | None, base: Path | None = None) -> ChatTarge
         return next((target for target in targets if target is not None), ChatTarget(STARTER, STARTER))
     if name == STARTER:
         return ChatTarget(STARTER, STARTER)
-    folder = Path(name).expanduser()
+    folder = user_path(name)
     if holds_model(folder):
         in_checkpoints = checkpoints.step_of(folder) >= 0 and folder.parent.name == "checkpoints"
         if in_checkpoints and folder not in checkpoints.committed(folder.parent):

@@ -36,14 +36,31 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(arguments: Namespace) -> int:
-    from tui_finetune.export.subject import subject_of
-    from tui_finetune.runs.registry import find_run
-
-    subject = subject_of(find_run(arguments.run), arguments.checkpoint)
+    subject = _subject(arguments.run, arguments.checkpoint)
     if arguments.to is None:
         _list(subject)
         return 0
     return _export(_target(arguments), subject, Path(arguments.out) if arguments.out else None)
+
+
+def _subject(name: str | None, which: str | None) -> Subject:
+    """What is meant by a run's name or directory, or by the folder of its final model or of a checkpoint."""
+    from tui_finetune.export.subject import subject_of
+    from tui_finetune.models.adapters import holds_model
+    from tui_finetune.runs import checkpoints
+    from tui_finetune.runs.directory import RunDirectory
+    from tui_finetune.runs.registry import find_run
+
+    folder = Path(name).expanduser().absolute() if name is not None else None
+    if folder is not None and holds_model(folder):
+        step = checkpoints.step_of(folder)
+        run = RunDirectory(folder.parent.parent if step >= 0 else folder.parent)
+        if not run.exists:
+            raise UserError(
+                f"{name} is not the model of a run, and only runs are exported", "`finetune-tui runs` lists them"
+            )
+        return subject_of(run, str(step) if step >= 0 else which)
+    return subject_of(find_run(name), which)
 
 
 def _target(arguments: Namespace) -> Target:

@@ -22,7 +22,8 @@ def run(arguments: Namespace) -> int:
         from tui_finetune.training.worker import main
 
         return main([arguments.worker])
-    from tui_finetune.runs.directory import RunDirectory, check_places, create_run, new_run_path
+    from tui_finetune.runs.directory import RunDirectory
+    from tui_finetune.runs.naming import check_places, create_run, new_run_path
 
     resolved = resolved_from(arguments)
     directory = RunDirectory(new_run_path(resolved.config))

@@ -11,8 +11,11 @@ from yaml.constructor import ConstructorError
 
 from tui_finetune.config.schema import RunConfig, settings
 from tui_finetune.errors import UserError
+from tui_finetune.system.paths import refuse_strange, user_path
 
-MAX_CONFIG_BYTES = 1_000_000
+MAX_CONFIG_BYTES = 100_000
+MAX_DEPTH = 20
+"""Lists in lists; a setting needs two."""
 
 _REMEDY = "a configuration has one `key: value` a line"
 
@@ -20,11 +23,18 @@ _REMEDY = "a configuration has one `key: value` a line"
 class _Loader(yaml.SafeLoader):
     """Plain YAML: no key twice, and no aliases, a few of which can stand for gigabytes."""
 
+    _depth = 0
+
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
             mark = self.peek_event().start_mark
             raise ComposerError(None, None, "aliases (*name) are not supported; write the value out", mark)
-        return super().compose_node(parent, index)
+        self._depth += 1
+        if self._depth > MAX_DEPTH:
+            raise ComposerError(None, None, "nested too deeply", self.peek_event().start_mark)
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, object]:
         lines: dict[object, int] = {}
@@ -40,9 +50,14 @@ class _Loader(yaml.SafeLoader):
 
 def read_yaml(path: Path) -> dict[str, object]:
     """The mapping in a YAML file, by key as it is written; raises UserError for whatever is wrong with it."""
+    path = user_path(str(path))
+    refuse_strange(path, str(path))
     try:
         if path.stat().st_size > MAX_CONFIG_BYTES:
-            raise UserError(f"{path}: too large for a configuration", "name a YAML file with settings")
+            raise UserError(
+                f"{path}: too large for a configuration (more than {MAX_CONFIG_BYTES // 1000} kB)",
+                "name a YAML file with settings",
+            )
         text = path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
         raise UserError(

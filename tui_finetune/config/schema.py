@@ -44,6 +44,13 @@ def _false_is_no(value: object) -> object:
     return "no" if value is False else value
 
 
+def _prompts_in_a_line(value: object) -> object:
+    """A list as one line, and what YAML makes of a bare ``off``."""
+    if isinstance(value, list) and all(isinstance(item, str) and item.strip() for item in value):
+        return " | ".join(" ".join(item.split()) for item in value) or None
+    return "off" if value is False else _auto_is_none(value)
+
+
 def _short_optimizer(value: object) -> object:
     """Other spellings of the same optimizers."""
     return _OPTIMIZERS.get(value, value) if isinstance(value, str) else value
@@ -658,6 +665,23 @@ class RunConfig(BaseModel):
         help="Steps between evaluations, where eval_strategy is 'steps'; below 1, a share of all steps; auto is logging_steps.",
         explanation="Each evaluation takes as long as a pass over the held-out rows. Five to twenty per run are "
         "plenty. Given alone, it sets eval_strategy to 'steps'.",
+    )
+    eval_on_start: bool = setting(
+        True,
+        group="Evaluation and saving",
+        help="Evaluate once before the first step, so that the losses after it can be read against it.",
+        explanation="The loss before training is the number that all others are read against: a run whose best evaluation "
+        "is not below it has taught the model nothing. It costs one evaluation and changes nothing in the run. Without "
+        "rows to evaluate on, or with eval_strategy 'no', there is none.",
+    )
+    sample_prompts: Annotated[str | None, BeforeValidator(_prompts_in_a_line)] = setting(
+        None,
+        group="Evaluation and saving",
+        help="Prompts that the model completes as it trains: a list, a file, or off; auto takes three from the data.",
+        explanation="What the model writes after the same few prompts, before the first step, at each evaluation and at "
+        "the end, shows what training does to it. Auto takes the beginnings of three rows that are not trained on. Several "
+        "prompts are separated by |, or stand in a file, one a line. It takes at most 2 % of the training time: where that "
+        "is little, samples are shorter and fewer. The run stays the same, bit for bit; 'off' leaves them out.",
     )
     eval_loss_average: Literal["tokens", "batches"] = setting(
         "tokens",

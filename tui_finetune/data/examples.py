@@ -13,7 +13,7 @@ from tui_finetune.data.formats.conversations import conversation, is_good, refus
 from tui_finetune.data.formats.spec import Format
 from tui_finetune.data.problems import Tally
 from tui_finetune.data.readers.row import Row
-from tui_finetune.data.segments import Example, Segment, Unfit, has_literals, merged
+from tui_finetune.data.segments import Example, Segment, Unfit, has_literals, merged, plain_text
 from tui_finetune.data.source import Source
 from tui_finetune.errors import UserError
 from tui_finetune.models.special_tokens import Piece, SpecialTokens
@@ -31,6 +31,15 @@ NAMED = (
     "they are read as text; split_special_tokens: false makes tokens of them",
 )
 """What may be in a row, and what is said of it."""
+
+
+MAX_WORD = 200_000
+"""Characters without a space. A tokenizer takes a word as a whole, and needs a hundred bytes and more for each character."""
+
+
+def _refuse_endless_words(text: str) -> None:
+    if len(text) > MAX_WORD and max(map(len, text.split()), default=0) > MAX_WORD:
+        raise Unfit(f"more than {MAX_WORD:,} characters without a space")
 
 
 class RowTransform:
@@ -99,6 +108,7 @@ class RowTransform:
         """
         self.notes = []
         example = self._rendered(row) if self._renderer is not None else self._as_it_stands(row, keep_blank=keep_blank)
+        _refuse_endless_words(plain_text(example))
         if has_literals(example):
             self.notes.append(NAMED)
         return example
@@ -179,13 +189,13 @@ def leave_out(tally: Tally, source: Source, row: int, what: str) -> None:
 
 def none_left(source: Source, shape: Format, tally: Tally) -> UserError:
     """The error where nothing in any row can be trained on."""
-    if shape.name == "text":
+    most = tally.most_frequent()
+    if shape.name == "text" and (most is None or "no text" in most.message):
         return UserError(
             f"{source.name}: no row has text in '{shape.main_column}'",
             "choose another column with dataset_text_field, or other data",
             setting="dataset_text_field",
         )
-    most = tally.most_frequent()
     file = f"{most.file}, " if most and most.file != source.name else ""
     place = place_in(most.file, most.row) if most and most.row is not None else ""
     why = f": {most.message} ({file}{place})" if most else ""

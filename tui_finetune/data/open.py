@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from tui_finetune.config.schema import RunConfig
 from tui_finetune.data.cache import Entry, fingerprint
 from tui_finetune.data.problems import Problem, Tally
-from tui_finetune.data.readers.files import ByteStream, DataFile, find_files, looks_like_path, nearest_path
+from tui_finetune.data.readers.files import ByteStream, DataFile, Unpacked, find_files, looks_like_path, nearest_path
 from tui_finetune.data.readers.hub import load_hub
 from tui_finetune.data.readers.row import Row
 from tui_finetune.data.readers.saved import saved_files
@@ -125,7 +125,7 @@ def _read(entry: Entry, files: list[DataFile], report: Report | None) -> None:
     layouts: dict[str, str] = {}
     empty: list[Problem] = []
     with entry.building() as (directory, content):
-        writer = TableWriter(directory, names, tally)
+        writer = TableWriter(directory, names, tally, [Unpacked(file) for file in files])
         before = 0
         for index, file in enumerate(files):
             rows = 0

@@ -28,7 +28,7 @@ TOLERANCE = 1e-5
 LOOK = (2, 24)
 """Rows and tokens of the batch that models are compared on."""
 
-TORCH_DTYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
+TORCH_DTYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16", "pure_bf16": "bfloat16"}
 
 
 @dataclass(frozen=True)

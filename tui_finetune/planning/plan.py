@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tui_finetune.config.schema import RunConfig
-from tui_finetune.errors import UserError
+from tui_finetune.errors import Notice, UserError
 from tui_finetune.formatting import size
 from tui_finetune.models.methods.choose import method_of
+from tui_finetune.runs.findings.rates import rate_notice
 from tui_finetune.system.progress import Report
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ class Plan:
         steps: updates of the weights, counted as Trainer counts them.
         estimate: memory, time, disk.
         problem: the first thing that keeps it from being started.
+        warnings: what would be wrong with it.
         complete: nothing more will be known.
     """
 
@@ -41,6 +43,7 @@ class Plan:
     steps: int | None = None
     estimate: Estimate | None = None
     problem: UserError | None = None
+    warnings: tuple[Notice, ...] = ()
     complete: bool = False
 
     def parts(self) -> list[str]:
@@ -55,7 +58,7 @@ class Plan:
             parts.append(f"{needed} memory" if self.estimate.fits else f"✗ needs {needed} memory, {usable} usable")
         if self.facts is not None and self.facts.parameters:
             parts.append(method_of(self.config).words(self.facts))
-        return parts
+        return [*parts[:1], *(f"! {warning.message.rstrip('.')}" for warning in self.warnings), *parts[1:]]
 
 
 def short_name(name: str) -> str:
@@ -102,6 +105,7 @@ def examine(
 
 def _stages(config: RunConfig, report: Report | None, *, read_hub_data: bool) -> Iterator[Plan]:
     """The plan, growing: first what files say, then what needs the heavy libraries."""
+    from tui_finetune.models.catalog import suggested_rate
     from tui_finetune.models.located import locate
     from tui_finetune.planning.fit import may_have_gpu, this_device
     from tui_finetune.planning.precheck import precheck
@@ -109,7 +113,8 @@ def _stages(config: RunConfig, report: Report | None, *, read_hub_data: bool) ->
     precheck(config)
     # What is in the cache is good enough for a plan: the run itself asks whether there is a newer version.
     model = locate(config.model_name_or_path, config.model_revision, weights=False, newest=False)
-    plan = Plan(config, model.facts())
+    said = rate_notice(config, suggested_rate(config.model_name_or_path))
+    plan = Plan(config, model.facts(), warnings=(said,) if said else ())
     yield plan if may_have_gpu() else _with_estimate(plan, this_device())
 
     from tui_finetune.system.libraries import import_libraries

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
+import errno
 import json
 import os
 import re
 import uuid
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,9 +17,12 @@ from tui_finetune.runs import control, places
 from tui_finetune.runs.lock import is_held
 from tui_finetune.runs.log import digest_path
 from tui_finetune.system.files import DISK_FULL, PRIVATE_DIRECTORY, PRIVATE_FILE, open_regular, write_atomically
+from tui_finetune.system.paths import user_path
 
 if TYPE_CHECKING:
     from tui_finetune.config.schema import RunConfig
+
+MAX_NOTE_BYTES = 10_000
 
 NAME = re.compile(r"[A-Za-z0-9._-]{1,64}\Z")
 
@@ -57,6 +59,11 @@ class RunDirectory:
         return self.path / "replies"
 
     @property
+    def note_path(self) -> Path:
+        """What its owner has written down about it."""
+        return self.path / "note.txt"
+
+    @property
     def log_path(self) -> Path:
         return self.path / "train.log"
 
@@ -85,7 +92,7 @@ class RunDirectory:
     def final_place(self, config: RunConfig) -> Path:
         """Where the final model of a run with that configuration goes."""
         return (
-            Path(os.path.expanduser(config.final_model_dir)).absolute()
+            user_path(config.final_model_dir, "final_model_dir").absolute()
             if config.final_model_dir
             else self.path / "final"
         )
@@ -160,6 +167,7 @@ class RunDirectory:
             self.replies_dir,
             self.checkpoints_dir,
             final,
+            self.note_path,
             self.config_path,
         )
 
@@ -185,6 +193,28 @@ class RunDirectory:
         if values.get("packing") is False and values.get("padding") == "longest" and values.get("train_on_eos"):
             values.setdefault("group_by_length", True)
         return make_config({key: value for key, value in values.items() if key in RunConfig.model_fields})
+
+    def read_note(self) -> str:
+        """What its owner has written down about it, '' where there is nothing."""
+        try:
+            with open(self.note_path, "rb", opener=open_regular) as file:
+                return file.read(MAX_NOTE_BYTES).decode("utf-8", "replace").strip()
+        except OSError:
+            return ""
+
+    def write_note(self, text: str) -> None:
+        """Write something down about it; nothing takes it away.
+
+        Raises:
+            UserError: it can't be written.
+        """
+        try:
+            if text.strip():
+                write_atomically(self.note_path, text.strip() + "\n")
+            else:
+                self.note_path.unlink(missing_ok=True)
+        except OSError as error:
+            raise UserError(f"{self.note_path}: {error.strerror}", "the run's directory must be writable") from None
 
     def write_config(self, config: RunConfig) -> None:
         from tui_finetune.config.files import to_yaml
@@ -253,6 +283,27 @@ class RunDirectory:
         )
         return UserError(f"{self.path}: {error.strerror}", remedy, setting="output_dir")
 
+    def check_can_be_made(self) -> None:
+        """Raise UserError where the directory can't be made: it is tried, and what was made is removed again."""
+        made: list[Path] = []
+        try:
+            for folder in [*reversed(self.path.parents), self.path]:
+                if not folder.exists():
+                    folder.mkdir(mode=PRIVATE_DIRECTORY)
+                    made.append(folder)
+            if not os.access(self.path, os.W_OK | os.X_OK):
+                raise PermissionError(errno.EACCES, "permission denied")
+        except OSError as error:
+            raise UserError(
+                f"{self.path}: {(error.strerror or str(error)).lower()}",
+                "choose an output_dir that you may write to",
+                setting="output_dir",
+            ) from None
+        finally:
+            for folder in reversed(made):
+                with contextlib.suppress(OSError):
+                    folder.rmdir()
+
     def _taken(self) -> OccupiedError:
         return OccupiedError(
             f"{self.path} holds a run already",
@@ -290,42 +341,6 @@ def _word(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "-", last).strip("-.")[:24] or "data"
 
 
-def new_run_path(config: RunConfig, base: Path | None = None) -> Path:
-    """Where the run of a configuration goes: its output_dir, or the first free runs/<model>-<dataset>-<n>.
-
-    Args:
-        config: the configuration.
-        base: the directory that `runs` is in; the current one if left out.
-    """
-    if config.output_dir is not None:
-        return Path(os.path.expanduser(config.output_dir)).absolute()
-    return next(path for path in _numbered(config, base) if not os.path.lexists(path))
-
-
-def _numbered(config: RunConfig, base: Path | None) -> Iterator[Path]:
-    runs = (base or Path.cwd()) / "runs"
-    stem = f"{_word(config.model_name_or_path)}-{_word(config.dataset_name)}"
-    return ((runs / f"{stem}-{number}").absolute() for number in itertools.count(1))
-
-
-def check_places(run: RunDirectory, config: RunConfig) -> None:
-    """Raise UserError where a new run can't be made there, or its final model can't be put where it is to go."""
-    run.check_free()
-    places.check_final_free(run.final_place(config), run.path, "")
-
-
-def create_run(config: RunConfig, base: Path | None = None) -> RunDirectory:
-    """Make the directory of a new run; of several that are made at once, each takes the next free name.
-
-    Raises:
-        UserError: its output_dir is taken, or can't be made.
-    """
-    while True:
-        run = RunDirectory(new_run_path(config, base))
-        check_places(run, config)
-        try:
-            run.create()
-            return run
-        except OccupiedError:
-            if config.output_dir is not None:
-                raise
+def stem_of(config: RunConfig) -> str:
+    """What the name of a configuration's run begins with: its model and its data set."""
+    return f"{_word(config.model_name_or_path)}-{_word(config.dataset_name)}"

@@ -17,7 +17,7 @@ from typing import ClassVar, Literal, TypedDict
 from tui_finetune.errors import Level, Notice
 from tui_finetune.runs.result import End, RunResult
 from tui_finetune.runs.series import Later
-from tui_finetune.runs.values import Fields, as_number, flag, number, text, whole
+from tui_finetune.runs.values import Fields, as_number, as_whole, flag, number, text, whole
 
 Status = Literal["starting", "running", "paused", "stopping", "finished", "stopped", "failed"]
 Phase = Literal[
@@ -160,7 +160,7 @@ class ProgressEvent(Event):
         return cls(text(fields, "phase"), done or 0, whole(fields, "total"), text(fields, "unit"), **common)
 
 
-_BESIDE_VALUES = frozenset({"time", "type", "answers", "step", "epoch", "asked_for"})
+_BESIDE_VALUES = frozenset({"time", "type", "answers", "step", "epoch", "asked_for", "before_training"})
 
 
 @dataclass(frozen=True)
@@ -171,6 +171,7 @@ class MetricsEvent(Event):
         step, epoch: where.
         values: the numbers.
         asked_for: an evaluation on the side: nothing is decided by it.
+        before_training: the evaluation before the first step, on the side as well.
     """
 
     type: ClassVar[str] = "metrics"
@@ -178,9 +179,11 @@ class MetricsEvent(Event):
     epoch: float | None
     values: Mapping[str, float]
     asked_for: bool = False
+    before_training: bool = False
 
     def fields(self) -> dict[str, object]:
-        asked = {"asked_for": True} if self.asked_for else {}
+        asked = {"asked_for": True} if self.asked_for or self.before_training else {}
+        asked |= {"before_training": True} if self.before_training else {}
         epoch = {} if self.epoch is None else {"epoch": self.epoch}
         return {"step": self.step, **epoch, **self.values, **asked}
 
@@ -193,7 +196,9 @@ class MetricsEvent(Event):
             for key, given in fields.items()
             if key not in _BESIDE_VALUES and (value := as_number(given)) is not None
         }
-        return cls(step, number(fields, "epoch"), values, flag(fields, "asked_for"), **common)
+        before = flag(fields, "before_training")
+        asked = flag(fields, "asked_for") and not before
+        return cls(step, number(fields, "epoch"), values, asked, before, **common)
 
 
 @dataclass(frozen=True)
@@ -322,6 +327,60 @@ class NoticeEvent(Event):
 
 
 @dataclass(frozen=True)
+class FactsEvent(Event):
+    """Numbers of the run that don't change: what findings are judged by.
+
+    Attributes:
+        values: `learning_rate`; `suggested_rate`, the one that the model's folder suggests; `documents`, `left_out`,
+            `over_max_length`, `tokens`, `cut_tokens` of the data, and `warmup_steps`.
+    """
+
+    type: ClassVar[str] = "facts"
+    values: Mapping[str, float]
+
+    def fields(self) -> dict[str, object]:
+        return dict(self.values)
+
+    @classmethod
+    def read(cls, fields: Fields, common: Common) -> FactsEvent | None:
+        values = {
+            key: value
+            for key, given in fields.items()
+            if key not in _BESIDE_VALUES and (value := as_number(given)) is not None
+        }
+        return cls(values, **common)
+
+
+@dataclass(frozen=True)
+class SpikeEvent(Event):
+    """A loss stood out.
+
+    Attributes:
+        step: the step whose batch it was.
+        loss, usual: of that step, and the mean of the points before.
+        rows: rows of the data set, from 1, that were in the batch; none where that isn't known.
+    """
+
+    type: ClassVar[str] = "spike"
+    step: int
+    loss: float
+    usual: float
+    rows: tuple[int, ...] = ()
+
+    def fields(self) -> dict[str, object]:
+        return {"step": self.step, "loss": self.loss, "usual": self.usual, "rows": list(self.rows)}
+
+    @classmethod
+    def read(cls, fields: Fields, common: Common) -> SpikeEvent | None:
+        step, loss, usual = whole(fields, "step"), number(fields, "loss"), number(fields, "usual")
+        if step is None or loss is None or usual is None:
+            return None
+        given = fields.get("rows")
+        rows = tuple(row for row in map(as_whole, given) if row is not None) if isinstance(given, list) else ()
+        return cls(step, loss, usual, rows, **common)
+
+
+@dataclass(frozen=True)
 class CurvesEvent(Event):
     """Many logged points at once, of a log that was skimmed; never written.
 
@@ -348,6 +407,8 @@ _KINDS = {
         ReplyEvent,
         ResourcesEvent,
         NoticeEvent,
+        FactsEvent,
+        SpikeEvent,
     )
 }
 

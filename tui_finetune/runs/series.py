@@ -98,6 +98,10 @@ class Curves(Mapping[str, Series]):
         """The value that was logged last; never reads anything."""
         return self._newest.get(name)
 
+    def known(self, name: str) -> Series:
+        """As much of a curve as is there without reading anything: all of it, or nothing."""
+        return Series() if self._waiting and name not in {LOSS, EVAL_LOSS} else self._series.get(name) or Series()
+
     def forget_after(self, step: int) -> None:
         """Take back all points beyond a step."""
         self._settle()

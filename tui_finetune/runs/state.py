@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -10,20 +11,29 @@ from tui_finetune.runs.events import (
     CheckpointEvent,
     CurvesEvent,
     Event,
+    FactsEvent,
     MetricsEvent,
     NoticeEvent,
     PhaseEvent,
     ProgressEvent,
     ResourcesEvent,
     SampleEvent,
+    SpikeEvent,
     StatusEvent,
 )
 from tui_finetune.runs.pace import Pace
 from tui_finetune.runs.result import RunResult
 from tui_finetune.runs.series import EVAL_LOSS, LOSS, Curves, Series
+from tui_finetune.runs.story import Happened, happened
 
 MAX_RESOURCES = 600
 """Readings of the device that are kept, newest last."""
+
+
+MAX_STORY = 2000
+"""Lines of what happened that are kept, newest last."""
+
+_NO_STORY = (ProgressEvent, ResourcesEvent, CurvesEvent)
 
 
 @dataclass
@@ -48,9 +58,13 @@ class RunState:
         curves: every number that was logged, over steps, by its name. `curves.newest(name)` costs nothing.
         logged_step, epoch: of the newest metrics.
         asked_for: the steps of evaluations that were asked for on the side.
+        loss_before: the evaluation loss before the first step, which is in no curve; None where there was none.
         best_eval_loss, best_step: the lowest evaluation loss and its step.
         checkpoints: checkpoint events, oldest first; of a step saved again, the newest.
         samples, notices: those events, oldest first.
+        story: what happened, oldest first, the newest of it.
+        facts: numbers that don't change, as `FactsEvent` has them.
+        spikes: losses that stood out, oldest first.
         resources: the newest readings of the device.
         answered: ids of the requests that were answered.
         started, ended, updated: Unix seconds of the first event, of the ending status if there is one, of the newest.
@@ -58,6 +72,7 @@ class RunState:
         starts: how often it was started or resumed.
         resumed_from: the step that the newest start went on from; None where it was the first.
         taught: whether its model is taught 'turns' or 'text'; None where it doesn't say, and can't be talked to.
+        seconds: of work by the steps at which something was logged.
         pace: how fast it goes, by the events' own clock.
     """
 
@@ -72,11 +87,15 @@ class RunState:
     logged_step: int = 0
     epoch: float | None = None
     asked_for: set[int] = field(default_factory=set)
+    loss_before: float | None = None
     best_eval_loss: float | None = None
     best_step: int | None = None
     checkpoints: list[CheckpointEvent] = field(default_factory=list)
     samples: list[SampleEvent] = field(default_factory=list)
     notices: list[NoticeEvent] = field(default_factory=list)
+    story: deque[Happened] = field(default_factory=lambda: deque(maxlen=MAX_STORY))
+    facts: dict[str, float] = field(default_factory=dict)
+    spikes: list[SpikeEvent] = field(default_factory=list)
     resources: list[ResourcesEvent] = field(default_factory=list)
     answered: set[str] = field(default_factory=set)
     started: float | None = None
@@ -87,6 +106,7 @@ class RunState:
     starts: int = 0
     resumed_from: int | None = None
     taught: str | None = None
+    seconds: Series = field(default_factory=Series)
     pace: Pace = field(default_factory=Pace)
 
     @property
@@ -140,6 +160,8 @@ class RunState:
             self.answered.update(event.answers)
         self.pace.apply(event)
         self._take(event)
+        if not isinstance(event, _NO_STORY) and (line := happened(event)) is not None:
+            self.story.append(line)
 
     def _take(self, event: Event) -> None:
         # The most frequent first: a log may have a million of them.
@@ -163,6 +185,10 @@ class RunState:
             self.samples.append(event)
         elif isinstance(event, NoticeEvent):
             self.notices.append(event)
+        elif isinstance(event, FactsEvent):
+            self.facts.update(event.values)
+        elif isinstance(event, SpikeEvent):
+            self.spikes.append(event)
 
     def _on_status(self, event: StatusEvent) -> None:
         self.status, self.reason, self.result = event.status, event.reason, event.result
@@ -181,7 +207,9 @@ class RunState:
     def _forget_after(self, step: int) -> None:
         """A resumed run goes on from a checkpoint: what was logged beyond it is computed again."""
         self.curves.forget_after(step)
+        self.seconds.forget_after(step)
         self.logged_step = step
+        self.spikes = [spike for spike in self.spikes if spike.step <= step]
         self.epoch = None
         self.best_eval_loss = self.best_step = None
         for evaluated, loss in self.eval_losses:
@@ -200,7 +228,11 @@ class RunState:
             self.progress.pop(self.phase, None)
 
     def _on_metrics(self, event: MetricsEvent) -> None:
+        if event.before_training:
+            self.loss_before = event.values.get(EVAL_LOSS, self.loss_before)
+            return
         self.logged_step = event.step
+        self.seconds.add(event.step, self.pace.active_seconds)
         self.epoch = event.epoch if event.epoch is not None else self.epoch
         self.curves.add(event.step, event.values)
         if (loss := event.values.get(EVAL_LOSS)) is not None:

@@ -102,12 +102,7 @@ class Requests:
                 Notice("warning", "There are no rows to evaluate on.", "set validation_split"), answers=ids
             )
             return
-        with untouched_random_state():
-            output = trainer.evaluation_loop(
-                trainer.get_eval_dataloader(), "evaluation", prediction_loss_only=True, metric_key_prefix="eval"
-            )
-        trainer.language_model.train()
-        self._log.write(metrics_event(state, output.metrics or {}, asked_for=True, answers=ids))
+        self._log.write(metrics_event(state, evaluate_aside(trainer), asked_for=True, answers=ids))
         self._log.write(PhaseEvent("training"))
 
     def _sample(self, ids: Ids, state: TrainerState, asked: str) -> None:
@@ -127,6 +122,16 @@ class Requests:
             )
         trainer.language_model.train()
         self._log.write(SampleEvent(state.global_step, prompt, text, answers=ids))
+
+
+def evaluate_aside(trainer: RunTrainer) -> dict[str, float]:
+    """The metrics of an evaluation that no other callback hears of and that leaves the run as it is, bit for bit."""
+    with untouched_random_state():
+        output = trainer.evaluation_loop(
+            trainer.get_eval_dataloader(), "evaluation", prediction_loss_only=True, metric_key_prefix="eval"
+        )
+    trainer.language_model.train()
+    return dict(output.metrics or {})
 
 
 def _gathered(taken: Iterable[Request]) -> list[tuple[Request, Ids]]:
@@ -150,6 +155,7 @@ def metrics_event(
     logs: dict[str, float],
     *,
     asked_for: bool = False,
+    before_training: bool = False,
     answers: Ids = (),
     **more: float,
 ) -> MetricsEvent:
@@ -159,6 +165,7 @@ def metrics_event(
         state: says at which step.
         logs: the numbers by Trainer's names; `epoch` stands by itself.
         asked_for: an evaluation on the side.
+        before_training: the one before the first step.
         answers: the requests that it answers.
         more: numbers of our own beside them.
     """
@@ -168,7 +175,7 @@ def metrics_event(
         if name != "epoch" and isinstance(value, (int, float)) and not isinstance(value, bool)
     }
     epoch = round(state.epoch or 0.0, 4)
-    return MetricsEvent(state.global_step, epoch, values, asked_for, answers=answers)
+    return MetricsEvent(state.global_step, epoch, values, asked_for, before_training, answers=answers)
 
 
 class Throughput:

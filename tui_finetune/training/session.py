@@ -17,10 +17,12 @@ from tui_finetune.config.presets import PRESETS
 from tui_finetune.config.resolve import Resolved, unused
 from tui_finetune.config.schema import RunConfig
 from tui_finetune.errors import Cancelled, Notice, UserError
+from tui_finetune.models.catalog import suggested_rate
 from tui_finetune.runs import checkpoints, places, registry
 from tui_finetune.runs.control import drop, left
 from tui_finetune.runs.directory import RunDirectory
-from tui_finetune.runs.events import PhaseEvent, StatusEvent
+from tui_finetune.runs.events import FactsEvent, PhaseEvent, StatusEvent
+from tui_finetune.runs.findings.rates import rate_notice
 from tui_finetune.runs.lock import LockLost, RunLock
 from tui_finetune.runs.log import EventLog
 from tui_finetune.runs.result import Remedy, RunResult
@@ -28,7 +30,8 @@ from tui_finetune.runs.summary import load_state
 from tui_finetune.system.environment import gpu_choice
 from tui_finetune.system.files import DISK_FULL
 from tui_finetune.system.libraries import import_libraries, library_log, quiet_libraries
-from tui_finetune.training.failures import explain, memory_remedies
+from tui_finetune.training.failures import explain, is_not_finite, memory_remedies
+from tui_finetune.training.judging import judged, run_facts
 from tui_finetune.training.paths import rooted
 from tui_finetune.training.phases import Phases
 from tui_finetune.training.resume import changed_config, check_fingerprint, checkpoint_to_resume, clear_the_way
@@ -131,7 +134,8 @@ class TrainingSession:
         except Exception as error:
             logging.getLogger(__name__).error("%s", traceback.format_exc())
             remedies = memory_remedies(error, self.config)
-            return failed.failed(explain(error, self.directory, remedies), tuple(remedies))
+            ended = failed.failed(explain(error, self.directory, remedies), tuple(remedies))
+            return replace(ended, not_finite=is_not_finite(error))
         finally:
             if remedies:
                 # Trainer and its callbacks know each other: without this the memory would not be free for the next try.
@@ -147,7 +151,8 @@ class TrainingSession:
         if self.changes:
             words = ", ".join(f"{key} {value}" for key, value in self.changes.items())
             self.log.notice(Notice("info", f"Resuming with {words}."))
-        for said in (*PRESETS[self.resolved.preset].weaknesses, *unused(self.resolved)):
+        rate = rate_notice(self.config, suggested_rate(model))
+        for said in (*PRESETS[self.resolved.preset].weaknesses, *unused(self.resolved), *([rate] if rate else [])):
             self.log.notice(said)
         clear_the_way(self.directory, checkpoint)
         places.remove_drafts(self.directory.final_place(self.config), self.directory.id)
@@ -240,6 +245,7 @@ class TrainingSession:
         trainer, callback = build_trainer(
             inputs, self.config, self.directory, self.log, facts, checkpoint, self._keep_lock
         )
+        self.log.write(FactsEvent(run_facts(inputs, self.config)))
         self._began = True
         began = time.monotonic()
         with watch_resources(self.log):
@@ -261,6 +267,8 @@ class TrainingSession:
         result = replace(result, began=self._began)
         if self._taken_over:
             return result  # the log is another process's
+        if self._began and result.verdict is None:
+            result = judged(result, self.directory, self.config)
         if self.log.lost:
             message = f"{self.log.lost:,} events of this run could not be written, so its curves have gaps."
             self.log.notice(Notice("warning", message, "check the disk that the run's directory is on"))

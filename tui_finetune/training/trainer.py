@@ -25,6 +25,7 @@ from tui_finetune.models.methods.peft_models import as_adapted, load_adapter, sa
 from tui_finetune.runs import checkpoints
 from tui_finetune.runs.events import CheckpointEvent, PhaseEvent
 from tui_finetune.runs.log import EventLog
+from tui_finetune.training.batches import BatchLosses, RememberedRows
 from tui_finetune.training.sampler import GroupedByLength
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
     from transformers.data.data_collator import DataCollator
 
+    from tui_finetune.data.build import RowSources
     from tui_finetune.data.tokens.collate import Batch
     from tui_finetune.models.adapters import BaseModel
     from tui_finetune.runs.values import Fields
@@ -64,6 +66,7 @@ class RunTrainer(Trainer):
         patience: that of early stopping.
         eval_average: over what the evaluation loss is the mean: 'tokens' or 'batches'.
         lengths: tokens of each row, where rows of like length are to come in the same batch.
+        sources: which rows of the data set each training row is made of.
         optimizer: where it is not one that Trainer makes by its name.
         schedule: given the steps of the whole run, tells what the schedule is made with besides the usual.
         loss: computes the loss in the place of the model itself.
@@ -87,6 +90,7 @@ class RunTrainer(Trainer):
         patience: int,
         eval_average: str = "tokens",
         lengths: npt.NDArray[np.int64] | None = None,
+        sources: RowSources | None = None,
         optimizer: ClassAndOptions | None = None,
         schedule: Callable[[int], dict[str, object]] | None = None,
         loss: ChunkedLoss | None = None,
@@ -94,11 +98,13 @@ class RunTrainer(Trainer):
         loraplus_lr_ratio: float | None = None,
         keep_lock: Callable[[], None] = lambda: None,
     ) -> None:
+        remembered = RememberedRows(train_dataset)
+        self.batch_losses = BatchLosses(remembered, sources)
         super().__init__(
             model=model,
             args=args,
             data_collator=data_collator,
-            train_dataset=train_dataset,
+            train_dataset=remembered,
             eval_dataset=eval_dataset,
             processing_class=processing_class,
             optimizer_cls_and_kwargs=optimizer,
@@ -170,6 +176,7 @@ class RunTrainer(Trainer):
         # Kept on the device: reading them at every step would make it wait.
         tokens = tokens.to(loss.device)
         self._tokens = tokens if self._tokens is None else self._tokens + tokens
+        self.batch_losses.add(self.state.global_step + 1, loss.detach())
         bad = ~torch.isfinite(loss)
         self._bad = bad if self._bad is None else self._bad | bad
         return loss

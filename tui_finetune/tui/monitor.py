@@ -68,7 +68,7 @@ class Monitor:
     def train(self, resolved: Resolved) -> None:
         """Train a configuration."""
         if self._is_free():
-            from tui_finetune.runs.directory import create_run
+            from tui_finetune.runs.naming import create_run
 
             try:
                 run = create_run(resolved.config)
@@ -148,12 +148,15 @@ class Monitor:
         """A few words on the run, for the corner of every screen; shorter ones after them."""
         if self.watched is None:
             return ("",)
-        from tui_finetune.runs.status import mark, word
+        from tui_finetune.runs.status import WRONG, mark, word
 
         state, status = self.watched.state, self.watched.status
         if status == "running" and state.total_steps:
             share = f"{100 * state.step // state.total_steps} %"
             return f"● {self.watched.run.name}  {share}", f"● {share}"
+        result = state.result
+        if status in {"finished", "stopped"} and result is not None and result.verdict and result.verdict.went_wrong:
+            return f"{mark('failed')} {WRONG}", mark("failed")
         return f"{mark(status)} {word(status)}", mark(status)
 
     # Runs found on opening

@@ -5,11 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from tui_finetune.tui.draft import Draft
 from tui_finetune.tui.host import Host
 from tui_finetune.tui.leaving import Leaving
 from tui_finetune.tui.monitor import Monitor
+
+if TYPE_CHECKING:
+    from tui_finetune.runs.directory import RunDirectory
 
 
 @dataclass
@@ -37,6 +41,7 @@ class AppState:
         now: Unix seconds.
         chat_target: whom the Chat screen shall talk to: a run, a folder, 'starter' or a hub name.
         chat_compare: that run, beside the model it was made from.
+        wanted_run: the path of the run that the Runs screen shall mark for comparing.
         wanted_setting: the key of the setting that the Settings screen shall go to.
     """
 
@@ -48,7 +53,13 @@ class AppState:
     now: Callable[[], float] = time.time
     chat_target: Wish = field(default_factory=Wish)
     chat_compare: Wish = field(default_factory=Wish)
+    wanted_run: Wish = field(default_factory=Wish)
     wanted_setting: Wish = field(default_factory=Wish)
+
+    def compare(self, run: RunDirectory) -> None:
+        """Show the Runs screen with a run marked for comparing."""
+        self.wanted_run.name = str(run.path)
+        self.host.show_tab("runs")
 
     def chat_with(self, name: str) -> None:
         """Show the Chat screen and load a model there."""

@@ -56,7 +56,9 @@ class Gguf(Target):
         size = int(parameters * KINDS[self.kind] / 8)
         # The converter's imports; then reading, writing and, with fewer bits, rounding and two evaluations in fp32.
         evaluation = 0.0 if self.kind == "f16" else parameters / 4e6
-        return Forecast(size + 2_000_000, 12 + parameters * 2 / 2e8 + evaluation)
+        tokenizer = subject.located.own_folder / "tokenizer.json"
+        words = tokenizer.stat().st_size // 2 if tokenizer.is_file() else 2_000_000
+        return Forecast(size + words, 12 + parameters * 2 / 2e8 + evaluation)
 
     def make(self, subject: Subject, draft: Path, report: Report) -> Made:
         file = draft / f"{subject.name}{self.suffix}"

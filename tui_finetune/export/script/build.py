@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -21,22 +22,31 @@ USED = frozenset({
     "optim", "seed", "early_stopping_patience", "logging_steps", "eval_strategy", "eval_steps", "eval_loss_average",
     "precision", "gradient_checkpointing", "save_dtype", "neftune_noise_alpha",
     "method", "lora_r", "lora_alpha", "lora_dropout", "lora_target_modules", "use_dora", "use_rslora", "quantization",
-    "double_quantization",
+    "double_quantization", "adam_beta1", "adam_beta2", "adam_epsilon", "min_lr_rate", "attn_implementation",
+    "chunked_cross_entropy", "split_special_tokens", "preserve_thinking",  # the last two are in the rows, which are compared
 })  # fmt: skip
 """Settings that the script carries out."""
 
 WITHOUT_EFFECT = frozenset({
-    "dataset_name", "dataset_config", "dataset_train_split", "dataset_format", "dataset_text_field",
+    "dataset_name", "dataset_config", "dataset_train_split", "max_samples", "dataset_format", "dataset_text_field",
     "dataset_messages_field", "dataset_prompt_field", "dataset_input_field", "dataset_completion_field",  # in data.jsonl
-    "save_strategy", "save_steps", "save_total_limit", "save_only_model", "output_dir", "final_model_dir", "report_to",
+    "dataset_label_field", "save_strategy", "save_steps", "save_total_limit", "save_only_model", "output_dir",
+    "final_model_dir", "report_to", "check_before_training", "decay_steps", "tf32",
 })  # fmt: skip
 """Settings that the losses don't depend on."""
+
+BEYOND = {
+    "optim": ("lion", "muon"),
+    "lr_scheduler_type": ("warmup_stable_decay",),
+    "attn_implementation": ("eager", "flash_attention_2", "flex_attention"),
+}
+"""Values that the script can't carry out."""
 
 TRAINER = {
     "num_train_epochs": 3.0, "max_steps": -1, "per_device_train_batch_size": None, "per_device_eval_batch_size": None,
     "gradient_accumulation_steps": None, "learning_rate": None, "lr_scheduler_type": "linear", "warmup_steps": 0,
     "weight_decay": 0.0, "max_grad_norm": 1.0, "optim": "adamw_torch_fused", "seed": None, "logging_steps": None,
-    "neftune_noise_alpha": None,
+    "neftune_noise_alpha": None, "adam_beta1": 0.9, "adam_beta2": 0.999, "adam_epsilon": 1e-8,
 }  # fmt: skip
 """Settings that Trainer takes by the same name, and where it is left out when it has that value: Trainer's own default."""
 
@@ -91,7 +101,8 @@ class Recipe:
 def check_settings(config: RunConfig) -> None:
     """Raise UserError where a setting is in use that the script can't carry out."""
     for key, item in settings().items():
-        if key not in USED and key not in WITHOUT_EFFECT and getattr(config, key) != item.default:
+        unknown = key not in USED and key not in WITHOUT_EFFECT and getattr(config, key) != item.default
+        if unknown or getattr(config, key) in BEYOND.get(key, ()):
             raise UserError(
                 f"a script can't carry out {key}: {item.show(getattr(config, key))} yet",
                 "the configuration can: `finetune-tui train` with the run's config.yaml",
@@ -158,7 +169,8 @@ def _header(config: RunConfig, recipe: Recipe) -> str:
     lines += ["from transformers import (", *(f"    {name}," for name, used in transformers.items() if used), ")"]
     lines += ["from transformers.integrations.sdpa_attention import sdpa_attention_forward"] * recipe.packed
     lines += ["from transformers.trainer_utils import EvalLoopOutput"] * _token_mean(config, recipe)
-    return _ABOUT.format(name=recipe.run_name, versions=recipe.versions) + "\n" + "\n".join(lines)
+    exact = "but for rounding" if config.chunked_cross_entropy else "to the last digit"
+    return _ABOUT.format(name=recipe.run_name, versions=recipe.versions, exact=exact) + "\n" + "\n".join(lines)
 
 
 _ABOUT = '''\
@@ -167,15 +179,15 @@ _ABOUT = '''\
     pip install {versions}
     python train.py
 
-It gives the losses of the run: on a CPU, with these versions and as many threads, to the last digit. The model is
-written to the folder `final`, beside this file.
+It gives the losses of the run: on a CPU, with these versions and as many threads, {exact}. The model is written
+to the folder `final`, beside this file.
 """
 '''
 
 
 def _constants(config: RunConfig, recipe: Recipe) -> str:
-    model = f"str(HERE / {recipe.model!r})" if recipe.in_folder else repr(recipe.model)
-    lines = ["HERE = Path(__file__).resolve().parent", f"MODEL = {model}", f"REVISION = {recipe.revision!r}"]
+    model = f"str(HERE / {_value(recipe.model)})" if recipe.in_folder else _value(recipe.model)
+    lines = ["HERE = Path(__file__).resolve().parent", f"MODEL = {model}", f"REVISION = {_value(recipe.revision)}"]
     if not recipe.ready:
         lines += [f"MAX_LENGTH = {config.max_length}  # tokens in a row"]
         if recipe.evaluates:
@@ -184,7 +196,7 @@ def _constants(config: RunConfig, recipe: Recipe) -> str:
             shown = int(kept) if kept >= 1 else kept
             lines += [f"VALIDATION = {shown}  # {share} of the documents that are kept for evaluation"]
         if recipe.format == "conversation":
-            lines += [f"END_OF_TURN = {recipe.end_of_turn!r}  # what the assistant ends its turns with"]
+            lines += [f"END_OF_TURN = {_value(recipe.end_of_turn)}  # what the assistant ends its turns with"]
     if not recipe.plain and not recipe.packed:
         width = config.max_length if _pads(config) else None
         lines += [f"WIDTH = {width}  # tokens that rows are padded to; None for the longest of the batch"]
@@ -244,7 +256,7 @@ def _main(config: RunConfig, recipe: Recipe) -> str:
             *_model(recipe),
             *attention,
             "    arguments = TrainingArguments(",
-            *(f"        {name}={value!r}," for name, value in _arguments(config, recipe).items()),
+            *(f"        {name}={_value(value)}," for name, value in _arguments(config, recipe).items()),
             *["        use_cpu=not torch.cuda.is_available(),"] * (recipe.precision != "fp32"),
             "    )",
             f"    trainer = {'RunTrainer' if custom else 'Trainer'}(",
@@ -283,16 +295,23 @@ def _model(recipe: Recipe) -> list[str]:
             "    torch.manual_seed(SEED)  # the adapter begins with random numbers",
             "    adapter = LoraConfig(",
             '        task_type="CAUSAL_LM",',
-            *(f"        {name}={value!r}," for name, value in recipe.lora.items()),
+            *(f"        {name}={_value(value)}," for name, value in recipe.lora.items()),
             "    )",
             "    model = get_peft_model(model, adapter)",
         ]
     return lines
 
 
+TORCH_NAMES = ("float32", "bfloat16", "float16")
+
+
 def _value(value: object) -> str:
     """As code; a number format of torch is a name."""
-    return f"torch.{value}" if value in {"float32", "bfloat16", "float16"} else repr(value)
+    if isinstance(value, str):
+        return f"torch.{value}" if value in TORCH_NAMES else json.dumps(value, ensure_ascii=False)
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(_value(item) for item in value)}]"
+    return repr(value)
 
 
 def _ending(recipe: Recipe) -> list[str]:
@@ -317,6 +336,8 @@ def _arguments(config: RunConfig, recipe: Recipe) -> dict[str, object]:
         value = getattr(config, key)
         if value != usual:
             found[key] = value
+    if config.lr_scheduler_type == "cosine_with_min_lr":
+        found["lr_scheduler_kwargs"] = {"min_lr_rate": config.min_lr_rate}
     if config.max_steps > 0:
         found.pop("num_train_epochs", None)
     found["logging_nan_inf_filter"] = False

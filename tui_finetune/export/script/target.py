@@ -87,6 +87,10 @@ class Script(Target):
             notes = [
                 f"The rows are taken as tokens from the folder {ROWS}, as a short script would make others ({why})."
             ]
+        if config.chunked_cross_entropy:
+            notes.append(
+                "The run computed its loss in chunks of tokens, the script does at once: losses differ by rounding."
+            )
         if not recipe.in_folder and recipe.revision is None:
             notes.append(f"It loads the model from {recipe.model}.")
         return Made(notes=tuple(notes), commands=(f"cd {PLACE} && python {SCRIPT}",))
@@ -96,7 +100,7 @@ def _recipe(subject: Subject, rows: RunRows, data: PreparedData) -> Recipe:
     config, shape, base = rows.config, rows.transform.shape, rows.base
     adapts = method_of(config).trains_adapter
     end, method = data.end_token, method_of(config)
-    precision = resolve_precision(config.precision, device_facts())[0]
+    precision = _precision(config)
     return Recipe(
         run_name=subject.run.name,
         model=MODEL_COPY if base.name == STARTER else base.name if base.revision else str(base.folder.absolute()),
@@ -117,6 +121,13 @@ def _recipe(subject: Subject, rows: RunRows, data: PreparedData) -> Recipe:
         has_end=rows.tokenizer.eos_token_id is not None,
         versions=" ".join(version for version in _versions() if adapts or not version.startswith("peft")),
     )
+
+
+def _precision(config: RunConfig) -> Precision:
+    """The number format of the run's computation; a run of before that left it to the CPU computed in fp32."""
+    device = device_facts()
+    wanted = "fp32" if config.precision == "auto" and device.kind == "cpu" else config.precision
+    return resolve_precision(wanted, device)[0]
 
 
 def _lora(method: Lora) -> dict[str, object]:

@@ -12,10 +12,13 @@ from textual.widgets import Static
 
 from tui_finetune.errors import UserError
 from tui_finetune.runs.control import Action
+from tui_finetune.runs.findings.limits import rules_text
 from tui_finetune.runs.outcome import Outcome, outcome
 from tui_finetune.runs.state import RunState
 from tui_finetune.runs.status import OVER
+from tui_finetune.runs.verdict import Verdict
 from tui_finetune.runs.watch import Watch
+from tui_finetune.tui.screens import afterwards
 from tui_finetune.tui.screens.base import TabScreen
 from tui_finetune.tui.screens.training.heading import (
     ending_content,
@@ -24,6 +27,7 @@ from tui_finetune.tui.screens.training.heading import (
     nothing_yet,
     phase_share,
     preparation,
+    verdict_content,
 )
 from tui_finetune.tui.screens.training.numbers import NumbersPanel, epochs, number_rows
 from tui_finetune.tui.screens.training.panes import RunPanes
@@ -53,6 +57,12 @@ class TrainingScreen(TabScreen):
         "while both fall, the model learns; when the evaluation loss rises, it has begun to memorize.\n\n"
         "ctrl+c finishes the step, saves and ends the run; it can be resumed exactly there. ctrl+d leaves the run "
         "running in the background. A paused run keeps the device's memory.\n\n"
+        "When it is over, c chats with the model, e extends it, n puts its settings into the plan to change one, m compares "
+        "it, and a starts it again with what Health advises.\n\n"
+        "Samples: the same prompts before training, at each evaluation and at the end; with the focus there, left and right "
+        "walk through time. Log: what happened; / filters it. Output: what libraries printed.\n\n"
+        "Health speaks up where something is so, and takes it back when it no longer is:\n"
+        f"{rules_text()}\n\n"
         "On the chart: + and - zoom, [ and ] move, the arrows put a crosshair on a point, 0 goes back to the whole run."
     )
     BINDINGS = [
@@ -65,11 +75,22 @@ class TrainingScreen(TabScreen):
                 tooltip="Let the model, as it is now, write something"),
         Binding("ctrl+d", "detach", "Detach", id="training.detach", tooltip="Back to the shell; the run continues"),
         Binding("r", "resume", "Resume", id="training.resume", tooltip="Resume from the newest checkpoint"),
-        Binding("c", "compare", "Before and after", id="training.compare",
+        Binding("b", "before_after", "Before/after", id="training.before-after",
                 tooltip="Give one prompt to the model before and after this training, side by side"),
-        Binding("x", "export", "Export", id="training.export", tooltip="Take its model elsewhere"),
+        Binding("x", "export", "Export", show=False, id="training.export", tooltip="Take its model elsewhere"),
+        Binding("c", "afterwards('chat')", "Chat", id="training.chat", tooltip="Chat with the model of this run"),
+        Binding("a", "afterwards('again')", "Again", show=False, id="training.again",
+                tooltip="A new run with the change that Health advises, as a lower learning rate"),
+        Binding("e", "afterwards('extend')", "Extend", show=False, id="training.extend",
+                tooltip="Continue with more epochs"),
+        Binding("n", "afterwards('vary')", "One change", show=False, id="training.vary",
+                tooltip="Put this run's settings into the plan, to change one of them"),
+        Binding("m", "afterwards('compare')", "Compare", show=False, id="training.compare",
+                tooltip="Compare it with other runs on the Runs screen"),
+        Binding("slash", "filter", "Filter the log", key_display="/", show=False, priority=True, id="training.filter",
+                tooltip="Only the lines of the log that have these words"),
         Binding("v", "next_pane", "Next pane", show=False, id="training.pane",
-                tooltip="Samples, Log, Health, Checkpoints in turn"),
+                tooltip="Samples, Log, Health, Checkpoints, Output in turn"),
         Binding("plus,equals_sign", "chart('zoom_in')", "Zoom in", key_display="+", show=False, id="chart.zoom-in",
                 tooltip="Show fewer steps; at the newest step it stays there"),
         Binding("minus", "chart('zoom_out')", "Zoom out", key_display="-", show=False, id="chart.zoom-out",
@@ -154,7 +175,7 @@ class TrainingScreen(TabScreen):
         self._show_chart(state)
         self._show_progress(watch)
         self._show_numbers(state)
-        self.query_one(RunPanes).show_run(watch.run, state, self._config)
+        self.query_one(RunPanes).show_run(watch.run, state, self._verdict(watch))
         self.refresh_bindings()
 
     def _read_config(self, watch: Watch) -> None:
@@ -189,8 +210,13 @@ class TrainingScreen(TabScreen):
             words = preparation(state, self.app.size.width)
             self.query_one("#preparation-text", Static).update(words)
 
+    def _verdict(self, watch: Watch) -> Verdict:
+        return watch.verdict(self._config, self.shared.now())
+
     def _ending(self, watch: Watch) -> Outcome | None:
-        return outcome(watch.state, watch.status, watch.run.path) if watch.status in OVER else None
+        if watch.status not in OVER:
+            return None
+        return outcome(watch.state, watch.status, watch.run.path, self._verdict(watch))
 
     def _show_progress(self, watch: Watch) -> None:
         state = watch.state
@@ -199,9 +225,12 @@ class TrainingScreen(TabScreen):
         text = self.query_one("#ending", Static)
         text.display = end is not None
         self.set_class(end is not None, "-over")
-        self.query_one("#remedy").display = end is not None and bool(end.remedy)
+        said = verdict_content(self._verdict(watch)) if end is None else None
+        self.query_one("#remedy").display = said is not None or (end is not None and bool(end.remedy))
+        if said is not None:
+            self.query_one("#remedy", Static).update(said)
         if end is not None:
-            text.update(ending_content(end))
+            text.update(ending_content(end, self.app.size.width))
             self.query_one("#remedy", Static).update(Content.assemble(("→ ", "$accent"), end.remedy))
         elif total := state.total_steps:
             self.query_one("#run-bar", ProgressLine).show(state.step / total, f"{state.step:,} / {total:,}")
@@ -244,9 +273,14 @@ class TrainingScreen(TabScreen):
         if action == "resume":
             end = self._ending(watch) if watch is not None else None
             return end is not None and end.can_resume
-        if action == "compare":
+        if action == "before_after":
             end = self._ending(watch) if watch is not None and not going else None
             return end is not None and end.can_chat
+        if action == "filter":
+            return watch is not None and super().check_action(action, parameters)
+        if action == "afterwards":
+            end = self._ending(watch) if watch is not None else None
+            return end is not None and afterwards.is_possible(str(parameters[0]), end)
         if action == "export":
             return watch is not None and not going
         if action == "chart":
@@ -275,12 +309,20 @@ class TrainingScreen(TabScreen):
         if (watch := self.shared.monitor.watched) is not None:
             self.shared.monitor.resume(watch.run)
 
-    def action_compare(self) -> None:
+    def action_before_after(self) -> None:
         if (watch := self.shared.monitor.watched) is not None:
             self.shared.compare_before_and_after(str(watch.run.path))
 
+    def action_afterwards(self, deed: str) -> None:
+        """What can be done when a run is over."""
+        if (watch := self.shared.monitor.watched) is not None:
+            afterwards.do(deed, self.app, self.shared, watch.run, self._verdict(watch))
+
     def action_detach(self) -> None:
         self.shared.leaving.detach_if_going()
+
+    def action_filter(self) -> None:
+        self.query_one(RunPanes).filter_log()
 
     def action_next_pane(self) -> None:
         self.query_one(RunPanes).next_pane()
