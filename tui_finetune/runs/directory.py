@@ -54,6 +54,11 @@ class RunDirectory:
         return self.path / "control"
 
     @property
+    def replies_dir(self) -> Path:
+        """What the run answered when it was talked to."""
+        return self.path / "replies"
+
+    @property
     def note_path(self) -> Path:
         """What its owner has written down about it."""
         return self.path / "note.txt"
@@ -159,6 +164,7 @@ class RunDirectory:
             digest_path(self.events_path),
             self.log_path,
             self.control_dir,
+            self.replies_dir,
             self.checkpoints_dir,
             final,
             self.note_path,
