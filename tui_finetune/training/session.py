@@ -33,7 +33,7 @@ from tui_finetune.system.libraries import import_libraries, library_log, quiet_l
 from tui_finetune.training.failures import explain, is_not_finite, memory_remedies
 from tui_finetune.training.judging import judged, run_facts
 from tui_finetune.training.paths import rooted
-from tui_finetune.training.phases import Phases
+from tui_finetune.training.reporting import Phases
 from tui_finetune.training.resume import changed_config, check_fingerprint, checkpoint_to_resume, clear_the_way
 
 if TYPE_CHECKING:
@@ -202,10 +202,9 @@ class TrainingSession:
             model = method.load(located, tokenizer=tokenizer, precision=computing.precision, report=report)
             base = given.base_for(method, located)
 
-        attention: given.Attention | None = nullcontext
-        if data.packed:
-            with phase("checking", "Checking that packed texts stay apart"):
-                attention = given.attention_for_packing(model)
+        # Packed texts are kept apart by the model itself or by how it attends; where neither can, rows are padded.
+        with phase("checking", "Checking that packed texts stay apart") if data.packed else nullcontext():
+            attention = given.attention_for_packing(model) if data.packed else nullcontext
         if attention is None:
             message = "This model can't keep packed texts apart, so rows are padded instead."
             self.log.notice(Notice("warning", message, "set packing: false", "packing"))
