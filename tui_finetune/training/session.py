@@ -185,8 +185,7 @@ class TrainingSession:
 
         with phase("loading_model", "Looking at the model") as report:
             located, tokenizer, max_length = given.look_at_model(self.config, report)
-            facts, device = located.facts(), device_facts()
-            computing = decide(self.config, facts, device, max_length, resumed=self.resuming)
+            computing = decide(self.config, located.facts(), device_facts(), max_length, resumed=self.resuming)
             pinned = {"max_length": max_length, "model_revision": located.revision}
             self.config = config = computing.config.model_copy(update=pinned)
             if not self.resuming:
@@ -218,8 +217,8 @@ class TrainingSession:
             self.log.notice(said)
 
         model = method.prepare(model, located)
-        precision, attention = computing.precision, attention or nullcontext
-        inputs = given.Inputs(located, model, tokenizer, data, precision, attention, loss, base)
+        attend = attention or nullcontext
+        inputs = given.Inputs(located, model, tokenizer, data, computing.precision, attend, loss, base)
         with inputs.attention():
             result, state = self._fit(inputs, checkpoint)
         self._keep_lock()
