@@ -49,8 +49,8 @@ def create_run(config: RunConfig, base: Path | None = None) -> RunDirectory:
     """
     while True:
         run = RunDirectory(new_run_path(config, base))
-        check_places(run, config)
         try:
+            check_places(run, config)
             run.create()
             return run
         except OccupiedError:

@@ -151,6 +151,9 @@ class TrainingSession:
         if self.changes:
             words = ", ".join(f"{key} {value}" for key, value in self.changes.items())
             self.log.notice(Notice("info", f"Resuming with {words}."))
+        if self.resuming and (unknown := self.directory.unknown_settings()):
+            message = f"This version does not know these settings of the run: {', '.join(unknown)}. They are kept."
+            self.log.notice(Notice("info", message, "update finetune-tui if they matter"))
         rate = rate_notice(self.config, suggested_rate(model))
         for said in (*PRESETS[self.resolved.preset].weaknesses, *unused(self.resolved), *([rate] if rate else [])):
             self.log.notice(said)
@@ -173,6 +176,7 @@ class TrainingSession:
             from tui_finetune.models.devices import device_facts
             from tui_finetune.models.loading import tokenizer_notices
             from tui_finetune.models.methods.choose import method_of
+            from tui_finetune.models.saving import make_savable
             from tui_finetune.training import inputs as given
             from tui_finetune.training.computing import decide, loss_of
             from tui_finetune.training.finish import write_final_model
@@ -210,7 +214,8 @@ class TrainingSession:
 
         given.keep_template(model, tokenizer, data)
         loss, computing = loss_of(model, computing)
-        for said in [*tokenizer_notices(tokenizer), *data.notices, *computing.told(model)]:
+        saving = filter(None, (make_savable(model.config, model.generation_config),))
+        for said in [*tokenizer_notices(tokenizer), *data.notices, *computing.told(model), *saving]:
             self.log.notice(said)
 
         model = method.prepare(model, located)
