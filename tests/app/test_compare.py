@@ -58,7 +58,7 @@ async def test_a_run_is_renamed_and_noted(home: Path, shown: Callable[[Any], str
         await settle(pilot)
         under = app.screen.query_one(RunsTable).selected
         assert under is not None
-        await pilot.press("n", "ctrl+a", *"better", "enter")
+        await pilot.press("n", "ctrl+u", *"better", "enter")
         await settle(pilot)
         assert "better" in names(app)
         assert (home / "runs" / "better").is_dir()

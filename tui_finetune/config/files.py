@@ -11,6 +11,7 @@ from yaml.constructor import ConstructorError
 
 from tui_finetune.config.schema import RunConfig, settings
 from tui_finetune.errors import UserError
+from tui_finetune.system.paths import refuse_strange, user_path
 
 MAX_CONFIG_BYTES = 100_000
 MAX_DEPTH = 20
@@ -49,6 +50,8 @@ class _Loader(yaml.SafeLoader):
 
 def read_yaml(path: Path) -> dict[str, object]:
     """The mapping in a YAML file, by key as it is written; raises UserError for whatever is wrong with it."""
+    path = user_path(str(path))
+    refuse_strange(path, str(path))
     try:
         if path.stat().st_size > MAX_CONFIG_BYTES:
             raise UserError(

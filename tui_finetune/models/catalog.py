@@ -64,9 +64,12 @@ def _summary(facts: ModelFacts) -> str:
 
 
 def _entry(source: ModelSource, name: str, folder: Path, remark: str = "") -> ModelEntry:
-    if is_adapter(folder):
-        return _adapter_entry(source, name, folder, remark)
-    facts = LocatedModel(name, folder).facts()
+    try:
+        if is_adapter(folder):
+            return _adapter_entry(source, name, folder, remark)
+        facts = LocatedModel(name, folder).facts()
+    except UserError as error:  # said in full when it is chosen
+        return ModelEntry(source, name, folder, f"can't be used: {error.message.split(': ', 1)[-1]}")
     return ModelEntry(source, name, folder, " · ".join(part for part in (remark, _summary(facts)) if part), facts.bytes)
 
 

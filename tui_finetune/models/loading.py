@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tui_finetune.config.schema import RunConfig
 from tui_finetune.errors import Cancelled, Notice, UserError
+from tui_finetune.models.checks import checked_config
 from tui_finetune.models.devices import best_device
 from tui_finetune.models.download import TOKENIZER_FILES
 from tui_finetune.models.facts import read_json, row_length
@@ -93,7 +94,9 @@ def load_tokenizer(model: LocatedModel) -> PreTrainedTokenizerBase:
     try:
         with quiet():
             tokenizer = AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False, local_files_only=True)
-    except Exception as error:
+    except (KeyboardInterrupt, SystemExit, MemoryError):
+        raise
+    except BaseException as error:  # a panic of the tokenizer's library is no Exception
         if "trust_remote_code" in str(error):
             raise _refuse(
                 f"the tokenizer of {name} brings program code of its own, which is not run", _ANOTHER
@@ -246,16 +249,30 @@ def context_length(model_config: PreTrainedConfig) -> int | None:
     return first_number(model_config.to_dict(), CONTEXT)
 
 
+def load_config(model: LocatedModel) -> PreTrainedConfig:
+    """A model's configuration, as transformers understands it; raises UserError where it doesn't."""
+    from transformers import AutoConfig
+
+    checked_config(model.folder / "config.json")
+    try:
+        with quiet():
+            found: PreTrainedConfig = AutoConfig.from_pretrained(str(model.folder), local_files_only=True)
+    except Exception as error:
+        raise _refuse(
+            f"{model.folder / 'config.json'} can't be used: {_first_line(error)}",
+            "copy or download the model again, or choose another",
+        ) from error
+    return found
+
+
 def resolve_max_length(config: RunConfig, model: LocatedModel) -> int:
     """The tokens in a training row: the setting, or the model's limit, at most 1024.
 
     Raises:
         UserError: the setting is beyond the model's limit.
     """
-    from transformers import AutoConfig
-
     # Its own defaults count too, where config.json leaves something out.
-    limit = context_length(AutoConfig.from_pretrained(str(model.folder), local_files_only=True))
+    limit = context_length(load_config(model))
     if config.max_length is not None and limit is not None and config.max_length > limit:
         raise UserError(
             f"max_length is {config.max_length}, but {config.model_name_or_path} sees at most {limit} tokens",

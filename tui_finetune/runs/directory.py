@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import re
@@ -16,6 +17,7 @@ from tui_finetune.runs import control, places
 from tui_finetune.runs.lock import is_held
 from tui_finetune.runs.log import digest_path
 from tui_finetune.system.files import DISK_FULL, PRIVATE_DIRECTORY, PRIVATE_FILE, open_regular, write_atomically
+from tui_finetune.system.paths import user_path
 
 if TYPE_CHECKING:
     from tui_finetune.config.schema import RunConfig
@@ -52,6 +54,11 @@ class RunDirectory:
         return self.path / "control"
 
     @property
+    def replies_dir(self) -> Path:
+        """What the run answered when it was talked to."""
+        return self.path / "replies"
+
+    @property
     def note_path(self) -> Path:
         """What its owner has written down about it."""
         return self.path / "note.txt"
@@ -85,7 +92,7 @@ class RunDirectory:
     def final_place(self, config: RunConfig) -> Path:
         """Where the final model of a run with that configuration goes."""
         return (
-            Path(os.path.expanduser(config.final_model_dir)).absolute()
+            user_path(config.final_model_dir, "final_model_dir").absolute()
             if config.final_model_dir
             else self.path / "final"
         )
@@ -157,6 +164,7 @@ class RunDirectory:
             digest_path(self.events_path),
             self.log_path,
             self.control_dir,
+            self.replies_dir,
             self.checkpoints_dir,
             final,
             self.note_path,
@@ -288,6 +296,27 @@ class RunDirectory:
             "free some space, or choose another output_dir" if full else "choose an output_dir that you may write to"
         )
         return UserError(f"{self.path}: {error.strerror}", remedy, setting="output_dir")
+
+    def check_can_be_made(self) -> None:
+        """Raise UserError where the directory can't be made: it is tried, and what was made is removed again."""
+        made: list[Path] = []
+        try:
+            for folder in [*reversed(self.path.parents), self.path]:
+                if not folder.exists():
+                    folder.mkdir(mode=PRIVATE_DIRECTORY)
+                    made.append(folder)
+            if not os.access(self.path, os.W_OK | os.X_OK):
+                raise PermissionError(errno.EACCES, "permission denied")
+        except OSError as error:
+            raise UserError(
+                f"{self.path}: {(error.strerror or str(error)).lower()}",
+                "choose an output_dir that you may write to",
+                setting="output_dir",
+            ) from None
+        finally:
+            for folder in reversed(made):
+                with contextlib.suppress(OSError):
+                    folder.rmdir()
 
     def _taken(self) -> OccupiedError:
         return OccupiedError(

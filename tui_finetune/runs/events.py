@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import json
 import math
-import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import ClassVar, Literal, TypedDict
+from dataclasses import dataclass
+from typing import ClassVar, Literal
 
 from tui_finetune.errors import Level, Notice
+from tui_finetune.runs.event import BESIDE_VALUES, Common
+from tui_finetune.runs.event import Event as Event
 from tui_finetune.runs.result import End, RunResult
 from tui_finetune.runs.series import Later
-from tui_finetune.runs.values import Fields, as_number, as_whole, flag, number, text, whole
+from tui_finetune.runs.telling_events import FactsEvent as FactsEvent
+from tui_finetune.runs.telling_events import SpikeEvent as SpikeEvent
+from tui_finetune.runs.values import Fields, as_number, flag, number, text, whole
 
 Status = Literal["starting", "running", "paused", "stopping", "finished", "stopped", "failed"]
 Phase = Literal[
@@ -40,35 +43,6 @@ PHASE_LABELS: dict[str, str] = {
 }
 
 
-class Common(TypedDict):
-    """What events of all kinds are made with."""
-
-    time: float | None
-    answers: tuple[str, ...]
-
-
-def _now() -> float:
-    return round(time.time(), 3)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Event:
-    """What all events have.
-
-    Attributes:
-        time: Unix seconds; None where a line doesn't say.
-        answers: the ids of the requests that were obeyed, or refused, by what is told.
-    """
-
-    type: ClassVar[str] = ""
-    time: float | None = field(default_factory=_now)
-    answers: tuple[str, ...] = ()
-
-    def fields(self) -> dict[str, object]:
-        """What its line has besides time, type and answers."""
-        return {}
-
-
 @dataclass(frozen=True)
 class StatusEvent(Event):
     """The run is in another state.
@@ -79,6 +53,7 @@ class StatusEvent(Event):
         total_steps: of the whole run; with 'running'.
         resumed_from: the step of the checkpoint that a start goes on from, 0 where it begins again; None for a new run.
         model, dataset: their names; with 'starting'.
+        taught: whether the model is taught 'turns' or 'text', so that who talks to the run knows; with 'running'.
         result: how it ended, with a status that ends it.
     """
 
@@ -90,10 +65,11 @@ class StatusEvent(Event):
     model: str = ""
     dataset: str = ""
     result: RunResult | None = None
+    taught: str = ""
 
     def fields(self) -> dict[str, object]:
         known: dict[str, object] = {"status": self.status, "reason": self.reason}
-        for key in ("total_steps", "resumed_from", "model", "dataset"):
+        for key in ("total_steps", "resumed_from", "model", "dataset", "taught"):
             if (value := getattr(self, key)) not in (None, ""):
                 known[key] = value
         return known | (self.result.to_fields() if self.result else {})
@@ -118,6 +94,7 @@ class StatusEvent(Event):
             text(fields, "model"),
             text(fields, "dataset"),
             result,
+            text(fields, "taught"),
             **common,
         )
 
@@ -157,9 +134,6 @@ class ProgressEvent(Event):
         return cls(text(fields, "phase"), done or 0, whole(fields, "total"), text(fields, "unit"), **common)
 
 
-_BESIDE_VALUES = frozenset({"time", "type", "answers", "step", "epoch", "asked_for", "before_training"})
-
-
 @dataclass(frozen=True)
 class MetricsEvent(Event):
     """Whatever was logged as a number at a step, by the name that Trainer gives it.
@@ -191,7 +165,7 @@ class MetricsEvent(Event):
         values = {
             key: value
             for key, given in fields.items()
-            if key not in _BESIDE_VALUES and (value := as_number(given)) is not None
+            if key not in BESIDE_VALUES and (value := as_number(given)) is not None
         }
         before = flag(fields, "before_training")
         asked = flag(fields, "asked_for") and not before
@@ -251,6 +225,26 @@ class SampleEvent(Event):
 
 
 @dataclass(frozen=True)
+class ReplyEvent(Event):
+    """A run that was talked to has answered: the request `id`, in replies/ID.jsonl; `cost` is how long the run waited."""
+
+    type: ClassVar[str] = "reply_end"
+    step: int
+    id: str
+    end: str = ""
+    tokens: int = 0
+    cost: float | None = None
+
+    def fields(self) -> dict[str, object]:
+        return {"step": self.step, "id": self.id, "end": self.end, "tokens": self.tokens, "cost": self.cost}
+
+    @classmethod
+    def read(cls, fields: Fields, common: Common) -> ReplyEvent | None:
+        tokens, cost = whole(fields, "tokens") or 0, number(fields, "cost")
+        return cls(whole(fields, "step") or 0, text(fields, "id"), text(fields, "end"), tokens, cost, **common)
+
+
+@dataclass(frozen=True)
 class ResourcesEvent(Event):
     """A reading of the device and the machine.
 
@@ -272,7 +266,7 @@ class ResourcesEvent(Event):
         readings = {
             _SPELLED.get(key, key): value
             for key, given in fields.items()
-            if key not in _BESIDE_VALUES and (value := as_number(given)) is not None
+            if key not in BESIDE_VALUES and (value := as_number(given)) is not None
         }
         return cls(readings, text(fields, "gpu_name"), **common)
 
@@ -304,60 +298,6 @@ class NoticeEvent(Event):
 
 
 @dataclass(frozen=True)
-class FactsEvent(Event):
-    """Numbers of the run that don't change: what findings are judged by.
-
-    Attributes:
-        values: `learning_rate`; `suggested_rate`, the one that the model's folder suggests; `documents`, `left_out`,
-            `over_max_length`, `tokens`, `cut_tokens` of the data, and `warmup_steps`.
-    """
-
-    type: ClassVar[str] = "facts"
-    values: Mapping[str, float]
-
-    def fields(self) -> dict[str, object]:
-        return dict(self.values)
-
-    @classmethod
-    def read(cls, fields: Fields, common: Common) -> FactsEvent | None:
-        values = {
-            key: value
-            for key, given in fields.items()
-            if key not in _BESIDE_VALUES and (value := as_number(given)) is not None
-        }
-        return cls(values, **common)
-
-
-@dataclass(frozen=True)
-class SpikeEvent(Event):
-    """A loss stood out.
-
-    Attributes:
-        step: the step whose batch it was.
-        loss, usual: of that step, and the mean of the points before.
-        rows: rows of the data set, from 1, that were in the batch; none where that isn't known.
-    """
-
-    type: ClassVar[str] = "spike"
-    step: int
-    loss: float
-    usual: float
-    rows: tuple[int, ...] = ()
-
-    def fields(self) -> dict[str, object]:
-        return {"step": self.step, "loss": self.loss, "usual": self.usual, "rows": list(self.rows)}
-
-    @classmethod
-    def read(cls, fields: Fields, common: Common) -> SpikeEvent | None:
-        step, loss, usual = whole(fields, "step"), number(fields, "loss"), number(fields, "usual")
-        if step is None or loss is None or usual is None:
-            return None
-        given = fields.get("rows")
-        rows = tuple(row for row in map(as_whole, given) if row is not None) if isinstance(given, list) else ()
-        return cls(step, loss, usual, rows, **common)
-
-
-@dataclass(frozen=True)
 class CurvesEvent(Event):
     """Many logged points at once, of a log that was skimmed; never written.
 
@@ -381,6 +321,7 @@ _KINDS = {
         MetricsEvent,
         CheckpointEvent,
         SampleEvent,
+        ReplyEvent,
         ResourcesEvent,
         NoticeEvent,
         FactsEvent,

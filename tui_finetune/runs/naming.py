@@ -12,6 +12,7 @@ from tui_finetune.errors import UserError
 from tui_finetune.runs import places, registry
 from tui_finetune.runs.directory import NAME, OccupiedError, RunDirectory, stem_of
 from tui_finetune.runs.lock import RunLock
+from tui_finetune.system.paths import user_path
 
 
 def new_run_path(config: RunConfig, base: Path | None = None) -> Path:
@@ -23,7 +24,7 @@ def new_run_path(config: RunConfig, base: Path | None = None) -> Path:
         base: the directory that `runs` is in; the current one if left out.
     """
     if config.output_dir is not None:
-        return Path(os.path.expanduser(config.output_dir)).absolute()
+        return user_path(config.output_dir, "output_dir").absolute()
     taken = {run.name for run in registry.known_runs(base)}
     return next(path for path in _numbered(config, base) if not os.path.lexists(path) and path.name not in taken)
 
@@ -48,8 +49,8 @@ def create_run(config: RunConfig, base: Path | None = None) -> RunDirectory:
     """
     while True:
         run = RunDirectory(new_run_path(config, base))
-        places.check_final_free(run.final_place(config), run.path, "")
         try:
+            check_places(run, config)
             run.create()
             return run
         except OccupiedError:

@@ -160,6 +160,11 @@ class RunTrainer(Trainer):
             return
         super()._run_epoch(*arguments, **options)
 
+    @property
+    def taught(self) -> str:
+        """What the model is taught: 'turns', or 'text' where it is to go on with one."""
+        return "turns" if self.facts.get("data_format") != "text" and self.tokenizer.chat_template else "text"
+
     # Tokens and losses
 
     def training_step(

@@ -16,6 +16,7 @@ from types import TracebackType
 from tui_finetune.data.file_kinds import KINDS, TABLES, kind_of
 from tui_finetune.data.problems import Problem
 from tui_finetune.errors import UserError
+from tui_finetune.system.paths import refuse_closed, refuse_strange, user_path
 
 MAX_RECORD_BYTES = 16 * 1024 * 1024
 """The longest line, row or document that is read. It bounds the memory that reading takes."""
@@ -110,7 +111,10 @@ def find_files(name: str) -> tuple[list[DataFile], list[Problem]] | None:
     Raises:
         UserError: there is something, and no data in it.
     """
-    path = Path(name).expanduser()
+    path = user_path(name, "dataset_name")
+    refuse_strange(path, name, "dataset_name")
+    if path.exists():
+        refuse_closed(path, name, "dataset_name")
     if path.is_file():
         return [data_file(path)], []
     if path.is_dir():
@@ -124,7 +128,7 @@ def find_files(name: str) -> tuple[list[DataFile], list[Problem]] | None:
 
 def nearest_path(name: str) -> str | None:
     """The file or folder beside a missing one that is called most like it."""
-    path = Path(name).expanduser()
+    path = user_path(name)
     try:
         names = [entry.name for entry in path.parent.iterdir()]
     except OSError:

@@ -111,9 +111,18 @@ class TableWriter:
     def _begin_part(self, new: list[str]) -> None:
         if self._part is not None:
             self._part.close()
-        self.columns.update((name, Column(_storable(name))) for name in new)
+        file, number = self._places[0]
+        for name in new:
+            column = Column(_storable(name))
+            what = "has a NUL character" if "\0" in name else "is there twice, once its broken characters are replaced"
+            if "\0" in name or column.name in {known.name for known in self.columns.values()}:
+                raise UserError(
+                    f"{self._files[file]}, near line {number}: the name of the column '{column.name}' {what}",
+                    "rename the column",
+                    setting="dataset_name",
+                )
+            self.columns[name] = column
         if len(self.columns) > MAX_COLUMNS:
-            file, number = self._places[0]
             raise UserError(
                 f"{self._files[file]}, near line {number}: more than {MAX_COLUMNS} columns",
                 "use the same few keys in every row",

@@ -61,7 +61,7 @@ class RunsScreen(TabScreen):
     )
     BINDINGS = [
         Binding("r", "resume", "Resume", id="runs.resume", tooltip="Resume from its newest checkpoint"),
-        Binding("c", "chat", "Chat", id="runs.chat", tooltip="Talk to its model"),
+        Binding("c", "chat", "Chat", show=False, id="runs.chat", tooltip="Talk to its model"),
         Binding("x", "export", "Export", show=False, id="runs.export", tooltip="Take its model elsewhere"),
         Binding("space", "mark", "Mark", id="runs.mark", tooltip="Mark the run, to compare it with others that are marked"),
         Binding("u", "use", "Use settings", show=False, id="runs.use",

@@ -142,13 +142,11 @@ def ending_content(ending: Outcome, width: int) -> Content:
     lines: list[Content] = []
     width = max((len(label) for label, _ in ending.saved), default=0)
     if ending.plain:
-        lines += [
-            Content.styled(line, "bold") for line in textwrap.wrap(ending.plain, max(width - 4, 20) if width else 200)
-        ]
+        lines += [Content.styled(line, "bold") for line in textwrap.wrap(ending.plain, width if width >= 40 else 76)]
     for label, path in ending.saved:
         lines.append(Content.assemble((f"{label:<{width}}  ", MUTED), path))
     keys = [("a", ending.way.words)] if ending.way is not None and ending.way.deed == "again" else []
-    keys += [("c", "chat with it"), ("x", "export")] if ending.can_chat else []
+    keys += [("b", "see before and after"), ("c", "chat with it"), ("x", "export")] if ending.can_chat else []
     keys += [("r", "resume")] if ending.can_resume else []
     keys += [("e", "extend")] if ending.can_extend else []
     keys += [("n", "again with one change"), ("m", "compare")]

@@ -75,6 +75,8 @@ class TrainingScreen(TabScreen):
                 tooltip="Let the model, as it is now, write something"),
         Binding("ctrl+d", "detach", "Detach", id="training.detach", tooltip="Back to the shell; the run continues"),
         Binding("r", "resume", "Resume", id="training.resume", tooltip="Resume from the newest checkpoint"),
+        Binding("b", "before_after", "Before/after", id="training.before-after",
+                tooltip="Give one prompt to the model before and after this training, side by side"),
         Binding("x", "export", "Export", show=False, id="training.export", tooltip="Take its model elsewhere"),
         Binding("c", "afterwards('chat')", "Chat", id="training.chat", tooltip="Chat with the model of this run"),
         Binding("a", "afterwards('again')", "Again", show=False, id="training.again",
@@ -228,7 +230,7 @@ class TrainingScreen(TabScreen):
         if said is not None:
             self.query_one("#remedy", Static).update(said)
         if end is not None:
-            text.update(ending_content(end, self.app.size.width))
+            text.update(ending_content(end, self.size.width - 4))
             self.query_one("#remedy", Static).update(Content.assemble(("→ ", "$accent"), end.remedy))
         elif total := state.total_steps:
             self.query_one("#run-bar", ProgressLine).show(state.step / total, f"{state.step:,} / {total:,}")
@@ -239,6 +241,15 @@ class TrainingScreen(TabScreen):
                 whole = min(int(done[0]), max(int(done[1] - 1e-9), 0))
                 length = min(1.0, done[1] - whole)
                 bar.show((done[0] - whole) / length, f"{whole + 1} / {max(round(done[1] + 0.499), 1)}")
+
+    def on_resize(self) -> None:
+        super().on_resize()
+        self.call_after_refresh(self._fit_ending)
+
+    def _fit_ending(self) -> None:
+        """Its lines are as long as the screen is wide, which is known when it is laid out."""
+        if self._watching is not None and self._ending(self._watching) is not None:
+            self._show_progress(self._watching)
 
     def _show_numbers(self, state: RunState) -> None:
         going = self.shared.monitor.is_going and state.status != "paused"
@@ -271,6 +282,9 @@ class TrainingScreen(TabScreen):
         if action == "resume":
             end = self._ending(watch) if watch is not None else None
             return end is not None and end.can_resume
+        if action == "before_after":
+            end = self._ending(watch) if watch is not None and not going else None
+            return end is not None and end.can_chat
         if action == "filter":
             return watch is not None and super().check_action(action, parameters)
         if action == "afterwards":
@@ -303,6 +317,10 @@ class TrainingScreen(TabScreen):
     def action_resume(self) -> None:
         if (watch := self.shared.monitor.watched) is not None:
             self.shared.monitor.resume(watch.run)
+
+    def action_before_after(self) -> None:
+        if (watch := self.shared.monitor.watched) is not None:
+            self.shared.compare_before_and_after(str(watch.run.path))
 
     def action_afterwards(self, deed: str) -> None:
         """What can be done when a run is over."""
