@@ -206,11 +206,12 @@ async def test_the_chosen_model_is_loaded_where_no_run_is_over(engine: type[Fake
         assert engine.loaded == ["starter"]
 
 
-async def test_the_finished_run_of_the_session_is_loaded(home: Path, engine: type[FakeEngine]) -> None:
+@pytest.mark.parametrize("file", ["config.json", "adapter_config.json"])
+async def test_the_finished_run_of_the_session_is_loaded(file: str, home: Path, engine: type[FakeEngine]) -> None:
     fake = FakeRun(home / "runs" / "starter-sea-tales-1")
     fake.finish()
     (fake.run.path / "final").mkdir(exist_ok=True)
-    (fake.run.path / "final" / "config.json").write_text("{}")
+    (fake.run.path / "final" / file).write_text('{"peft_type": "LORA", "base_model_name_or_path": "starter"}')
     async with FinetuneApp(run=fake.run).run_test(size=(80, 24)) as pilot:
         await pilot.pause()
         await pilot.app.switch_mode("chat")
