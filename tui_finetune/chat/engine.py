@@ -52,12 +52,11 @@ class Engine:
         model: the model, in evaluation mode.
         tokenizer: its tokenizer.
         name: how it is called.
-        answers_as_base: whether it answers as the model does without its adapter; it costs nothing to change.
     """
 
     def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, name: str) -> None:
         self.model = model
-        self.answers_as_base = False
+        self._as_base = False
         self.tokenizer = tokenizer
         self.name = name
         self._kept: KeptCache | None = None
@@ -100,6 +99,16 @@ class Engine:
     def has_chat_template(self) -> bool:
         """Whether messages are put in the form the model was taught; otherwise they are plain text to continue."""
         return bool(self.tokenizer.chat_template)
+
+    @property
+    def answers_as_base(self) -> bool:
+        """Whether it answers as the model does without its adapter."""
+        return self._as_base
+
+    @answers_as_base.setter
+    def answers_as_base(self, on: bool) -> None:
+        if on != self._as_base:
+            self._as_base, self._kept = on, None  # what was read with the adapter is not what is read without
 
     @property
     def has_adapter(self) -> bool:
