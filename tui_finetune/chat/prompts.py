@@ -34,7 +34,8 @@ class Prepared:
 def encode(tokenizer: PreTrainedTokenizerBase, prompt: Prompt, *, split_special_tokens: bool = True) -> list[int]:
     """The tokens of a prompt.
 
-    Text is continued as it stands, with the special tokens that the tokenizer itself puts before a text. Messages go
+    Text is continued as it stands, with the special tokens that the tokenizer itself puts before a text. Messages, of
+    which a last one of the assistant's is continued, go
     through the tokenizer's chat template; without one their contents are put one below the other as plain text, because
     a model that was never shown names of speakers has no use for them.
 
@@ -51,8 +52,11 @@ def encode(tokenizer: PreTrainedTokenizerBase, prompt: Prompt, *, split_special_
         ids = prompt_ids(tokenizer, special.split(prompt), add_special_tokens=True)
         return _without_end(tokenizer, ids)
     messages = [dict(message) for message in prompt]
+    # A reply that stands at the end is gone on with.
+    begun = str(messages.pop().get("content", "")) if messages and messages[-1].get("role") == "assistant" else ""
     if not tokenizer.chat_template:
-        text = "".join(f"{message.get('content', '')}\n" for message in messages).rstrip("\n")
+        lines = "".join(f"{message.get('content', '')}\n" for message in messages)
+        text = lines + begun if begun else lines.rstrip("\n")
         return encode(tokenizer, text, split_special_tokens=split_special_tokens)
     try:
         template = tokenizer.get_chat_template()
@@ -65,7 +69,25 @@ def encode(tokenizer: PreTrainedTokenizerBase, prompt: Prompt, *, split_special_
             f"the model's chat template refuses the conversation: {first[0] if first else type(error).__name__}",
             "begin a new conversation; many templates want user and assistant to take turns",
         ) from error
-    return prompt_ids(tokenizer, special.restored(rendering), add_special_tokens=False)
+    ids = prompt_ids(tokenizer, special.restored(rendering), add_special_tokens=False)
+    if begun:
+        ids += prompt_ids(tokenizer, special.split(begun), add_special_tokens=False)
+    return ids
+
+
+def turn_end(tokenizer: PreTrainedTokenizerBase) -> int | None:
+    """The special token that ends a turn of the assistant in the chat template; None where there is none."""
+    if not tokenizer.chat_template:
+        return None
+    said = "finetune"
+    turns = [{"role": "user", "content": "a"}, {"role": "assistant", "content": said}]
+    try:
+        text = render_template(tokenizer, tokenizer.get_chat_template(), turns, prompt=False)
+    except Exception:  # the template is a program of the model's
+        return None
+    closing = text.rpartition(said)[2].strip()
+    ids = tokenizer(closing, add_special_tokens=False, verbose=False)["input_ids"] if closing else []
+    return int(ids[0]) if ids and ids[0] in tokenizer.all_special_ids else None
 
 
 def _without_end(tokenizer: PreTrainedTokenizerBase, ids: list[int]) -> list[int]:
@@ -127,7 +149,7 @@ def _without_oldest(messages: list[Mapping[str, Any]]) -> list[Mapping[str, Any]
     What remains begins with the user again: templates refuse it otherwise, and an answer alone means nothing.
     """
     said = [number for number, message in enumerate(messages) if message.get("role") != "system"]
-    if len(said) < 2:
+    if len(said) < 2 or (len(said) == 2 and messages[-1].get("role") == "assistant"):
         return None
     first = next((number for number in said[1:] if messages[number].get("role") == "user"), said[-1])
     return [message for number, message in enumerate(messages) if number >= first or number not in said]

@@ -49,6 +49,9 @@ class Plan:
     def parts(self) -> list[str]:
         """The plan in a few words each, most important first."""
         parts = [f"{short_name(self.config.model_name_or_path)} → {short_name(self.config.dataset_name)}"]
+        method = method_of(self.config)
+        if method.trains_adapter:  # full fine-tuning is what it is taken for where nothing is said
+            parts.append(method.label)
         if self.steps is not None:
             parts.append(f"{self.steps:,} step{'s' if self.steps != 1 else ''}")
         if self.estimate is not None:
@@ -57,7 +60,8 @@ class Plan:
             needed, usable = size(self.estimate.needed), size(self.estimate.usable)
             parts.append(f"{needed} memory" if self.estimate.fits else f"✗ needs {needed} memory, {usable} usable")
         if self.facts is not None and self.facts.parameters:
-            parts.append(method_of(self.config).words(self.facts))
+            words = method.words(self.facts)
+            parts.append(words.removeprefix(f"{method.label}: ") if method.trains_adapter else words)
         return [*parts[:1], *(f"! {warning.message.rstrip('.')}" for warning in self.warnings), *parts[1:]]
 
 
@@ -123,8 +127,10 @@ def _stages(config: RunConfig, report: Report | None, *, read_hub_data: bool) ->
     from tui_finetune.config.steps import count_steps
     from tui_finetune.data.preview import estimate_rows, preview
     from tui_finetune.models.loading import check_trainable, load_tokenizer, resolve_max_length
+    from tui_finetune.models.saving import check_savable
 
     check_trainable(model)
+    check_savable(model)
     method_of(config).check(model)
     max_length = resolve_max_length(config, model)
     device = this_device()

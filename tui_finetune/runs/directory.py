@@ -54,6 +54,11 @@ class RunDirectory:
         return self.path / "control"
 
     @property
+    def replies_dir(self) -> Path:
+        """What the run answered when it was talked to."""
+        return self.path / "replies"
+
+    @property
     def note_path(self) -> Path:
         """What its owner has written down about it."""
         return self.path / "note.txt"
@@ -159,6 +164,7 @@ class RunDirectory:
             digest_path(self.events_path),
             self.log_path,
             self.control_dir,
+            self.replies_dir,
             self.checkpoints_dir,
             final,
             self.note_path,
@@ -211,9 +217,23 @@ class RunDirectory:
             raise UserError(f"{self.note_path}: {error.strerror}", "the run's directory must be writable") from None
 
     def write_config(self, config: RunConfig) -> None:
+        """Write the configuration; settings in it that only a newer version knows are kept."""
         from tui_finetune.config.files import to_yaml
 
-        write_atomically(self.config_path, to_yaml(config))
+        unknown = self.unknown_settings()
+        more = "".join(f"{key}: {json.dumps(value, default=str)}\n" for key, value in unknown.items())
+        write_atomically(self.config_path, to_yaml(config) + more)
+
+    def unknown_settings(self) -> dict[str, object]:
+        """What stands in the configuration that this version doesn't know, as of a newer one."""
+        from tui_finetune.config.files import read_yaml
+        from tui_finetune.config.schema import RunConfig
+
+        try:
+            values = read_yaml(self.config_path)
+        except UserError:
+            return {}
+        return {key: value for key, value in values.items() if key not in RunConfig.model_fields}
 
     def request(self, action: control.Action, **fields: object) -> str:
         """Leave a request for the trainer of this run; returns its id, by which the answer names it."""

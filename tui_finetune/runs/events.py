@@ -53,6 +53,7 @@ class StatusEvent(Event):
         total_steps: of the whole run; with 'running'.
         resumed_from: the step of the checkpoint that a start goes on from, 0 where it begins again; None for a new run.
         model, dataset: their names; with 'starting'.
+        taught: whether the model is taught 'turns' or 'text', so that who talks to the run knows; with 'running'.
         result: how it ended, with a status that ends it.
     """
 
@@ -64,10 +65,11 @@ class StatusEvent(Event):
     model: str = ""
     dataset: str = ""
     result: RunResult | None = None
+    taught: str = ""
 
     def fields(self) -> dict[str, object]:
         known: dict[str, object] = {"status": self.status, "reason": self.reason}
-        for key in ("total_steps", "resumed_from", "model", "dataset"):
+        for key in ("total_steps", "resumed_from", "model", "dataset", "taught"):
             if (value := getattr(self, key)) not in (None, ""):
                 known[key] = value
         return known | (self.result.to_fields() if self.result else {})
@@ -92,6 +94,7 @@ class StatusEvent(Event):
             text(fields, "model"),
             text(fields, "dataset"),
             result,
+            text(fields, "taught"),
             **common,
         )
 
@@ -222,6 +225,26 @@ class SampleEvent(Event):
 
 
 @dataclass(frozen=True)
+class ReplyEvent(Event):
+    """A run that was talked to has answered: the request `id`, in replies/ID.jsonl; `cost` is how long the run waited."""
+
+    type: ClassVar[str] = "reply_end"
+    step: int
+    id: str
+    end: str = ""
+    tokens: int = 0
+    cost: float | None = None
+
+    def fields(self) -> dict[str, object]:
+        return {"step": self.step, "id": self.id, "end": self.end, "tokens": self.tokens, "cost": self.cost}
+
+    @classmethod
+    def read(cls, fields: Fields, common: Common) -> ReplyEvent | None:
+        tokens, cost = whole(fields, "tokens") or 0, number(fields, "cost")
+        return cls(whole(fields, "step") or 0, text(fields, "id"), text(fields, "end"), tokens, cost, **common)
+
+
+@dataclass(frozen=True)
 class ResourcesEvent(Event):
     """A reading of the device and the machine.
 
@@ -298,6 +321,7 @@ _KINDS = {
         MetricsEvent,
         CheckpointEvent,
         SampleEvent,
+        ReplyEvent,
         ResourcesEvent,
         NoticeEvent,
         FactsEvent,

@@ -71,6 +71,7 @@ class RunState:
         model, dataset: their names, as the newest start told them.
         starts: how often it was started or resumed.
         resumed_from: the step that the newest start went on from; None where it was the first.
+        taught: whether its model is taught 'turns' or 'text'; None where it doesn't say, and can't be talked to.
         seconds: of work by the steps at which something was logged.
         pace: how fast it goes, by the events' own clock.
     """
@@ -104,6 +105,7 @@ class RunState:
     dataset: str = ""
     starts: int = 0
     resumed_from: int | None = None
+    taught: str | None = None
     seconds: Series = field(default_factory=Series)
     pace: Pace = field(default_factory=Pace)
 
@@ -190,6 +192,7 @@ class RunState:
 
     def _on_status(self, event: StatusEvent) -> None:
         self.status, self.reason, self.result = event.status, event.reason, event.result
+        self.taught = event.taught or self.taught
         self.ended = event.time if self.is_over else None
         if self.status == "starting":
             self.starts += 1

@@ -68,7 +68,8 @@ class RunCallback(TrainerCallback):
         if self._resumed_from is not None:
             self._trainer.restore_log_state(self._resumed_from)
             self._trainer.take_up_settings()
-        self._log.write(StatusEvent("running", total_steps=state.max_steps))
+        taught = self._trainer.taught
+        self._log.write(StatusEvent("running", total_steps=state.max_steps, taught=taught))
         self._log.write(PhaseEvent("training"))
         self._log.progress("training", state.global_step, state.max_steps, "steps")
         seconds = self._evaluate_first(state) if self._evaluates_first and self._resumed_from is None else 0.0
@@ -147,6 +148,7 @@ class RunCallback(TrainerCallback):
     def on_train_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: object
     ) -> None:
+        self._requests.finish(state)
         self._log.progress("training", state.global_step, state.max_steps, "steps")
         if self._samples is not None and not self.stopping:
             self._samples.write(state.global_step, state.max_steps, at_end=True)

@@ -33,7 +33,7 @@ from tui_finetune.system.libraries import import_libraries, library_log, quiet_l
 from tui_finetune.training.failures import explain, is_not_finite, memory_remedies
 from tui_finetune.training.judging import judged, run_facts
 from tui_finetune.training.paths import rooted
-from tui_finetune.training.phases import Phases
+from tui_finetune.training.reporting import Phases
 from tui_finetune.training.resume import changed_config, check_fingerprint, checkpoint_to_resume, clear_the_way
 
 if TYPE_CHECKING:
@@ -151,6 +151,9 @@ class TrainingSession:
         if self.changes:
             words = ", ".join(f"{key} {value}" for key, value in self.changes.items())
             self.log.notice(Notice("info", f"Resuming with {words}."))
+        if self.resuming and (unknown := self.directory.unknown_settings()):
+            message = f"This version does not know these settings of the run: {', '.join(unknown)}. They are kept."
+            self.log.notice(Notice("info", message, "update finetune-tui if they matter"))
         rate = rate_notice(self.config, suggested_rate(model))
         for said in (*PRESETS[self.resolved.preset].weaknesses, *unused(self.resolved), *([rate] if rate else [])):
             self.log.notice(said)
@@ -173,6 +176,7 @@ class TrainingSession:
             from tui_finetune.models.devices import device_facts
             from tui_finetune.models.loading import tokenizer_notices
             from tui_finetune.models.methods.choose import method_of
+            from tui_finetune.models.saving import make_savable
             from tui_finetune.training import inputs as given
             from tui_finetune.training.computing import decide, loss_of
             from tui_finetune.training.finish import write_final_model
@@ -181,8 +185,7 @@ class TrainingSession:
 
         with phase("loading_model", "Looking at the model") as report:
             located, tokenizer, max_length = given.look_at_model(self.config, report)
-            facts, device = located.facts(), device_facts()
-            computing = decide(self.config, facts, device, max_length, resumed=self.resuming)
+            computing = decide(self.config, located.facts(), device_facts(), max_length, resumed=self.resuming)
             pinned = {"max_length": max_length, "model_revision": located.revision}
             self.config = config = computing.config.model_copy(update=pinned)
             if not self.resuming:
@@ -198,10 +201,9 @@ class TrainingSession:
             model = method.load(located, tokenizer=tokenizer, precision=computing.precision, report=report)
             base = given.base_for(method, located)
 
-        attention: given.Attention | None = nullcontext
-        if data.packed:
-            with phase("checking", "Checking that packed texts stay apart"):
-                attention = given.attention_for_packing(model)
+        # Packed texts are kept apart by the model itself or by how it attends; where neither can, rows are padded.
+        with phase("checking", "Checking that packed texts stay apart") if data.packed else nullcontext():
+            attention = given.attention_for_packing(model) if data.packed else nullcontext
         if attention is None:
             message = "This model can't keep packed texts apart, so rows are padded instead."
             self.log.notice(Notice("warning", message, "set packing: false", "packing"))
@@ -210,12 +212,13 @@ class TrainingSession:
 
         given.keep_template(model, tokenizer, data)
         loss, computing = loss_of(model, computing)
-        for said in [*tokenizer_notices(tokenizer), *data.notices, *computing.told(model)]:
+        saving = filter(None, (make_savable(model.config, model.generation_config),))
+        for said in [*tokenizer_notices(tokenizer), *data.notices, *computing.told(model), *saving]:
             self.log.notice(said)
 
         model = method.prepare(model, located)
-        precision, attention = computing.precision, attention or nullcontext
-        inputs = given.Inputs(located, model, tokenizer, data, precision, attention, loss, base)
+        attend = attention or nullcontext
+        inputs = given.Inputs(located, model, tokenizer, data, computing.precision, attend, loss, base)
         with inputs.attention():
             result, state = self._fit(inputs, checkpoint)
         self._keep_lock()

@@ -160,6 +160,11 @@ class RunTrainer(Trainer):
             return
         super()._run_epoch(*arguments, **options)
 
+    @property
+    def taught(self) -> str:
+        """What the model is taught: 'turns', or 'text' where it is to go on with one."""
+        return "turns" if self.facts.get("data_format") != "text" and self.tokenizer.chat_template else "text"
+
     # Tokens and losses
 
     def training_step(
@@ -280,6 +285,8 @@ class RunTrainer(Trainer):
         self.event_log.write(PhaseEvent("saving", f"Saving step {step}"))
         began = time.monotonic()
         try:
+            if folder.is_symlink():
+                raise OSError(f"{folder} is a link, and a run's files must lie in its own directory")
             self._check_space()
             super()._save_checkpoint(model, None)
             # A pickle of the arguments that nothing here reads; it may hold a token.
@@ -288,7 +295,7 @@ class RunTrainer(Trainer):
             size = checkpoints.commit(folder, self.facts)
         except Exception as error:
             # A full disk is an OSError, a RuntimeError from torch or a SafetensorError, as it comes.
-            shutil.rmtree(folder, ignore_errors=True)
+            shutil.rmtree(folder, ignore_errors=True)  # which follows no link
             if not is_storage_error(error):
                 raise
             remedy = "free some space; the training goes on and the next save is tried"

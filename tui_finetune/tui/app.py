@@ -28,6 +28,7 @@ from tui_finetune.tui.monitor import Monitor, Start, start_in_thread
 from tui_finetune.tui.screens.base import TabScreen
 from tui_finetune.tui.state import AppState
 from tui_finetune.tui.stylesheet import LastingStylesheet
+from tui_finetune.tui.suspending import Suspending
 from tui_finetune.tui.theme import DARK, LIGHT, ControlCharacterFilter
 from tui_finetune.tui.widgets.tab_bar import TABS
 
@@ -80,6 +81,8 @@ class FinetuneApp(App[int]):
                 tooltip="Stop the reply or the run, saving everything; with text selected: copy"),
         Binding("f1,question_mark", "help", "Help", key_display="?", id="help", tooltip="What this screen is for, and its keys"),
         Binding("ctrl+q", "quit", "Quit", id="quit", priority=True, tooltip="Leave; a run can continue without the app"),
+        Binding("ctrl+z", "suspend_process", "Suspend", show=False, id="suspend", priority=True,
+                tooltip="Back to the shell for a while; the app, and what it trains, stand still until `fg`"),
         Binding("ctrl+p", "command_palette", "Commands", show=False, id="palette", priority=True,
                 tooltip="Search all commands"),
     ]  # fmt: skip
@@ -123,6 +126,8 @@ class FinetuneApp(App[int]):
 
     def on_mount(self) -> None:
         self.begin_capture_print(self)
+        if self._driver is not None and not self.is_headless:
+            self._suspending = Suspending(self, self._driver)
         self.set_interval(1.0 if over_ssh() else 0.25, self.poll)
 
     def on_ready(self) -> None:

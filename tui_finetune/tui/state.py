@@ -40,6 +40,7 @@ class AppState:
         clock: seconds that never go back.
         now: Unix seconds.
         chat_target: whom the Chat screen shall talk to: a run, a folder, 'starter' or a hub name.
+        chat_compare: that run, beside the model it was made from.
         wanted_run: the path of the run that the Runs screen shall mark for comparing.
         wanted_setting: the key of the setting that the Settings screen shall go to.
     """
@@ -51,6 +52,7 @@ class AppState:
     clock: Callable[[], float] = time.monotonic
     now: Callable[[], float] = time.time
     chat_target: Wish = field(default_factory=Wish)
+    chat_compare: Wish = field(default_factory=Wish)
     wanted_run: Wish = field(default_factory=Wish)
     wanted_setting: Wish = field(default_factory=Wish)
 
@@ -62,6 +64,11 @@ class AppState:
     def chat_with(self, name: str) -> None:
         """Show the Chat screen and load a model there."""
         self.chat_target.name = name
+        self.host.show_tab("chat")
+
+    def compare_before_and_after(self, name: str) -> None:
+        """Show the Chat screen, where the next prompt is given to a run's model and to what it was made from."""
+        self.chat_target.name = self.chat_compare.name = name
         self.host.show_tab("chat")
 
     def go_to_setting(self, key: str) -> None:

@@ -6,13 +6,23 @@ from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
-from textual.widgets import Static
+from textual.widgets import Markdown, Static
 
 from tui_finetune.chat.conversation import Style
 
+_MARKS = ("```", "**", "\n#", "\n- ", "\n* ", "\n1. ", "`", "|--", "| -")
+LONGEST_MARKDOWN = 50_000
+"""Characters beyond which a reply is shown as it is: laying it out would hold up the screen."""
+
+
+def looks_marked(text: str) -> bool:
+    """Whether a text is worth showing as Markdown."""
+    return len(text) <= LONGEST_MARKDOWN and any(mark in f"\n{text}" for mark in _MARKS)
+
 
 class Exchange(Vertical):
-    """A prompt and its reply. All text is shown literally.
+    """A prompt and its reply. All text is shown literally, but for a whole reply of a model that was taught turns, which
+    is shown as the Markdown that it is.
 
     Args:
         prompt: what was written.
@@ -22,6 +32,7 @@ class Exchange(Vertical):
     DEFAULT_CSS = """
     Exchange { height: auto; margin-bottom: 1; }
     Exchange .said { border-left: outer $primary; padding-left: 1; margin-bottom: 1; color: $foreground; }
+    Exchange Markdown { padding: 0; margin: 0; height: auto; background: transparent; }
     Exchange .caption { color: $text-muted; }
     Exchange .caption.-problem { color: $error; }
     """
@@ -65,6 +76,17 @@ class Exchange(Vertical):
     def finish(self, caption: str, *, problem: bool = False) -> None:
         """The reply is over; say how it was made, or what went wrong."""
         self.caption, self.went_wrong, self.is_over = caption, problem, True
+        self._show()
+        if self.style == "turns" and self.children and looks_marked(self.reply):
+            literal = self.query_one(".reply", Static)
+            literal.display = False
+            self.mount(Markdown(self.reply, open_links=False), after=literal)
+
+    def go_on(self) -> None:
+        """More of the reply comes."""
+        self.is_over, self.caption = False, ""
+        self.query(Markdown).remove()
+        self.query_one(".reply", Static).display = True
         self._show()
 
 

@@ -146,7 +146,7 @@ def ending_content(ending: Outcome, width: int) -> Content:
     for label, path in ending.saved:
         lines.append(Content.assemble((f"{label:<{width}}  ", MUTED), path))
     keys = [("a", ending.way.words)] if ending.way is not None and ending.way.deed == "again" else []
-    keys += [("c", "chat with it"), ("x", "export")] if ending.can_chat else []
+    keys += [("b", "see before and after"), ("c", "chat with it"), ("x", "export")] if ending.can_chat else []
     keys += [("r", "resume")] if ending.can_resume else []
     keys += [("e", "extend")] if ending.can_extend else []
     keys += [("n", "again with one change"), ("m", "compare")]

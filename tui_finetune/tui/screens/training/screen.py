@@ -75,6 +75,8 @@ class TrainingScreen(TabScreen):
                 tooltip="Let the model, as it is now, write something"),
         Binding("ctrl+d", "detach", "Detach", id="training.detach", tooltip="Back to the shell; the run continues"),
         Binding("r", "resume", "Resume", id="training.resume", tooltip="Resume from the newest checkpoint"),
+        Binding("b", "before_after", "Before/after", id="training.before-after",
+                tooltip="Give one prompt to the model before and after this training, side by side"),
         Binding("x", "export", "Export", show=False, id="training.export", tooltip="Take its model elsewhere"),
         Binding("c", "afterwards('chat')", "Chat", id="training.chat", tooltip="Chat with the model of this run"),
         Binding("a", "afterwards('again')", "Again", show=False, id="training.again",
@@ -280,6 +282,9 @@ class TrainingScreen(TabScreen):
         if action == "resume":
             end = self._ending(watch) if watch is not None else None
             return end is not None and end.can_resume
+        if action == "before_after":
+            end = self._ending(watch) if watch is not None and not going else None
+            return end is not None and end.can_chat
         if action == "filter":
             return watch is not None and super().check_action(action, parameters)
         if action == "afterwards":
@@ -312,6 +317,10 @@ class TrainingScreen(TabScreen):
     def action_resume(self) -> None:
         if (watch := self.shared.monitor.watched) is not None:
             self.shared.monitor.resume(watch.run)
+
+    def action_before_after(self) -> None:
+        if (watch := self.shared.monitor.watched) is not None:
+            self.shared.compare_before_and_after(str(watch.run.path))
 
     def action_afterwards(self, deed: str) -> None:
         """What can be done when a run is over."""
