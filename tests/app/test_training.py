@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rich.text import Text
 from textual.pilot import Pilot
 from textual.screen import Screen
 from textual.widgets import Static
@@ -21,9 +20,11 @@ from tui_finetune.runs.lock import RunLock
 from tui_finetune.tui.app import FinetuneApp
 from tui_finetune.tui.monitor import Monitor
 from tui_finetune.tui.screens.training.panes import RunPanes
-from tui_finetune.tui.widgets.chart import loss_chart
-from tui_finetune.tui.widgets.chart.loss_chart import LossChart
-from tui_finetune.tui.widgets.chart.plot import Curves, Palette, draw_curves
+from tui_finetune.tui.widgets.chart import panels, run_chart
+from tui_finetune.tui.widgets.chart.axis import Axis
+from tui_finetune.tui.widgets.chart.panels import Panel, Shown, View, draw_panels
+from tui_finetune.tui.widgets.chart.plot import Layers, Picture, draw
+from tui_finetune.tui.widgets.chart.run_chart import RunChart
 
 HOSTILE = "[/red][bold][@click=app.quit()]boom[/] \x1b]52;c;aGk=\x07\x9b31m"
 
@@ -45,13 +46,12 @@ def going(home: Path) -> Iterator[FakeRun]:
 def drawn(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The width of each picture of the curves, in order."""
     widths: list[int] = []
-    real = LossChart._curves
 
-    def counting(self: LossChart, columns: int) -> Curves:
-        widths.append(columns)
-        return real(self, columns)
+    def counting(shown: list[Panel], view: View, size: tuple[int, int], strip_rows: int) -> Shown:
+        widths.append(size[0])
+        return draw_panels(shown, view, size, strip_rows)
 
-    monkeypatch.setattr(LossChart, "_curves", counting)
+    monkeypatch.setattr(run_chart, "draw_panels", counting)
     return widths
 
 
@@ -123,7 +123,7 @@ async def test_numbers_and_chart_tell_of_the_run(going: FakeRun, shown: Callable
     async with app.run_test(size=(120, 36)) as pilot:
         await settle(pilot)
         screen = shown(app)
-        for words in ("360  of 600", "1.80  of 3", "best 1.804 at step 360", "tok/s", "2.1 GB", "60 %", "360 / 600"):
+        for words in ("360  of 600", "1.80  of 3", "best 1.804 at step 360", "tok/s", "900 MB", "60 %", "360 / 600"):
             assert words in screen, words
         assert "●" in screen
         assert "★" in screen
@@ -170,22 +170,20 @@ async def test_a_run_with_100_000_points_hands_plotext_only_a_few(home: Path, mo
     fake = FakeRun(home / "runs" / "long-1", total=100_000)
     fake.prepare()
     fake.train(100_000, every=1, evaluate_every=5_000)
-    handed: list[int] = []
+    handed: list[float] = []
 
-    def counting(
-        curves: Curves, window: tuple[float, float], size: tuple[int, int], palette: Palette, *, log_scale: bool
-    ) -> Text:
-        handed.append(len(curves.raw[0]) + len(curves.smoothed[0]) + len(curves.evaluation[0]))
-        return draw_curves(curves, window, size, palette, log_scale=log_scale)
+    def counting(layers: Layers, x: Axis, *args: Any, **options: Any) -> Picture:
+        handed.append(sum(len(steps) for steps, _ in layers.lines.values()) / x.cells)
+        return draw(layers, x, *args, **options)
 
-    monkeypatch.setattr(loss_chart, "draw_curves", counting)
+    monkeypatch.setattr(panels, "draw", counting)
     app = FinetuneApp(clock=lambda: 0.0, run=fake.run)
     async with app.run_test(size=(120, 36)) as pilot:
         await settle(pilot)
-        chart = app.screen.query_one(LossChart)
+        chart = app.screen.query_one(RunChart)
         assert len(chart.train) == 100_000
-        # Two points a column of dots for the one curve, one for the other, and the evaluations.
-        assert 0 < max(handed) <= 3 * 2 * 120 + 40
+        # Four points a column of dots for the one curve, one for the other, and the evaluations.
+        assert 0 < max(handed) <= 2 * 5 + 1
 
 
 async def test_the_phase_is_shown_big_until_there_is_a_point(home: Path, shown: Callable[[Any], str]) -> None:
@@ -204,7 +202,7 @@ async def test_the_phase_is_shown_big_until_there_is_a_point(home: Path, shown: 
             fake.begin_training()
             fake.train(10)
             await settle(pilot)
-            assert app.screen.query_one(LossChart).display
+            assert app.screen.query_one(RunChart).display
             assert not app.screen.query_one("#preparation").display
 
 
@@ -297,7 +295,7 @@ async def test_the_chart_zooms_at_the_tail_and_follows_it(going: FakeRun) -> Non
     app = FinetuneApp(clock=lambda: 0.0, run=going.run)
     async with app.run_test(size=(120, 36)) as pilot:
         await settle(pilot)
-        view = app.screen.query_one(LossChart).view
+        view = app.screen.query_one(RunChart).view
         assert view.window() == (0, 400)
         await pilot.press("plus", "plus")
         low, high = view.window()
@@ -315,7 +313,7 @@ async def test_the_crosshair_tells_the_values_of_a_point(going: FakeRun) -> None
     app = FinetuneApp(clock=lambda: 0.0, run=going.run)
     async with app.run_test(size=(120, 36)) as pilot:
         await settle(pilot)
-        chart = app.screen.query_one(LossChart)
+        chart = app.screen.query_one(RunChart)
         await pilot.press("left")
         assert "step 360" in text_of(app, "#chart-caption")
         await pilot.press("left")

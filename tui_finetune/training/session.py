@@ -118,10 +118,10 @@ class TrainingSession:
         if not self.go_on:
             self._write_config()
         model, dataset = self.config.model_name_or_path, self.config.dataset_name
-        self.log.write(StatusEvent("starting", resumed_from=resumed_from, model=model, dataset=dataset))
+        words = ", ".join(f"{key} {value}" for key, value in self.changes.items())
+        self.log.write(StatusEvent("starting", resumed_from=resumed_from, model=model, dataset=dataset, changed=words))
         registry.note(self.directory)
-        if self.changes:
-            words = ", ".join(f"{key} {value}" for key, value in self.changes.items())
+        if words:
             self.log.notice(Notice("info", f"Resuming with {words}."))
         for weakness in PRESETS[self.resolved.preset].weaknesses:
             self.log.notice(weakness)

@@ -23,7 +23,7 @@ from tui_finetune.tui.screens.base import TabScreen
 from tui_finetune.tui.screens.runs.details import details_content
 from tui_finetune.tui.screens.runs.table import RunsTable
 from tui_finetune.tui.state import AppState
-from tui_finetune.tui.widgets.chart.loss_chart import LossChart
+from tui_finetune.tui.widgets.chart.run_chart import RunChart
 
 REFRESH_SECONDS = 3.0
 RESUMABLE = frozenset({"stopped", "failed", "interrupted"})
@@ -82,7 +82,7 @@ class RunsScreen(TabScreen):
             with Container(id="details"):
                 with VerticalScroll(id="facts", can_focus=False):
                     yield Static("", id="facts-text", markup=False)
-                chart = LossChart(id="curves", clock=self.shared.clock)
+                chart = RunChart(id="curves", clock=self.shared.clock, with_strips=False)
                 chart.can_focus = False
                 yield chart
 
@@ -197,7 +197,7 @@ class RunsScreen(TabScreen):
         summary, state, config = self._details
         beside = self.has_class("-wide")
         self.query_one("#facts-text", Static).update(details_content(summary, state, config, tall=beside))
-        chart = self.query_one(LossChart)
+        chart = self.query_one(RunChart)
         chart.set_class(not state.has_points, "-empty")
         chart.show_run(state)
 

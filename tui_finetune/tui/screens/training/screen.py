@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
 from textual.binding import Binding
-from textual.containers import Center, Horizontal, Middle, Vertical
+from textual.containers import Center, Grid, Horizontal, Middle, Vertical
 from textual.content import Content
 from textual.widgets import Static
 
@@ -25,10 +26,12 @@ from tui_finetune.tui.screens.training.heading import (
     phase_share,
     preparation,
 )
-from tui_finetune.tui.screens.training.numbers import NumbersPanel, epochs, number_rows
+from tui_finetune.tui.screens.training.numbers import epochs, number_rows
 from tui_finetune.tui.screens.training.panes import RunPanes
+from tui_finetune.tui.screens.training.rows import NumbersPanel
 from tui_finetune.tui.state import AppState
-from tui_finetune.tui.widgets.chart.loss_chart import LossChart
+from tui_finetune.tui.widgets.chart.raster import glyphs_for
+from tui_finetune.tui.widgets.chart.run_chart import RunChart
 from tui_finetune.tui.widgets.progress import ProgressLine
 
 if TYPE_CHECKING:
@@ -41,6 +44,9 @@ _ASKED: dict[str, str] = {
 
 
 TICK_SECONDS = 1.0
+
+HUGE = 160
+"""Columns from which everything has room at once."""
 
 
 class TrainingScreen(TabScreen):
@@ -76,10 +82,14 @@ class TrainingScreen(TabScreen):
         Binding("right_square_bracket", "chart('pan_right')", "Later steps", key_display="]", show=False,
                 id="chart.pan-right", tooltip="Move to later steps"),
         Binding("0", "chart('reset')", "Whole run", show=False, id="chart.reset", tooltip="Show all steps"),
+        Binding("m", "chart('next_curve')", "Next curve", show=False, id="chart.next-curve",
+                tooltip="Another curve in the large place: learning rate, gradient norm, speed, memory, all that is logged"),
+        Binding("x", "perplexity", "Perplexity", show=False, id="training.perplexity",
+                tooltip="Perplexity in place of the losses: e to the power of the loss"),
         Binding("y", "chart('smoothing')", "Smoothing", show=False, id="chart.smoothing",
                 tooltip="Off, light, medium, strong in turn"),
         Binding("l", "chart('log_scale')", "Log scale", show=False, id="chart.log-scale",
-                tooltip="Losses on a logarithmic axis"),
+                tooltip="The other axis: logarithmic, or even where it is logarithmic by itself"),
         Binding("left", "chart('cursor_left')", "Crosshair left", show=False, id="chart.cursor-left",
                 tooltip="The values of the point before"),
         Binding("right", "chart('cursor_right')", "Crosshair right", show=False, id="chart.cursor-right",
@@ -96,29 +106,43 @@ class TrainingScreen(TabScreen):
         self._news_at = 0.0
         self._drawn_at = 0.0
         self._updated: float | None = None
+        self._perplexity = False
 
     def compose_body(self) -> ComposeResult:
         with Middle(id="nothing"), Center():
             yield Static("", id="nothing-text", markup=False)
-        with Vertical(id="run"):
+        with Grid(id="run"):
             with Horizontal(id="heading"):
                 yield Static("", id="heading-text", markup=False)
                 yield ProgressLine(id="phase")
-            with Horizontal(id="top"):
-                with Vertical(id="stage"):
-                    yield LossChart(id="chart", clock=self.shared.clock)
-                    with Middle(id="preparation"), Center():
-                        yield Static("", id="preparation-text", markup=False)
-                yield NumbersPanel(id="numbers")
-            with Horizontal(id="bars"):
-                yield ProgressLine("run", id="run-bar")
-                yield ProgressLine("epoch", id="epoch-bar")
-            yield Static("", id="remedy", markup=False)
-            yield Static("", id="ending", markup=False)
+            with Vertical(id="stage"):
+                yield RunChart(id="chart", clock=self.shared.clock, glyphs=glyphs_for(os.environ))
+                with Middle(id="preparation"), Center():
+                    yield Static("", id="preparation-text", markup=False)
+            yield NumbersPanel(id="numbers")
+            with Vertical(id="below"):
+                with Horizontal(id="bars"):
+                    yield ProgressLine("run", id="run-bar")
+                    yield ProgressLine("epoch", id="epoch-bar")
+                yield Static("", id="remedy", markup=False)
+                yield Static("", id="ending", markup=False)
             yield RunPanes(id="panes")
 
     def on_mount(self) -> None:
+        super().on_mount()
         self.set_interval(TICK_SECONDS, self._tick)
+
+    def on_resize(self) -> None:
+        super().on_resize()
+        # On a very wide screen samples and log stand at the side, below the numbers.
+        huge = self.size.width >= HUGE
+        if huge != self.has_class("-huge"):
+            self.set_class(huge, "-huge")
+            panes, below = self.query_one("#panes"), self.query_one("#below")
+            if huge:
+                self.query_one("#run").move_child(panes, before=below)
+            else:
+                self.query_one("#run").move_child(panes, after=below)
 
     # What is shown
 
@@ -174,7 +198,7 @@ class TrainingScreen(TabScreen):
             bar.show(share, counts)
 
     def _show_chart(self, state: RunState) -> None:
-        chart, stage = self.query_one(LossChart), self.query_one("#preparation")
+        chart, stage = self.query_one(RunChart), self.query_one("#preparation")
         points = state.has_points
         if points and not chart.has_class("-ready"):
             chart.add_class("-ready")
@@ -213,7 +237,7 @@ class TrainingScreen(TabScreen):
     def _show_numbers(self, state: RunState) -> None:
         going = self.shared.monitor.is_going and state.status != "paused"
         waited = self.shared.clock() - self._news_at if going else 0.0
-        self.query_one(NumbersPanel).show(number_rows(state, self._config, waited=waited))
+        self.query_one(NumbersPanel).show(number_rows(state, self._config, waited=waited, perplexity=self._perplexity))
 
     def _tick(self) -> None:
         """The time goes on also where nothing happens, and so does the log."""
@@ -222,7 +246,7 @@ class TrainingScreen(TabScreen):
         # A run that tells news is drawn with them, about as often: twice would cost twice.
         if self._watching.status not in OVER and self.shared.clock() - self._drawn_at > 1.5 * TICK_SECONDS:
             self._show_numbers(self._watching.state)
-            self.query_one(LossChart).draw_if_due()
+            self.query_one(RunChart).draw_if_due()
             self.query_one(RunPanes).refresh_pane()
 
     # What keys do
@@ -244,7 +268,7 @@ class TrainingScreen(TabScreen):
         if action == "chart":
             return watch is not None and watch.state.has_points
         if action == "drop_cursor":
-            return self.is_mounted and self.query_one(LossChart).has_cursor
+            return self.is_mounted and self.query_one(RunChart).has_cursor
         return True
 
     def action_ask(self, action: Action) -> None:
@@ -269,8 +293,13 @@ class TrainingScreen(TabScreen):
     def action_next_pane(self) -> None:
         self.query_one(RunPanes).next_pane()
 
+    def action_perplexity(self) -> None:
+        self._perplexity = not self._perplexity
+        if (watch := self.shared.monitor.watched) is not None:
+            self._show_numbers(watch.state)
+
     def action_chart(self, command: str) -> None:
-        self.query_one(LossChart).command(command)
+        self.query_one(RunChart).command(command)
 
     def action_drop_cursor(self) -> None:
-        self.query_one(LossChart).drop_cursor()
+        self.query_one(RunChart).drop_cursor()
