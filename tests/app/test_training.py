@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from textual.pilot import Pilot
 from textual.screen import Screen
 from textual.widgets import Static
+from textual.widgets._footer import FooterKey
 
 from tests.app.fake_run import FakeRun, half_way
 from tests.app.pictures import NARROW, SIZES, pictures
 from tests.app.stand_ins import Clock
+from tui_finetune.config.schema import RunConfig
+from tui_finetune.planning.plan import Plan
 from tui_finetune.runs.control import take
 from tui_finetune.runs.directory import RunDirectory
 from tui_finetune.runs.lock import RunLock
 from tui_finetune.tui.app import FinetuneApp
 from tui_finetune.tui.monitor import Monitor
 from tui_finetune.tui.screens.training.panes import RunPanes
+from tui_finetune.tui.theme import theme_name
 from tui_finetune.tui.widgets.chart import panels, run_chart
 from tui_finetune.tui.widgets.chart.axis import Axis
+from tui_finetune.tui.widgets.chart.canvas import Canvas
 from tui_finetune.tui.widgets.chart.panels import Panel, Shown, View, draw_panels
 from tui_finetune.tui.widgets.chart.plot import Layers, Picture, draw
 from tui_finetune.tui.widgets.chart.run_chart import RunChart
@@ -72,9 +79,31 @@ def text_of(app: FinetuneApp, selector: str) -> str:
 # Pictures
 
 
-@pictures("training", "running")
-def test_picture_of_a_run_that_is_going(snap_compare: Any, going: FakeRun, size: tuple[int, int]) -> None:
-    assert snap_compare(FinetuneApp(clock=lambda: 0.0, run=going.run), terminal_size=size, run_before=settle)
+ALL_SIZES = [NARROW, *SIZES, (200, 60)]
+APPEARANCES = {
+    "dark": theme_name(),
+    "light": theme_name(dark=False),
+    "16": theme_name("16"),
+    "nocolor": theme_name("16"),
+}
+
+
+@pytest.mark.parametrize(
+    ("size", "appearance"),
+    [
+        pytest.param(size, appearance, id=f"training-{size[0]}x{size[1]}-running-{appearance}")
+        for size in ALL_SIZES
+        for appearance in APPEARANCES
+    ],
+)
+def test_picture_of_a_run_that_is_going(
+    snap_compare: Any, going: FakeRun, size: tuple[int, int], appearance: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if appearance == "nocolor":
+        monkeypatch.setenv("NO_COLOR", "1")
+    going.write([going.event("metrics", step=0, epoch=0, eval_loss=3.902, asked_for=True, before_training=True)])
+    app = FinetuneApp(clock=lambda: 0.0, run=going.run, theme=APPEARANCES[appearance])
+    assert snap_compare(app, terminal_size=size, run_before=settle)
 
 
 @pictures("training", "finished")
@@ -93,13 +122,6 @@ def test_picture_of_the_preparation(snap_compare: Any, home: Path, size: tuple[i
     fake.phase("preparing_data", 701, 1204, "rows")
     with RunLock(fake.run.lock_path):
         assert snap_compare(FinetuneApp(clock=lambda: 0.0, run=fake.run), terminal_size=size, run_before=settle)
-
-
-@pictures("training", "running-light", (60, 20))
-def test_picture_on_a_narrow_screen_in_light_colors(snap_compare: Any, going: FakeRun, size: tuple[int, int]) -> None:
-    app = FinetuneApp(clock=lambda: 0.0, run=going.run)
-    app.theme = "finetune-light"
-    assert snap_compare(app, terminal_size=size, run_before=settle)
 
 
 @pictures("training", "no-run")
@@ -338,14 +360,81 @@ async def test_smoothing_and_log_scale_say_that_they_are_on(going: FakeRun) -> N
         assert "as logged" not in text_of(app, "#chart-caption")
 
 
-async def test_the_footer_shows_at_most_six_keys_whatever_the_run_does(going: FakeRun) -> None:
+async def test_the_footer_leads_with_what_a_run_needs(going: FakeRun) -> None:
     app = FinetuneApp(clock=lambda: 0.0, run=going.run)
     async with app.run_test(size=(120, 36)) as pilot:
-        for status in ("running", "paused", "stopping", "stopped"):
+        for status, keys in (("running", "^c p e s g ^d"), ("paused", "^c p e s g ^d"), ("stopped", "r ^q ^r ?")):
             going.status(status, checkpoint="checkpoints/checkpoint-360")
             await settle(pilot)
-            footer = {b.binding.action for b in app.screen.active_bindings.values() if b.binding.show}
-            assert len(footer) <= 6, status
+            await pilot.pause(0.1)
+            assert " ".join(key.key_display for key in app.screen.query(FooterKey)) == keys, status
+
+
+async def test_any_curve_that_is_logged_comes_to_the_large_place(going: FakeRun, shown: Callable[[Any], str]) -> None:
+    reward = {"rewards/margins": 0.4, "eval_rewards/margins": 0.3, "rewards/accuracies": 0.6, "eval_runtime": 1.0}
+    going.write([going.event("metrics", step=step, epoch=1.8, **reward) for step in (361, 365)])
+    app = FinetuneApp(clock=lambda: 0.0, run=going.run)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settle(pilot)
+        seen = []
+        for _ in range(8):
+            await pilot.press("m")
+            seen.append(text_of(app, "#chart-caption").split("  ")[0])
+        assert seen == [
+            "Learning rate", "Gradient norm", "Useful tokens/s", "Memory", "rewards/margins", "rewards/accuracies",
+            "Loss", "Learning rate",
+        ]  # fmt: skip
+        assert "Loss  " in shown(app)  # in a strip now
+
+
+async def test_perplexity_stands_in_place_of_the_losses_on_a_key(going: FakeRun, shown: Callable[[Any], str]) -> None:
+    going.write([going.event("metrics", step=0, epoch=0, eval_loss=3.902, asked_for=True, before_training=True)])
+    app = FinetuneApp(clock=lambda: 0.0, run=going.run)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settle(pilot)
+        assert "1.804  ▼ was 3.902" in shown(app)
+        assert "before 3.902" in shown(app)
+        await pilot.press("x")
+        await settle(pilot)
+        assert "6.071  ▼ was 49.501" in shown(app)
+
+
+async def test_the_mouse_zooms_drags_and_puts_the_crosshair(going: FakeRun) -> None:
+    app = FinetuneApp(clock=lambda: 0.0, run=going.run)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settle(pilot)
+        chart, canvas = app.screen.query_one(RunChart), app.screen.query_one(Canvas)
+        assert chart.shown is not None
+        column = chart.shown.left + 1 + (chart.shown.x.dot(200) or 0)
+        await pilot.click(Canvas, offset=(column, 4))
+        await settle(pilot)
+        assert "step 200" in text_of(app, "#chart-caption")
+        canvas.post_message(Canvas.Wheeled(column, up=True))
+        canvas.post_message(Canvas.Wheeled(column, up=True))
+        await settle(pilot)
+        low, high = chart.view.window()
+        assert high - low == pytest.approx(400 / 1.6**2)
+        assert chart.shown.x.dot(200) == pytest.approx(column - chart.shown.left - 1, abs=4)
+        await pilot.mouse_down(Canvas, offset=(60, 4))
+        await pilot.hover(Canvas, offset=(50, 4))
+        await pilot.mouse_up(Canvas, offset=(50, 4))
+        await settle(pilot)
+        assert chart.view.window()[0] > low
+
+
+async def test_the_plan_line_and_the_numbers_tell_one_time(going: FakeRun, shown: Callable[[Any], str]) -> None:
+    app = FinetuneApp(clock=lambda: 0.0, run=going.run)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settle(pilot)
+        estimate: Any = SimpleNamespace(seconds=480.0, needed=10**8, usable=10**9, fits=True)
+        app.state.draft.show_plan(Plan(RunConfig(), steps=600, estimate=estimate, complete=True))
+        await settle(pilot)
+        left = re.search(r"left +(\d+ min \d+ s)", shown(app))
+        assert left is not None
+        assert f"600 steps  ·  {left[1]} left" in shown(app)
+        app.state.draft.show_plan(Plan(RunConfig(), steps=900, estimate=estimate, complete=True))
+        await settle(pilot)
+        assert "900 steps  ·  about 8 min" in shown(app)
 
 
 # The end

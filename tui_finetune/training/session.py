@@ -27,6 +27,7 @@ from tui_finetune.runs.result import Remedy, RunResult
 from tui_finetune.system.environment import gpu_choice
 from tui_finetune.system.libraries import import_libraries, library_log, quiet_libraries
 from tui_finetune.training.failures import explain, memory_remedies
+from tui_finetune.training.notify import notify_arguments, run_notify_command
 from tui_finetune.training.paths import rooted
 from tui_finetune.training.phases import Phases
 from tui_finetune.training.resume import changed_config, check_fingerprint, checkpoint_to_resume, clear_the_way
@@ -199,6 +200,7 @@ class TrainingSession:
         if not self.go_on:
             check_final_dir(final_place(self.config, self.directory), self.directory.path)
         check_tracker(self.config.report_to)
+        notify_arguments(self.config.notify_command)
         if choice := gpu_choice():
             self.log.notice(Notice("info", choice, "set CUDA_VISIBLE_DEVICES to use another"))
 
@@ -236,4 +238,5 @@ class TrainingSession:
             message = f"{self.log.lost:,} events of this run could not be written, so its curves have gaps."
             self.log.notice(Notice("warning", message, "look after the disk that the run's directory is on"))
         self.log.write(StatusEvent.ending(result))
+        run_notify_command(self.config.notify_command, self.directory, result)
         return result

@@ -348,7 +348,7 @@ def test_a_steep_start_neither_presses_the_rest_flat_nor_begins_in_mid_air() -> 
     ],
 )
 def test_the_scale_is_logarithmic_where_that_shows_more(values: list[float], log: bool) -> None:
-    assert shows_more_in_log(values) is log
+    assert shows_more_in_log(range(len(values)), values) is log
 
 
 def test_a_spike_never_vanishes() -> None:

@@ -11,6 +11,7 @@ from textual.widgets import Static
 
 from tui_finetune.errors import UserError
 from tui_finetune.tui.screens.model.describe import hindrance, meaning_of_size, rows_of_facts
+from tui_finetune.tui.theme import rich_style
 from tui_finetune.tui.widgets.facts import Facts
 from tui_finetune.tui.widgets.filter_list import CHOSEN
 
@@ -42,7 +43,7 @@ class ModelAbout(VerticalScroll):
             where: where it is, in a few words.
             chosen: whether it is the one that is chosen.
         """
-        accent = self.app.theme_variables["accent"]
+        accent = rich_style(self.app, "accent")
         line = Text.assemble(
             (f"{CHOSEN} chosen", accent) if chosen else "enter chooses it", f" · {where}" if where else ""
         )
@@ -93,6 +94,6 @@ class ModelAbout(VerticalScroll):
         rows = []
         if fit is not None:
             words = Text(f"{'✓' if fit.fits else '✗'} {fit.words}")
-            words.stylize(self.app.theme_variables["success" if fit.fits else "error"], 0, 1)
+            words.stylize(rich_style(self.app, "success" if fit.fits else "error"), 0, 1)
             rows.append(("Training it", words))
         self.query_one("#fit", Facts).show(rows)

@@ -24,7 +24,6 @@ def resource_rows(state: RunState) -> list[Row]:
         rows += _gpu_rows(state, readings, suffix, f"gpu {suffix[1:]}" if len(gpus) > 1 else "gpu")
     if not gpus and (busy := readings.get("cpu_percent")) is not None:
         rows.append(Row("cpu", f"{busy:.0f} %", gauge=busy / 100, group=4, rank=3))
-        rows += _heat(state, "cpu_percent")
     return rows + _memory("memory", readings.get("process_ram"), readings.get("ram_total"), rank=2)
 
 

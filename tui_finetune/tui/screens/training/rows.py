@@ -18,8 +18,8 @@ GAUGE_WIDTH = 6
 FLAT_WIDTH = 40
 """From this width on rows stand beside each other where there are few lines."""
 
-_HEAT = "▁▂▃▄▅▆▇█"
-_HEAT_STYLES = ("$chart-raw", "$chart-smoothed", "$chart-evaluation")
+_HEAT = "▁▂▃▄▅▆▇"
+_HEAT_STYLES = ("$chart-raw", "$secondary", "$chart-smoothed")
 """Of the lowest third, the middle one and the highest."""
 
 
@@ -45,7 +45,7 @@ class Row:
 
 
 def heat_strip(shares: tuple[float, ...], width: int) -> Content:
-    """The newest shares from 0 to 1, one to a column, each as high and as warm as it is."""
+    """The newest shares from 0 to 1, one to a column, each as high and as bright as it is."""
     parts = []
     for share in shares[-width:]:
         level = min(max(share, 0.0), 1.0)

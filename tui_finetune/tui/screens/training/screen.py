@@ -62,12 +62,14 @@ class TrainingScreen(TabScreen):
         "On the chart: + and - zoom, [ and ] move, the arrows put a crosshair on a point, 0 goes back to the whole run."
     )
     BINDINGS = [
+        Binding("ctrl+c", "stop", "Stop", id="training.stop", priority=True,
+                tooltip="Finish the step, save everything and end the run; a second press asks"),
         Binding("p", "ask('pause')", "Pause", id="training.pause", tooltip="Hold the run after this step"),
         Binding("p", "ask('continue')", "Go on", id="training.continue", tooltip="Let the paused run go on"),
-        Binding("s", "ask('save')", "Save now", id="training.save", tooltip="Save a checkpoint after this step"),
-        Binding("e", "ask('evaluate')", "Evaluate now", show=False, id="training.evaluate",
+        Binding("e", "ask('evaluate')", "Evaluate", id="training.evaluate",
                 tooltip="Work out the evaluation loss after this step"),
-        Binding("g", "ask('sample')", "Write a sample", show=False, id="training.sample",
+        Binding("s", "ask('save')", "Save", id="training.save", tooltip="Save a checkpoint after this step"),
+        Binding("g", "ask('sample')", "Sample", id="training.sample",
                 tooltip="Let the model, as it is now, write something"),
         Binding("ctrl+d", "detach", "Detach", id="training.detach", tooltip="Back to the shell; the run goes on"),
         Binding("r", "resume", "Resume", id="training.resume", tooltip="Go on from the newest checkpoint"),
@@ -260,7 +262,7 @@ class TrainingScreen(TabScreen):
                 return False
             # Before the first step there is nothing to hold, save or evaluate.
             return True if watch is not None and "training" in watch.state.progress else None
-        if action == "detach":
+        if action in {"detach", "stop"}:
             return going
         if action == "resume":
             end = self._ending(watch) if watch is not None else None
@@ -286,6 +288,9 @@ class TrainingScreen(TabScreen):
     def action_resume(self) -> None:
         if (watch := self.shared.monitor.watched) is not None:
             self.shared.monitor.resume(watch.run)
+
+    def action_stop(self) -> None:
+        self.shared.leaving.interrupt()
 
     def action_detach(self) -> None:
         self.shared.leaving.detach_if_going()

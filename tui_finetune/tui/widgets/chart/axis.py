@@ -99,7 +99,7 @@ def value_axis(low: float, high: float, cells: int, *, log: bool = False) -> Axi
         cells: rows.
         log: powers of ten at even distances.
     """
-    ideal = max(3, round(cells / 7))
+    ideal = max(3, round(cells / 7)) if cells > 3 else 1
     spacing = range(max(2, round(cells / 9)), max(cells // 2, 2) + 1) if cells > 3 else range(1, max(cells - 1, 1) + 1)
     if log:
         low, high = _apart(math.log10(low), math.log10(high), 0.02)

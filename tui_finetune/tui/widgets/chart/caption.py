@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rich.segment import Segment
+from rich.style import Style
 from textual.content import Content
 from textual.strip import Strip
 
@@ -30,6 +31,7 @@ class Told:
     cursor: float | None
     glyphs: Glyphs
     usual_smoothing: bool
+    focused: bool
 
 
 def caption(panel: Panel, told: Told, width: int) -> Content:
@@ -72,11 +74,8 @@ def _options(panel: Panel, told: Told) -> list[str]:
 
 def _legend(panel: Panel, told: Told, *, short: bool) -> list[Content]:
     glyphs = told.glyphs
-    parts = [
-        Content.assemble(
-            (title(panel.name), "bold"), "  ", ("━━", "$chart-smoothed"), " train" if short else " training"
-        )
-    ]
+    name = (title(panel.name), "bold underline $accent" if told.focused else "bold")
+    parts = [Content.assemble(name, "  ", ("━━", "$chart-smoothed"), " train" if short else " training")]
     if panel.evaluation.xs:
         parts.append(Content.assemble((glyphs.point, "$chart-evaluation"), " eval" if short else " evaluation"))
     if panel.best is not None:
@@ -141,5 +140,6 @@ def strip_caption(panel: Panel, cursor: float | None, width: int, palette: Palet
     index = len(curve) - 1 if cursor is None else curve.nearest(cursor)
     value = show(panel.name, curve.ys[index]) if index is not None and len(curve) else ""
     name = title(panel.name)[: max(width - len(value) - 2, 0)]
-    segments = [Segment(f"{name}  ", palette.get(Ink.AXIS)), Segment(value, palette.get(Ink.SMOOTHED))]
+    line = palette.get(Ink.SMOOTHED)
+    segments = [Segment(f"{name}  ", palette.get(Ink.AXIS)), Segment(value, line and Style(color=line.color))]
     return Strip(segments).adjust_cell_length(width)

@@ -124,7 +124,7 @@ def draw_panels(panels: Sequence[Panel], view: View, size: tuple[int, int], stri
         x = step_axis(*view.window, width - left - 1)
         layers = [_layers(panels[0], x, view, is_large=True)]
         layers += [_layers(panel, x, view, is_large=False) for panel in panels[1:]]
-        chosen = shows_more_in_log(_values(layers[0]), is_log=view.was_log)
+        chosen = shows_more_in_log(*_main_line(layers[0]), is_log=view.was_log)
         log = chosen != view.other_scale and any(value > 0 for value in _values(layers[0]))
         if log and min(_values(layers[0])) <= 0:
             layers[0] = _layers(panels[0], x, view, is_large=True, above_zero=True)
@@ -178,6 +178,12 @@ def _without_edges(points: Points, curve: Curve) -> Points:
 
 def _values(layers: Layers) -> list[float]:
     return [value for _, values in layers.lines.values() for value in values if math.isfinite(value)]
+
+
+def _main_line(layers: Layers) -> Points:
+    """The curve as it is logged; where there is none, that of the evaluations."""
+    found = (layers.lines[ink] for ink in (Ink.RAW, Ink.SMOOTHED, Ink.EVALUATION) if ink in layers.lines)
+    return next(found, ([], []))
 
 
 def _value_axis(layers: Layers, panel: Panel, rows: int, *, log: bool) -> Axis:

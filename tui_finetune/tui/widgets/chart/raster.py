@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from tui_finetune.tui.widgets.chart.axis import Axis
+
+FEW_DOTS = 2
+"""Dots that a line may have more than another that covers it and still be drawn with it."""
 
 Points = tuple[list[float], list[float]]
 """Steps and values of a curve; a value that is not a number is a gap."""
@@ -108,6 +112,14 @@ class Raster:
             mask = sum(bits[begin : end + 1])
             cells[column, row] = cells.get((column, row), 0) | mask
 
+    def _near(self, bits: int) -> int:
+        """These dots and those above and below them in the same cell."""
+        near = bits
+        for column in self.glyphs.bits:
+            for upper, lower in itertools.pairwise(column):
+                near |= (lower if bits & upper else 0) | (upper if bits & lower else 0)
+        return near
+
     def cell(self, step: float, value: float) -> Cell | None:
         """The cell that a point belongs to; None where it is beyond the axes."""
         column, up = self.x.dot(step), self.y.dot(value)
@@ -128,10 +140,18 @@ class Raster:
                 present.setdefault(cell, []).append(curve)
         for cell, curves in present.items():
             lines = [curve for curve in curves if curve not in grounds] or curves[:1]
-            ground = next((curve for curve in curves if curve not in lines), None)
             bits = 0
             for curve in lines:
                 bits |= self.curves[curve][cell]
+            # What lies under them is the ground; of a line that is nearly the same its few dots are shown as well.
+            ground, near = None, self._near(bits)
+            for curve in curves:
+                if curve not in lines:
+                    beside = self.curves[curve][cell]
+                    if (beside & ~near).bit_count() > FEW_DOTS:
+                        ground = curve
+                    else:
+                        bits |= beside
             shown[cell] = Inked(self.glyphs.signs[bits], lines[cell[0] % len(lines)], ground)
         return shown
 

@@ -104,6 +104,12 @@ class RunChart(Vertical, can_focus=True):
         self._dirty = True
         self.call_after_refresh(self.draw)
 
+    def on_focus(self) -> None:
+        self._redraw()
+
+    def on_blur(self) -> None:
+        self._redraw()
+
     # The curves
 
     @property
@@ -285,7 +291,7 @@ class RunChart(Vertical, can_focus=True):
             rows += picture.strips(palette)
         canvas.show(rows)
         usual = self.smoothing == START_SMOOTHING
-        told = Told(self.shown, self.smoothing, self.view, self._cursor, self._glyphs, usual)
+        told = Told(self.shown, self.smoothing, self.view, self._cursor, self._glyphs, usual, self.has_focus)
         self.query_one("#chart-caption", Static).update(caption(panels[0], told, width), layout=False)
 
     def _is_read(self, state: RunState, names: list[str]) -> bool:
