@@ -27,7 +27,10 @@ FOLDERS = {
     "tui/screens": {"model", "dataset", "settings", "training", "chat", "runs"},
     "tui/widgets": {"chart"},
     "training": {"packing"},
+    "export": {"gguf", "script"},
+    "models": {"methods"},
     "data": {"readers", "formats", "chat_template", "tokens"},
+    "config": {"other_tools"},
     "starter": {"model", "samples", "recipe"},
 }
 """The folders in a room; where none are named there are none."""

@@ -49,6 +49,9 @@ class FakeHost:
         self.taken_back += 1
         self.asked[-1][1](None)
 
+    def export(self, run: RunDirectory) -> None:
+        self.said.append(f"export {run.name}")
+
     def has_dialog(self) -> bool:
         return self.dialog
 

@@ -78,3 +78,15 @@ async def test_c1_keys_for_the_palettes_list_before_it_is_filled_do_nothing() ->
         await pilot.pause(0.3)
         assert app.is_running
         assert app.screen is app.tab_screen
+
+
+async def test_c1_keys_that_arrive_when_the_last_screen_is_gone_do_nothing() -> None:
+    app = FinetuneApp()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        await app.on_event(events.Key("a", "a"))
+    assert not app.screen_stack
+    await app.on_event(events.Key("a", "a"))
+    key = events.Key("b", "b")
+    key._set_forwarded()
+    await app.on_event(key)

@@ -298,7 +298,7 @@ async def test_a_run_that_starts_here_gets_the_memory_of_an_idle_model(
         monkeypatch.setattr(Monitor, "is_training", True)
         screen._make_room()
         assert screen.engine is None
-        assert "replies come slower" in text_of(pilot, "#hint")
+        assert "replies are slower" in text_of(pilot, "#hint")
         await say(pilot, "Once")
         await answered(pilot)
         screen._make_room()

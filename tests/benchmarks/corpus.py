@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -41,12 +42,13 @@ def write_corpus(path: Path, megabytes: float, seed: int = 0) -> None:
                 place += count
 
 
-def make_small_model(folder: Path, texts: Path) -> None:
-    """A Llama of a million random weights, and a byte-level BPE tokenizer of the usual kind.
+def make_small_model(folder: Path, texts: Path, **shape: int) -> None:
+    """A Llama of a million random weights, or of another shape, and a byte-level BPE tokenizer of the usual kind.
 
     Args:
         folder: where they are saved.
         texts: a file of write_corpus; the tokenizer learns from the first few megabytes.
+        shape: what is to be other in its configuration.
     """
     from itertools import islice
 
@@ -65,16 +67,13 @@ def make_small_model(folder: Path, texts: Path) -> None:
     with texts.open() as file:
         tokenizer.train_from_iterator((json.loads(line)["text"] for line in islice(file, 5000)), trainer)
     PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<|endoftext|>").save_pretrained(folder)
+    small: dict[str, Any] = {
+        "hidden_size": 64,
+        "intermediate_size": 128,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "max_position_embeddings": 512,
+    }
     LlamaForCausalLM(
-        LlamaConfig(
-            vocab_size=TOKENS,
-            hidden_size=64,
-            intermediate_size=128,
-            num_hidden_layers=2,
-            num_attention_heads=2,
-            num_key_value_heads=2,
-            max_position_embeddings=512,
-            bos_token_id=0,
-            eos_token_id=0,
-        )
+        LlamaConfig(vocab_size=TOKENS, bos_token_id=0, eos_token_id=0, **{**small, **shape})
     ).save_pretrained(folder)

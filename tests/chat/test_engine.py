@@ -1,5 +1,6 @@
 """Replies: streamed in whole characters, stopped at once, and without a trace in the model or the random numbers."""
 
+import pickle
 import random
 import warnings
 from typing import Any
@@ -48,7 +49,7 @@ def scripted(monkeypatch):
 
 
 def test_the_pieces_make_the_reply(engine: Any) -> None:
-    pieces = []
+    pieces: list[str] = []
     reply = engine.reply("Once", SHORT, pieces.append)
     assert "".join(pieces) == reply.text
     assert len(pieces) > 1
@@ -77,7 +78,7 @@ def test_characters_of_several_tokens_are_passed_on_whole(scripted: Any) -> None
     text = "añ→🙂b"
     tokens = tiny_tokenizer()(text)["input_ids"]
     assert len(tokens) > len(text)
-    pieces = []
+    pieces: list[str] = []
     reply = scripted([*tokens, 1]).reply("x", Sampling(temperature=0), pieces.append)
     assert pieces == list(text)
     assert (reply.text, reply.tokens, reply.stopped) == (text, len(tokens), "end")
@@ -92,7 +93,7 @@ def test_a_character_cut_by_the_length_still_comes_out(scripted: Any) -> None:
 def test_bytes_that_make_no_character_do_not_hold_the_stream_back() -> None:
     tokenizer = tiny_tokenizer()
     continuation = tokenizer("🙂")["input_ids"][1]
-    pieces = []
+    pieces: list[str] = []
     stream = TextStream(tokenizer, [5], pieces.append)
     for _ in range(20):
         stream.add(continuation)
@@ -123,14 +124,14 @@ def test_nothing_of_a_training_is_changed(engine: Any) -> None:
     own = model.generation_config
     model.config.use_cache = False
     torch.manual_seed(3)
-    before = (torch.get_rng_state(), random.getstate(), numpy.random.get_state()[1].tolist())
+    before = (torch.get_rng_state(), random.getstate(), pickle.dumps(numpy.random.get_state()))
     try:
         generate_text(model, engine.tokenizer, "Once", Sampling(max_new_tokens=5))
         assert [module.training for module in model.modules()] == modes
         assert model.generation_config is own
         assert model.config.use_cache is False
         assert torch.equal(before[0], torch.get_rng_state())
-        assert before[1:] == (random.getstate(), numpy.random.get_state()[1].tolist())
+        assert before[1:] == (random.getstate(), pickle.dumps(numpy.random.get_state()))
         assert all(parameter.grad is None for parameter in model.parameters())
     finally:
         model.config.use_cache = True

@@ -106,3 +106,12 @@ def test_fields_are_grouped_and_found_by_any_of_their_names() -> None:
     assert list(groups)[-1] == "Model and data"
     assert [item.key for item in settings().values() if matches(item, "BLOCK size")] == ["max_length"]
     assert [item.key for item in settings().values() if matches(item, "block_size")] == ["max_length"]
+
+
+def test_the_learning_rate_of_the_form_follows_the_method_that_is_chosen() -> None:
+    form = fill_form({"method": "lora"}, "default")
+    assert (form.shown("learning_rate"), form.origin("learning_rate")) == ("0.0002", "method")
+    assert form.inherited_value("learning_rate") == "0.0002"
+    back = fill_form({"method": "full"}, "lora")
+    assert (back.shown("learning_rate"), back.origin("learning_rate")) == ("2e-05", "default")
+    assert fill_form({"method": "lora", "lr": "1e-3"}, "default").inherited_value("learning_rate") == "0.0002"

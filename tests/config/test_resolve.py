@@ -202,7 +202,7 @@ def test_one_setting_under_two_names_must_agree() -> None:
         ("max_length", 3),
         ("num_train_epochs", -1),
         ("per_device_train_batch_size", 0),
-        ("optim", "lion"),
+        ("optim", "tiger"),
         ("packing", "perhaps"),
         ("validation_split", -0.1),
         ("warmup_steps", float("inf")),
@@ -296,7 +296,7 @@ def test_yaml_says_no_to_evaluation_with_a_bare_no(tmp_path: Path) -> None:
     ("content", "words"),
     [
         (b"a: [1", "line"),
-        (b"- a\n- b\n", "no mapping"),
+        (b"- a\n- b\n", "not a mapping"),
         (b"\xff\xfe\x00", "UTF-8"),
         (b"a: b: c", "line 1"),
         (b"a: !!python/object/apply:os.system ['true']", "line 1"),
@@ -310,3 +310,69 @@ def test_what_is_no_configuration_is_refused_in_words(tmp_path: Path, content: A
         read_yaml(path)
     assert str(path) in caught.value.message
     assert caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ({"use_peft": True}, {"method": "lora"}),
+        ({"use_peft": "false"}, {"method": "full"}),
+        ({"adapter": "qlora", "load_in_4bit": True}, {"method": "qlora", "quantization": "nf4"}),
+        ({"adapter": "lora", "load_in_8bit": True, "load_in_4bit": False}, {"method": "lora", "quantization": "int8"}),
+        ({"adapter": None}, {"method": "full"}),
+        ({"finetuning_type": "lora", "quantization_bit": 4, "lora_rank": 8, "lora_target": "all"},
+         {"method": "lora", "quantization": "nf4", "lora_r": 8, "lora_target_modules": "all-linear"}),
+        ({"finetuning_type": "freeze"}, {"method": "full", "unfrozen_layers": "2"}),
+        ({"finetuning_type": "freeze", "freeze_trainable_layers": 4}, {"method": "full", "unfrozen_layers": "4"}),
+        ({"load_in_4bit": "true"}, {"method": "qlora", "quantization": "nf4"}),
+        ({"method": "lora", "adapter": "qlora"}, {"method": "qlora"}),
+        ({"r": 4, "target_modules": ["q_proj", "v_proj"]}, {"lora_r": 4, "lora_target_modules": "q_proj,v_proj"}),
+        ({"lora_target_linear": True, "bnb_4bit_quant_type": "nf4"}, {"lora_target_modules": "all-linear"}),
+        ({"trainable_token_indices": [3, 4]}, {"trainable_token_indices": "3,4"}),
+        ({"unfrozen_layers": 2}, {"unfrozen_layers": "2"}),
+    ],
+)  # fmt: skip
+def test_other_tools_names_for_the_method_are_taken(given: dict[str, object], meant: dict[str, object]) -> None:
+    config = resolve(given).config
+    assert {key: getattr(config, key) for key in meant} == meant
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"adapter": "ia3"}, "use lora or qlora"),
+        ({"finetuning_type": "oft"}, "use full, freeze or lora"),
+        ({"quantization_bit": 3}, "use 4 or 8"),
+        ({"modules_to_save": ["embed_tokens"]}, "trainable_token_indices"),
+        ({"use_peft": True, "method": "full"}, "keep one of the two"),
+        ({"bnb_4bit_quant_type": "fp4"}, "nf4"),
+    ],
+)
+def test_methods_that_there_are_not_are_refused(given: dict[str, object], words: str) -> None:
+    with pytest.raises(UserError) as refused:
+        resolve(given)
+    assert words in refused.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("given", "model", "rate", "origin"),
+    [
+        ({}, {}, 2e-5, "default"),
+        ({"method": "lora"}, {}, 2e-4, "method"),
+        ({"method": "qlora", "max_steps": 60}, {}, 1e-3, "method"),
+        ({"method": "lora", "lr": 3e-4}, {}, 3e-4, "flag"),
+        ({"method": "lora"}, {"learning_rate": 2e-3}, 2e-2, "method"),
+        ({}, {"learning_rate": 2e-3}, 2e-3, "model"),
+    ],
+)
+def test_where_nobody_sets_it_the_learning_rate_follows_the_method(
+    given: dict[str, object], model: dict[str, object], rate: float, origin: str
+) -> None:
+    resolved = resolve(given, model_settings=model)
+    assert resolved.config.learning_rate == pytest.approx(rate)
+    assert resolved.origin("learning_rate") == origin
+
+
+@pytest.mark.parametrize("name", ["full", "lora", "qlora"])
+def test_each_method_has_a_preset_of_its_name(name: str) -> None:
+    assert resolve(preset_name=name).config.method == name

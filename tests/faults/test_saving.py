@@ -108,8 +108,11 @@ def kill_and_go_on(train: Callable[..., Running], run: RunDirectory, times: int)
         assert unsound == []
         assert sound == newest
         running = train(resume=True)
-        wait_for(lambda newest=newest: resumed_from(run) is not None or None, "it does not go on")
-        wait_for(lambda number=number: load_state(run).starts == number + 2, "it does not go on")
+
+        def resumed(number: int = number) -> bool:
+            return resumed_from(run) is not None and load_state(run).starts == number + 2
+
+        wait_for(resumed, "it does not go on")
         assert resumed_from(run) == int(newest.name.removeprefix("checkpoint-"))
     wait_for(lambda: load_state(run).status == "running", "it does not go on")
     running.send(signal.SIGTERM)

@@ -15,8 +15,15 @@ from tui_finetune.models.catalog import (
     model_facts,
     model_settings,
 )
-from tui_finetune.models.facts import computed_parameters, facts_from, is_causal
+from tui_finetune.models.facts import ModelFacts, facts_from, is_causal
 from tui_finetune.models.hub import cache_dir
+
+
+def facts_of(folder: Path) -> ModelFacts:
+    """What is known of a model that is known."""
+    facts = model_facts(str(folder))
+    assert facts is not None
+    return facts
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +64,7 @@ def test_the_light_modules_load_no_heavy_ones() -> None:
 def test_facts_of_a_folder_are_those_of_the_model(tiny: Any) -> None:
     from transformers import AutoModelForCausalLM
 
-    facts = model_facts(str(tiny))
+    facts = facts_of(tiny)
     model = AutoModelForCausalLM.from_pretrained(tiny)
     assert facts.parameters == model.num_parameters()
     assert (facts.context_length, facts.layers, facts.hidden_size, facts.heads) == (64, 2, 32, 2)
@@ -69,8 +76,8 @@ def test_facts_of_a_folder_are_those_of_the_model(tiny: Any) -> None:
 
 def test_parameters_follow_from_the_shapes_where_there_are_no_weights(tiny: Any) -> None:
     config = json.loads((tiny / "config.json").read_text())
-    exact = model_facts(str(tiny)).parameters
-    assert computed_parameters(config) == pytest.approx(exact, rel=0.03)
+    exact = facts_of(tiny).parameters
+    assert facts_from("x", config).parameters == pytest.approx(exact, rel=0.03)
     qwen = {
         "model_type": "qwen3",
         "hidden_size": 1024,
@@ -83,7 +90,7 @@ def test_parameters_follow_from_the_shapes_where_there_are_no_weights(tiny: Any)
         "hidden_act": "silu",
         "tie_word_embeddings": True,
     }
-    assert computed_parameters(qwen) == pytest.approx(596_049_920, rel=0.001)
+    assert facts_from("x", qwen).parameters == pytest.approx(596_049_920, rel=0.001)
     assert facts_from("x", {}).parameters is None
 
 
@@ -101,17 +108,17 @@ def test_parameters_follow_from_the_shapes_where_there_are_no_weights(tiny: Any)
 def test_license_is_read_from_the_model_card(tmp_path: Path, card: str, license: str | None) -> None:
     (tmp_path / "config.json").write_text('{"model_type": "llama"}')
     (tmp_path / "README.md").write_text(card)
-    assert model_facts(str(tmp_path)).license == license
+    assert facts_of(tmp_path).license == license
 
 
 def test_chat_template_is_seen_in_each_of_its_places(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{}")
-    assert not model_facts(str(tmp_path)).chat_template
+    assert not facts_of(tmp_path).chat_template
     (tmp_path / "tokenizer_config.json").write_text('{"chat_template": "x"}')
-    assert model_facts(str(tmp_path)).chat_template
+    assert facts_of(tmp_path).chat_template
     (tmp_path / "tokenizer_config.json").unlink()
     (tmp_path / "chat_template.jinja").write_text("x")
-    assert model_facts(str(tmp_path)).chat_template
+    assert facts_of(tmp_path).chat_template
 
 
 @pytest.mark.parametrize(

@@ -187,6 +187,14 @@ def test_a_download_can_be_cancelled_while_the_hub_is_slow(hub: Any, tmp_path: P
     assert fetch(hub, tmp_path, cancel=True)["cancelled"] < 10
 
 
+def test_a_download_that_is_cut_off_goes_on_where_it_was(hub: Any, tmp_path: Path, folders: Any) -> None:
+    hub.cut = 2
+    folder = Path(fetch(hub, tmp_path)["folder"])
+    assert hub.cut == 0
+    for name in ("model.safetensors", "tokenizer.json", "config.json"):
+        assert (folder / name).read_bytes() == (folders / "model" / name).read_bytes()
+
+
 def test_a_model_with_only_pickled_weights_is_refused_before_they_are_downloaded(
     hub: Any, tmp_path: Path, folders: Any
 ) -> None:

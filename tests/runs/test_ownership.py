@@ -47,7 +47,7 @@ def foreign(place: Path) -> Path:
 
 def test_d1_a_new_run_in_a_folder_that_holds_anything_is_refused(foreign: Path) -> None:
     before = files_below(foreign)
-    with pytest.raises(UserError, match="is there already, and is no run") as caught:
+    with pytest.raises(UserError, match="already exists and is not a run") as caught:
         RunDirectory(foreign).create()
     assert caught.value.setting == "output_dir"
     assert files_below(foreign) == before
@@ -64,7 +64,7 @@ def test_d2_a_failed_start_leaves_a_foreign_folder_as_it_was(foreign: Path) -> N
 def test_d1_neither_a_file_nor_a_link_becomes_a_run(place: Path, name: str) -> None:
     (place / "file.txt").write_text("mine")
     (place / "link").symlink_to(place / "nowhere")
-    with pytest.raises(UserError, match="is there already"):
+    with pytest.raises(UserError, match="already exists"):
         RunDirectory(place / name).create()
 
 

@@ -46,7 +46,7 @@ Train = Callable[..., Trained]
 
 
 @pytest.fixture(scope="session")
-def models(tmp_path_factory) -> Path:
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with tiny models, by architecture."""
     folder = tmp_path_factory.mktemp("models")
     for architecture in ("llama", "gpt2"):
@@ -57,14 +57,19 @@ def models(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def place(tmp_path, monkeypatch) -> Path:
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty place to work in, with a data set `data.jsonl` of 60 ragged texts."""
-    monkeypatch.setenv("FINETUNE_TUI_STATE", str(tmp_path / "state"))
-    monkeypatch.setenv("FINETUNE_TUI_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    monkeypatch.chdir(tmp_path)
-    write_jsonl(tmp_path / "data.jsonl", sentences(60))
-    return tmp_path
+    return make_place(tmp_path, monkeypatch)
+
+
+def make_place(folder: Path, patch: pytest.MonkeyPatch) -> Path:
+    """A folder made such a place, while the patch lasts."""
+    patch.setenv("FINETUNE_TUI_STATE", str(folder / "state"))
+    patch.setenv("FINETUNE_TUI_CACHE", str(folder / "cache"))
+    patch.setenv("HF_HUB_OFFLINE", "1")
+    patch.chdir(folder)
+    write_jsonl(folder / "data.jsonl", sentences(60))
+    return folder
 
 
 @pytest.fixture
@@ -73,6 +78,11 @@ def train(place, models) -> Callable[..., Trained]:
 
     With `resume=True` the run of that name is gone on with, with `changes` to its settings.
     """
+    return train_in(place, models)
+
+
+def train_in(place: Path, models: Path) -> Callable[..., Trained]:
+    """What the fixture `train` gives, in any place."""
     from tui_finetune.training.session import TrainingSession
 
     def run(
@@ -123,10 +133,10 @@ def _call_at_steps(session: Any, at: dict[int, Callable[[RunDirectory], None]]) 
     original = RunCallback
     assert issubclass(original, TrainerCallback)
     if at:
-        module.RunCallback = Watcher  # type: ignore[attr-defined,misc]
+        module.RunCallback = Watcher  # type: ignore[attr-defined]
 
     def undo() -> None:
-        module.RunCallback = original  # type: ignore[attr-defined,misc]
+        module.RunCallback = original  # type: ignore[attr-defined]
 
     return undo
 

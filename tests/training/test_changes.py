@@ -38,7 +38,7 @@ def stopped(train: Train) -> RunDirectory:
         ({"lr": 0.5}, "learning_rate is 0.001 in this run, not 0.5"),
         ({"validation_split": 0}, "validation_split is 0.1 in this run, not 0"),
         ({"packing": "false"}, "packing is true in this run, not false"),
-        ({"precision": "bf16"}, "precision is auto in this run, not bf16"),
+        ({"precision": "bf16"}, "precision is fp32 in this run, not bf16"),
     ],
 )
 def test_what_would_make_another_run_is_refused_with_the_difference(

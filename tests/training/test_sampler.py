@@ -22,7 +22,8 @@ def order_of(lengths: np.ndarray, batch: int, seed: int = 0, epoch: int = 0) -> 
 def filled(lengths: np.ndarray, order: list[int], batch: int) -> float:
     """Tokens over room, batches padded to their longest row."""
     batches = [lengths[order[start : start + batch]] for start in range(0, len(order), batch)]
-    return lengths.sum() / sum(part.max() * len(part) for part in batches)
+    room = sum(part.max() * len(part) for part in batches)
+    return float(lengths.sum() / room)
 
 
 @pytest.mark.parametrize(("rows", "batch"), [(1003, 8), (5, 8), (8, 8), (1, 1), (401, 8)])

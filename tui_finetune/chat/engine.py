@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from tui_finetune.chat.prompts import Prompt
@@ -41,12 +42,13 @@ class Engine:
         import torch
 
         from tui_finetune.models.devices import best_device, device_facts
-        from tui_finetune.models.loading import load_model, load_tokenizer
+        from tui_finetune.models.loading import load_tokenizer
+        from tui_finetune.models.methods.use import load_for_use
 
-        tokenizer = load_tokenizer(model)
-        loaded = load_model(model, tokenizer=tokenizer, report=report)
-        device = best_device()
-        if device == "cuda" and device_facts().bf16_good:
+        tokenizer, device = load_tokenizer(model), best_device()
+        half = device == "cuda" and device_facts().bf16_good
+        loaded = load_for_use(model, tokenizer, "bf16" if half else "fp32", report)
+        if half and model.adapter is None:
             torch.nn.Module.to(loaded, torch.bfloat16)
         try:
             torch.nn.Module.to(loaded, torch.device(device))
@@ -62,14 +64,25 @@ class Engine:
         """Whether messages are put in the form the model was taught; otherwise they are plain text to continue."""
         return bool(self.tokenizer.chat_template)
 
+    @property
+    def has_adapter(self) -> bool:
+        """Whether it is a model with an adapter, so that the model can answer without it too."""
+        from tui_finetune.models.methods.peft_models import as_adapted
+
+        return as_adapted(self.model) is not None
+
     def reply(
         self,
         prompt: Prompt,
         sampling: Sampling,
         on_text: Callable[[str], None] | None = None,
         cancelled: Callable[[], bool] = lambda: False,
+        *,
+        base: bool = False,
     ) -> Reply:
-        """Answer, in the caller's thread; see `generate.generate`."""
+        """Answer, in the caller's thread; see `generate.generate`. With ``base``, as the model does without its adapter."""
         from tui_finetune.chat.generate import generate
+        from tui_finetune.models.methods.peft_models import without_adapter
 
-        return generate(self.model, self.tokenizer, prompt, sampling, on_text, cancelled)
+        with without_adapter(self.model) if base else nullcontext():
+            return generate(self.model, self.tokenizer, prompt, sampling, on_text, cancelled)

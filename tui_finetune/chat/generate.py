@@ -29,6 +29,7 @@ from tui_finetune.chat.sampling import Sampling
 from tui_finetune.chat.streaming import TextStream
 from tui_finetune.errors import UserError
 from tui_finetune.models.loading import context_length, embedding_weights
+from tui_finetune.models.methods.peft_models import plain
 
 
 @contextmanager
@@ -135,6 +136,8 @@ def generate(
     sampling: Sampling,
     on_text: Callable[[str], None] | None = None,
     cancelled: Callable[[], bool] = lambda: False,
+    *,
+    split_special_tokens: bool = True,
 ) -> Reply:
     """Let a model answer, in this thread.
 
@@ -144,12 +147,20 @@ def generate(
         prompt: text to continue, or messages ({'role', 'content'}).
         on_text: called with each piece of the reply, always whole characters.
         cancelled: asked before each token; generation stops when it says so.
+        split_special_tokens: names of special tokens in the prompt's texts are text.
 
     Raises:
         UserError: the chat template refuses the messages, or the model's numbers are broken.
     """
     began = time.monotonic()
-    prepared = prepare(tokenizer, prompt, context=context_length(model.config), max_new_tokens=sampling.max_new_tokens)
+    model = plain(model)  # it computes with its adapter all the same, and has the generation settings
+    prepared = prepare(
+        tokenizer,
+        prompt,
+        context=context_length(model.config),
+        max_new_tokens=sampling.max_new_tokens,
+        split_special_tokens=split_special_tokens,
+    )
     text = TextStream(tokenizer, prepared.ids, on_text)
     with _evaluating(model), _own_generation_config(model) as ends, torch.no_grad():
         if tokenizer.eos_token_id is not None and tokenizer.eos_token_id not in ends:
@@ -199,6 +210,13 @@ def _run(
         raise
 
 
-def generate_text(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompt: str, sampling: Sampling) -> str:
+def generate_text(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    prompt: str,
+    sampling: Sampling,
+    *,
+    split_special_tokens: bool = True,
+) -> str:
     """What a model in memory writes after a prompt; for samples in the middle of a training."""
-    return generate(model, tokenizer, prompt, sampling).text
+    return generate(model, tokenizer, prompt, sampling, split_special_tokens=split_special_tokens).text

@@ -8,6 +8,7 @@ from pathlib import Path
 from tui_finetune.chat.conversation import Style
 from tui_finetune.config.names import STARTER
 from tui_finetune.errors import UserError
+from tui_finetune.models.adapters import holds_model
 from tui_finetune.models.located import named_folder
 from tui_finetune.runs import checkpoints
 from tui_finetune.runs.directory import RunDirectory
@@ -57,7 +58,7 @@ def _in_run(path: Path, label: str) -> ChatTarget:
 
 def _of_run(run: RunDirectory) -> ChatTarget | None:
     """A run's final model, else its newest checkpoint."""
-    if (run.final_dir / "config.json").is_file():
+    if holds_model(run.final_dir):
         return _in_run(run.final_dir, run.name)
     saved = checkpoints.committed(run.checkpoints_dir)
     if not saved:
@@ -82,7 +83,7 @@ def resolve_chat_target(name: str | None, base: Path | None = None) -> ChatTarge
     if name == STARTER:
         return ChatTarget(STARTER, STARTER)
     folder = Path(name).expanduser()
-    if (folder / "config.json").is_file():
+    if holds_model(folder):
         in_checkpoints = checkpoints.step_of(folder) >= 0 and folder.parent.name == "checkpoints"
         if in_checkpoints and folder not in checkpoints.committed(folder.parent):
             raise UserError(f"{name} was not saved completely", f"`finetune-tui chat {folder.parent.parent.name}`")

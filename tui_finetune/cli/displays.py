@@ -21,7 +21,8 @@ from tui_finetune.runs.events import (
 )
 from tui_finetune.runs.state import RunState
 from tui_finetune.runs.watch import Watch
-from tui_finetune.system.terminal import printable
+from tui_finetune.system.output import ungated
+from tui_finetune.system.terminal import printable, printable_json
 
 PLAIN_PROGRESS_SECONDS = 10.0
 
@@ -131,7 +132,7 @@ class JsonDisplay:
 
     def show(self, events: list[Event], state: RunState) -> None:
         if events:
-            write_text("".join(to_line(event).decode() for event in events), sys.stdout)
+            write_text(printable_json("".join(to_line(event).decode() for event in events)), sys.stdout)
 
     def say(self, text: str) -> None:
         write_line(text, sys.stderr)
@@ -174,7 +175,7 @@ class LiveDisplay:
         from rich.progress import BarColumn, Progress, TextColumn
 
         self._eta = Eta()
-        self._console = Console(file=sys.stdout, highlight=False, markup=False, emoji=False)
+        self._console = Console(file=ungated(sys.stdout), highlight=False, markup=False, emoji=False)
         self._bar = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=None),

@@ -57,7 +57,8 @@ def _lines(plan: Plan) -> list[str]:
         return []
     memory = estimate.memory
     return [
-        f"parameters   {amount(estimate.parameters)}, all of them trained",
+        f"parameters   {amount(estimate.parameters)}",
+        f"method       {_method(plan)}",
         f"steps        {plan.steps if plan.steps is not None else 'not known'}",
         f"time         {'about ' + rough_duration(estimate.seconds) if estimate.seconds else 'not known'}",
         f"memory       {'fits' if estimate.fits else 'does not fit'}: {estimate.memory_words()}",
@@ -67,8 +68,16 @@ def _lines(plan: Plan) -> list[str]:
     ]
 
 
+def _method(plan: Plan) -> str:
+    from tui_finetune.models.methods.choose import method_of
+
+    method = method_of(plan.config)
+    return method.words(plan.facts) if plan.facts is not None else method.label
+
+
 def dry_run(resolved: Resolved, path: Path) -> int:
     """Check all that a run needs, say what it would be, and where each setting comes from."""
+    from tui_finetune.config.resolve import unused
     from tui_finetune.config.schema import settings
 
     plan = _plan(resolved)
@@ -79,8 +88,11 @@ def dry_run(resolved: Resolved, path: Path) -> int:
         write_line(f"data         {plan.preview.rows:,} rows, {plan.preview.format}: {plan.preview.reason}")
         for problem in plan.preview.problems:
             write_line(f"note: {problem.place}: {problem.message}")
-    width = max(map(len, settings()))
+    width, method = max(map(len, settings())), resolved.config.method
+    for said in unused(resolved):
+        write_line(f"note: {said.message} {said.remedy}")
     write_line()
     for key, item in settings().items():
-        write_line(f"{key:<{width}}  {item.show(getattr(resolved.config, key)):<24}  {resolved.origin(key)}")
+        origin = resolved.origin(key) if item.concerns(method) else f"not used with method {method}"
+        write_line(f"{key:<{width}}  {item.show(getattr(resolved.config, key)):<24}  {origin}")
     return 0

@@ -80,12 +80,10 @@ async def _until_over(app: FinetuneApp, front: Front, duplicates: list[int]) -> 
     """Run the app; afterwards end the process, or let it train on in the background."""
     status = await app.run_async()
     status = app.return_code or 0 if status is None else status
-    if app.crash:
+    if app.crash is not None:
         from tui_finetune.cli.output import write_error
-        from tui_finetune.system.paths import short_path
 
-        log = short_path(_log_path())
-        write_error(UserError(f"the app has failed: {app.crash}", f"this is a bug; {log} has the details"))
+        write_error(app.crash)
     launch, leaving = app.state.monitor.launch, app.state.leaving
     if launch is not None and not leaving.ended_at_once and _goes_on(app, launch):
         name = launch.run.name

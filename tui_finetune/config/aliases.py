@@ -5,10 +5,11 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 
+from tui_finetune.config.method_names import METHOD_NAMES, with_method
 from tui_finetune.config.schema import settings
 from tui_finetune.errors import UserError
 
-COMBINED = ("bf16", "fp16", "train_on_inputs", "train_on_prompt", "mask_prompt")
+COMBINED = ("bf16", "fp16", "train_on_inputs", "train_on_prompt", "mask_prompt", *METHOD_NAMES)
 """Names of other tools that stand for no single setting of ours, or for its opposite."""
 
 _HALVES = ("bf16", "fp16")
@@ -57,17 +58,26 @@ def _canonical(values: Mapping[str, object]) -> dict[str, object]:
         if name in _HALVES:
             halves[name] = value
             continue
-        meant = _loss_masks(name, value) if name in COMBINED else {key_of(str(given)): value}
-        for key, one in meant.items():
+        for key, one in _meant(name, str(given), value).items():
             _add(result, key, one)
     if (precision := _precision(halves, result.get("precision"))) is not None:
         _add(result, "precision", precision)
-    return result
+    return with_method(result, values)
+
+
+def _meant(name: str, given: str, value: object) -> dict[str, object]:
+    """What one entry asks for, as settings of ours."""
+    if name in METHOD_NAMES:
+        return METHOD_NAMES[name](value)
+    return _loss_masks(name, value) if name in COMBINED else {key_of(given): value}
 
 
 def _add(result: dict[str, object], key: str, value: object) -> None:
     """Take a value for a key; raises UserError where it has another one already."""
     before = result.get(key, value)
+    if key == "method" and {str(before), str(value)} == {"lora", "qlora"}:
+        result[key] = "qlora"  # qlora is a kind of lora, and other tools say both
+        return
     if key == "warmup_steps" and _is_zero(value) != _is_zero(before):
         # Other tools have two settings for it, and write 0 for the one that is not used.
         result[key] = before if _is_zero(value) else value

@@ -28,6 +28,8 @@ def setting(
     ge: float | None = None,
     gt: float | None = None,
     le: float | None = None,
+    lt: float | None = None,
+    methods: tuple[str, ...] = (),
 ) -> Declared:
     """Declare one setting.
 
@@ -41,9 +43,17 @@ def setting(
         ge: least value that is allowed.
         gt: what it must be above.
         le: greatest value that is allowed.
+        lt: what it must be below.
+        methods: the methods of fine-tuning that it concerns, by the values of `method`; all where none is named.
     """
-    known: JsonDict = {"group": group, "explanation": explanation, "aliases": list(aliases), "unset": unset}
-    return Field(default, description=help, json_schema_extra=known, ge=ge, gt=gt, le=le)
+    known: JsonDict = {
+        "group": group,
+        "explanation": explanation,
+        "aliases": list(aliases),
+        "unset": unset,
+        "methods": list(methods),
+    }
+    return Field(default, description=help, json_schema_extra=known, ge=ge, gt=gt, le=le, lt=lt)
 
 
 @dataclass(frozen=True)
@@ -51,7 +61,8 @@ class Setting:
     """What is known of one setting.
 
     ``kind`` is 'str', 'int', 'float', 'bool' or 'choice'; ``bounds`` has some of 'ge', 'gt', 'le', 'lt'. ``choices`` are
-    those of a 'choice', and of a 'bool' that may also be left unset.
+    those of a 'choice', and of a 'bool' that may also be left unset. ``methods`` are the methods of fine-tuning that it
+    concerns; all where it names none.
     """
 
     key: str
@@ -65,6 +76,11 @@ class Setting:
     optional: bool
     unset: str
     bounds: Mapping[str, float]
+    methods: tuple[str, ...] = ()
+
+    def concerns(self, method: str) -> bool:
+        """Whether it has any effect with a method of fine-tuning, a value of `method`."""
+        return not self.methods or method in self.methods
 
     def show(self, value: object) -> str:
         """The value as it is written in YAML and shown in the form."""
@@ -93,7 +109,7 @@ def _limits(bounds: Mapping[str, float]) -> str:
     if "ge" in shown and "le" in shown:
         return f" from {shown['ge']} to {shown['le']}"
     if "ge" in shown:
-        return f", {shown['ge']} or more"
+        return f", {shown['ge']} or more" + (f" and below {shown['lt']}" if "lt" in shown else "")
     words = {"gt": "above {}", "le": "up to {}", "lt": "below {}"}
     parts = [words[name].format(limit) for name, limit in shown.items() if name in words]
     return " " + " and ".join(parts) if parts else ""
@@ -123,4 +139,5 @@ def describe(key: str, field: FieldInfo) -> Setting:
         optional=optional,
         unset=extra["unset"],
         bounds={name: limit for name, limit in limits.items() if limit is not None},
+        methods=tuple(extra["methods"]),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable
+from collections.abc import Collection, Hashable, Mapping
 from pathlib import Path
 
 import yaml
@@ -23,7 +23,7 @@ class _Loader(yaml.SafeLoader):
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
             mark = self.peek_event().start_mark
-            raise ComposerError(None, None, "aliases (*name) are not taken; write the value out", mark)
+            raise ComposerError(None, None, "aliases (*name) are not supported; write the value out", mark)
         return super().compose_node(parent, index)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, object]:
@@ -79,16 +79,19 @@ def parse_yaml(text: str, where: str) -> dict[str, object]:
     if content is None:
         return {}
     if not isinstance(content, dict):
-        raise UserError(f"{where}: no mapping of settings", _REMEDY)
+        raise UserError(f"{where}: not a mapping of settings", _REMEDY)
     return {str(key): value for key, value in content.items()}
 
 
-def to_yaml(config: RunConfig, *, only: Collection[str] | None = None) -> str:
+def to_yaml(
+    config: RunConfig, *, only: Collection[str] | None = None, comments: Mapping[str, str] | None = None
+) -> str:
     """The configuration as YAML, in groups.
 
     Args:
         config: the settings.
         only: the keys that are written; left out, all.
+        comments: what is written behind a setting, by key.
     """
     lines: list[str] = []
     group = ""
@@ -99,5 +102,6 @@ def to_yaml(config: RunConfig, *, only: Collection[str] | None = None) -> str:
             group = item.group
             lines += ["", f"# {group}"] if lines else [f"# {group}"]
         value = yaml.safe_dump(getattr(config, key), default_flow_style=True, allow_unicode=True, width=10_000)
-        lines.append(f"{key}: {value.removesuffix(chr(10) + '...' + chr(10)).strip()}")
+        comment = f"  # {comments[key]}" if comments and key in comments else ""
+        lines.append(f"{key}: {value.removesuffix(chr(10) + '...' + chr(10)).strip()}{comment}")
     return "\n".join(lines) + "\n"

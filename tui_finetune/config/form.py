@@ -7,7 +7,15 @@ from dataclasses import dataclass, field
 
 from tui_finetune.config.aliases import canonical
 from tui_finetune.config.fields import Setting
-from tui_finetune.config.resolve import Resolved, Suits, Values, check_value, resolve, with_strategies
+from tui_finetune.config.resolve import (
+    Resolved,
+    Suits,
+    Values,
+    check_value,
+    following_method,
+    layered,
+    with_strategies,
+)
 from tui_finetune.config.schema import GROUPS, RunConfig, settings
 from tui_finetune.errors import UserError
 
@@ -73,11 +81,19 @@ def fill_form(chosen: Values, preset_name: str, model_settings: Suits = None) ->
             problems[key] = error
     if callable(model_settings):
         model_settings = model_settings(str(good.get("model_name_or_path", settings()["model_name_or_path"].default)))
-    inherited = resolve(preset_name=preset_name, model_settings=model_settings)
+    layers = layered(preset_name=preset_name, model_settings=model_settings)
     meant = {key: value for key, value in with_strategies(good).items() if key not in problems}
-    config = inherited.config.model_copy(update=meant)
-    origins = {**inherited.origins, **dict.fromkeys(meant, "form")}
-    return Form(given, Resolved(config, origins, inherited.preset), inherited, problems)
+    config = layers.config.model_copy(update=meant)
+    resolved = Resolved(config, {**layers.origins, **dict.fromkeys(meant, "form")}, layers.preset)
+    return Form(given, following_method(resolved), _inherited(layers, resolved), problems)
+
+
+def _inherited(layers: Resolved, chosen: Resolved) -> Resolved:
+    """What each field goes back to, also one that follows from the method that was chosen."""
+    by_itself = following_method(layers)
+    deciding = {key: getattr(chosen.config, key) for key in ("method", "max_steps")}
+    rate = following_method(Resolved(layers.config.model_copy(update=deciding), layers.origins)).config.learning_rate
+    return Resolved(by_itself.config.model_copy(update={"learning_rate": rate}), by_itself.origins, layers.preset)
 
 
 def grouped_settings() -> dict[str, list[Setting]]:

@@ -14,8 +14,8 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from tui_finetune.config.aliases import canonical
 from tui_finetune.config.presets import preset
-from tui_finetune.config.schema import STARTER, RunConfig, settings
-from tui_finetune.errors import UserError
+from tui_finetune.config.schema import ADAPTERS, STARTER, RunConfig, settings
+from tui_finetune.errors import Notice, UserError
 
 MODEL_SETTINGS_FILE = "finetune-tui.yaml"
 """The file in a model's folder with the settings that suit this model."""
@@ -31,8 +31,8 @@ Suits = Values | Callable[[str], Values] | None
 class Resolved:
     """A configuration and where each of its values comes from.
 
-    ``origins`` maps a key to 'flag', 'file', 'form', 'preset NAME' or 'model'; keys that are not in it have their
-    default.
+    ``origins`` maps a key to 'flag', 'file', 'form', 'preset NAME', 'model' or 'method'; keys that are not in it have
+    their default.
     """
 
     config: RunConfig
@@ -40,7 +40,7 @@ class Resolved:
     preset: str = "default"
 
     def origin(self, key: str) -> str:
-        """Where a value comes from: 'flag', 'file', 'form', 'preset NAME', 'model' or 'default'."""
+        """Where a value comes from: 'flag', 'file', 'form', 'preset NAME', 'model', 'method' or 'default'."""
         return self.origins.get(key, "default")
 
 
@@ -98,6 +98,43 @@ def with_strategies(values: Values) -> dict[str, object]:
     return result
 
 
+def unused(resolved: Resolved) -> list[Notice]:
+    """What was asked for and has no effect with the method that is chosen; a value that is the default is passed over."""
+    config, known = resolved.config, settings()
+    asked = [key for key in known if resolved.origin(key) in {"flag", "file", "form"}]
+    keys = [
+        key for key in asked if not known[key].concerns(config.method) and getattr(config, key) != known[key].default
+    ]
+    if not keys:
+        return []
+    methods = " or ".join(known[keys[0]].methods)
+    words = f"{', '.join(keys)} {'has' if len(keys) == 1 else 'have'} no effect with method: {config.method}."
+    return [Notice("warning", words, f"set method: {methods}", keys[0])]
+
+
+ADAPTER_RATE = 2e-4
+"""The learning rate of an adapter where nobody sets one."""
+
+SHORT_RUN_RATE, SHORT_RUN = 1e-3, 200
+"""That of a run of at most so many steps: an adapter takes it well, and learns little in them with less."""
+
+ADAPTER_FACTOR = 10
+"""How much more an adapter wants than what a model's folder says suits all of its weights."""
+
+
+def following_method(resolved: Resolved) -> Resolved:
+    """The same; where nobody set the learning rate, it follows the method. Not to be applied twice."""
+    config, origins = resolved.config, dict(resolved.origins)
+    origin = resolved.origin("learning_rate")
+    if config.method not in ADAPTERS or origin not in {"default", "model"}:
+        return resolved
+    rate = SHORT_RUN_RATE if 0 < config.max_steps <= SHORT_RUN else ADAPTER_RATE
+    if origin == "model":
+        rate = min(1.0, ADAPTER_FACTOR * config.learning_rate)
+    origins["learning_rate"] = "method"
+    return Resolved(config.model_copy(update={"learning_rate": rate}), origins, resolved.preset)
+
+
 def resolve(
     flags: Values | None = None,
     file: Values | None = None,
@@ -107,7 +144,23 @@ def resolve(
     where: str = "",
     flag_origin: str = "flag",
 ) -> Resolved:
-    """Put the layers together.
+    """Put the layers together, and let follow what follows from them. Arguments as for `layered`."""
+    layers = layered(
+        flags, file, preset_name=preset_name, model_settings=model_settings, where=where, flag_origin=flag_origin
+    )
+    return following_method(layers)
+
+
+def layered(
+    flags: Values | None = None,
+    file: Values | None = None,
+    *,
+    preset_name: str | None = None,
+    model_settings: Suits = None,
+    where: str = "",
+    flag_origin: str = "flag",
+) -> Resolved:
+    """Put the layers together; what follows from them is not in it.
 
     Args:
         flags: what was given on the command line or in the form; strongest.

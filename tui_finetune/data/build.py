@@ -24,7 +24,7 @@ from tui_finetune.data.chunk import Chunker, is_plain
 from tui_finetune.data.examples import RowTransform, documents, leave_out, none_left
 from tui_finetune.data.problems import Tally
 from tui_finetune.data.readers.row import Row
-from tui_finetune.data.segments import Example
+from tui_finetune.data.segments import Example, has_literals
 from tui_finetune.data.source import Source
 from tui_finetune.data.split import divide
 from tui_finetune.data.tokens.pack import Packer, labels_of
@@ -61,6 +61,7 @@ class DataStatistics:
         left_out: rows of the data set that nothing was made of.
         max_token_id: the highest token there is; the model's vocabulary must have it.
         longest: tokens of the longest document.
+        special_in_text: documents in whose texts there are names of special tokens, read as text.
     """
 
     documents: int
@@ -73,6 +74,7 @@ class DataStatistics:
     left_out: int
     max_token_id: int
     longest: int
+    special_in_text: int = 0
 
 
 class ArrowLists:
@@ -142,6 +144,7 @@ class RowsBuilder:
         self.encoder = Encoder(tokenizer, train_on_eos=config.train_on_eos, rendered=transform.rendered)
         self.chunker = Chunker(self.encoder, transform, config, max_length)
         self.left_out = self.tokens = self.trained = self.over = self.highest = self.longest = 0
+        self.special_in_text = 0
         self._report = report
         self._tick = Ticker(report, len(source.rows), "rows")
         self._row = 0
@@ -180,6 +183,7 @@ class RowsBuilder:
                 left_out=len(self.source.rows) - usable + self.left_out,
                 max_token_id=self.highest,
                 longest=self.longest,
+                special_in_text=self.special_in_text,
             )
             content["statistics"] = asdict(statistics)
             content["problems"] = [problem.to_json() for problem in self.tally.problems()]
@@ -229,6 +233,7 @@ class RowsBuilder:
             for (row, example), tokens in zip(batch, encoded, strict=True):
                 self.longest = max(self.longest, len(tokens.ids))
                 self.over += len(tokens.ids) > self.max_length
+                self.special_in_text += has_literals(example)
                 yield row, example, tokens
             self._alive()
         self._tick(len(self.source.rows))
@@ -297,7 +302,7 @@ class RowsBuilder:
         if self.config.excess_length_strategy == "drop" and self.over:
             return "every text is longer than max_length: set excess_length_strategy: split"
         if not self.transform.splits and self.over:
-            return "what is to be trained on begins beyond max_length: set a larger max_length"
+            return "everything to train on lies beyond max_length: set a larger max_length"
         return "the texts are too short to train on: they have one token at most"
 
 

@@ -91,7 +91,7 @@ def _open_files(
         except (OSError, ValueError):  # damaged without a change of size; pyarrow's errors are ValueErrors
             entry.remove()
     else:
-        raise UserError(f"what was read of {name} can't be kept in the cache", "look after the disk; try again")
+        raise UserError(f"what was read of {name} can't be written to the cache", "check the disk, then try again")
     columns = {
         column: Column(column, {kind: (place[0], place[1]) for kind, place in kinds.items()})
         for column, kinds in meta["columns"].items()

@@ -109,7 +109,7 @@ def prepare(
         except (OSError, ValueError):  # damaged without a change of size
             entry.remove()
     if meta is None or result is None:
-        raise UserError("the prepared data can't be kept in the cache", "look after the disk; try again")
+        raise UserError("the prepared data can't be written to the cache", "check the disk, then try again")
     train, evaluation = result
     statistics = DataStatistics(**meta["statistics"])
     grouped = config.group_by_length and not config.packing and config.padding == "longest"
@@ -216,6 +216,15 @@ def _notices(
                 f"{statistics.left_out:,} of {total:,} rows are left out",
                 "`finetune-tui preview` shows which and why",
                 "dataset_name",
+            )
+        )
+    if statistics.special_in_text:
+        notices.append(
+            Notice(
+                "warning",
+                f"names of special tokens in the texts of {statistics.special_in_text:,} rows are read as text",
+                "set split_special_tokens: false to make tokens of them, where the texts are in a chat format already",
+                "split_special_tokens",
             )
         )
     over, strategy = statistics.over_max_length, config.excess_length_strategy

@@ -42,10 +42,13 @@ def _is_hub_name(name: str) -> bool:
     return name.count("/") == 1 and _HUB_NAME.match(name) is not None and not Path(name).expanduser().exists()
 
 
-def _front_matter(config: RunConfig, run_name: str, license: str | None, tags: tuple[str, ...]) -> str:
-    content: dict[str, object] = {"library_name": "transformers", "pipeline_tag": "text-generation"}
-    if _is_hub_name(config.model_name_or_path):
-        content["base_model"] = config.model_name_or_path
+def _front_matter(config: RunConfig, run_name: str, made: Made, tags: tuple[str, ...]) -> str:
+    library, license = "peft" if made.adapter else "transformers", made.license
+    content: dict[str, object] = {"library_name": library, "pipeline_tag": "text-generation"}
+    tags = ("lora", *tags) if made.adapter else tags
+    base = made.base or config.model_name_or_path
+    if _is_hub_name(base):
+        content["base_model"] = base
     if _is_hub_name(config.dataset_name):
         content["datasets"] = [config.dataset_name]
     if license:
@@ -99,11 +102,14 @@ class Made:
     Attributes:
         result: how the run ended; None where that isn't known.
         license: of the model it was made from, which its weights stay under.
-        chat: whether it was trained on conversations, which its chat template puts into words; else it continues text.
+        chat: whether it was trained on conversations, which its chat template formats; else it continues text.
         stop: the token that it ends its replies or texts with, '' where it has none.
         dtype: the number format of the weights, as 'bfloat16'.
         prompt: what it may be tried with.
         documents, tokens: how many of each it was trained and evaluated on; 0 where that isn't known.
+        method: what of it was trained, in a few words.
+        adapter: whether it is an adapter, which is loaded with the model it belongs to.
+        base: that model, as plain peft finds it: a name on the hub, or a folder; then only its last part is shown.
     """
 
     result: RunResult | None = None
@@ -114,6 +120,9 @@ class Made:
     prompt: str = "Once upon a time"
     documents: int = 0
     tokens: int = 0
+    method: str = "full fine-tuning: all weights"
+    adapter: bool = False
+    base: str = ""
 
 
 _CHAT = """\
@@ -148,7 +157,7 @@ def model_card(
     made = made or Made()
     lines = [
         "---",
-        _front_matter(config, printable(run_name, lines=False), made.license, tags).rstrip(),
+        _front_matter(config, printable(run_name, lines=False), made, tags).rstrip(),
         "---",
         "",
         f"# {escape(run_name)}",
@@ -178,7 +187,8 @@ def _what_it_is(config: RunConfig, state: RunState, made: Made) -> str:
     revision = config.model_revision
     base = escape(model) + (f" (revision {escape(str(revision)[:12])})" if revision else "")
     kind = f" ({escape(made.result.data_format)})" if made.result and made.result.data_format else ""
-    words = f"A causal language model: {base}, fine-tuned on {escape(dataset)}{kind} for {state.step:,} steps."
+    what = "An adapter for a causal language model" if made.adapter else "A causal language model"
+    words = f"{what}: {base}, fine-tuned on {escape(dataset)}{kind} for {state.step:,} steps."
     if made.result and made.result.early_stopped and made.result.total_steps:
         words += f" It ended before its {made.result.total_steps:,} steps, as evaluation got no better."
     elif state.status == "stopped" or state.reason == "stop" or (made.result and made.result.status == "stopped"):
@@ -189,13 +199,19 @@ def _what_it_is(config: RunConfig, state: RunState, made: Made) -> str:
 
 def _usage(made: Made) -> list[str]:
     ask = _CHAT.splitlines() if made.chat else [f'inputs = tokenizer({json.dumps(made.prompt)}, return_tensors="pt")']
+    if made.adapter:
+        imports = ["from peft import AutoPeftModelForCausalLM", "from transformers import AutoTokenizer"]
+        load = "AutoPeftModelForCausalLM.from_pretrained(folder)  # the model it belongs to is loaded with it"
+    else:
+        imports = ["from transformers import AutoModelForCausalLM, AutoTokenizer"]
+        load = "AutoModelForCausalLM.from_pretrained(folder)"
     lines = [
         "```python",
-        "from transformers import AutoModelForCausalLM, AutoTokenizer",
+        *imports,
         "",
         'folder = "."  # where this file is',
         "tokenizer = AutoTokenizer.from_pretrained(folder)",
-        "model = AutoModelForCausalLM.from_pretrained(folder)",
+        f"model = {load}",
         *ask,
         "output = model.generate(**inputs, max_new_tokens=200, do_sample=True, temperature=0.8)",
         'print(tokenizer.decode(output[0, inputs["input_ids"].shape[1]:], skip_special_tokens=True))',
@@ -203,7 +219,7 @@ def _usage(made: Made) -> list[str]:
         "",
     ]
     if made.chat:
-        how, ends = "It was trained on conversations, which its chat template puts into words.", "Its replies end with"
+        how, ends = "It was trained on conversations, which its chat template formats.", "Its replies end with"
     else:
         how, ends = "It continues the text that it is given.", "Its texts end with"
     return [*lines, how + (f" {ends} {_code(made.stop)}, where generation stops." if made.stop else "")]
@@ -225,7 +241,7 @@ def _training(config: RunConfig, made: Made) -> list[str]:
     known = settings()
     batch = config.per_device_train_batch_size * config.gradient_accumulation_steps
     rows = [
-        ("method", "full fine-tuning: all weights"),
+        ("method", made.method),
         ("data", f"{made.documents:,} documents, {made.tokens:,} tokens" if made.documents else ""),
         ("rows per update", f"{batch:,}"),
         ("learning rate", known["learning_rate"].show(config.learning_rate)),
@@ -237,7 +253,7 @@ def _training(config: RunConfig, made: Made) -> list[str]:
     def written(key: str) -> tuple[str, str]:
         return f"`{key}`", escape(shown.get(key, known[key].show(getattr(config, key))))
 
-    keys = [key for key in known if key not in _UNSHOWN]
+    keys = [key for key, item in known.items() if key not in _UNSHOWN and item.concerns(config.method)]
     other = [written(key) for key in keys if getattr(config, key) != known[key].default]
     return [
         *_table(("", ""), [(name, escape(value)) for name, value in rows if value]),

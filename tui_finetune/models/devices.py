@@ -7,15 +7,19 @@ import platform
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import psutil
 
 from tui_finetune.errors import Notice
 from tui_finetune.system.threads import in_a_passing_thread
 
+if TYPE_CHECKING:
+    from tui_finetune.models.facts import ModelFacts
+
 Kind = Literal["cuda", "mps", "cpu"]
-Precision = Literal["fp32", "bf16", "fp16"]
+Precision = Literal["fp32", "bf16", "fp16", "pure_bf16"]
+"""How is computed: in the weights' own fp32; in half precision with weights in fp32 (autocast); in bf16 altogether."""
 
 AMPERE = 8
 """The first CUDA compute capability whose tensor cores compute bf16."""
@@ -102,24 +106,34 @@ def device_facts() -> DeviceFacts:
     return cpu_facts()
 
 
-def resolve_precision(precision: str, facts: DeviceFacts) -> tuple[Precision, Notice | None]:
+NARROWEST_HALF = 512
+"""The hidden size from which a CPU that is good at bf16 is faster in it: in narrow models the conversions take more time than
+the products save."""
+
+
+def resolve_precision(
+    precision: str, facts: DeviceFacts, model: ModelFacts | None = None
+) -> tuple[Precision, Notice | None]:
     """The number format that is used, and a notice where it is not the one asked for, or not a good one.
 
     Args:
-        precision: the setting: 'auto', 'fp32', 'bf16' or 'fp16'.
+        precision: the setting: 'auto', 'fp32', 'bf16', 'fp16' or 'pure_bf16'.
         facts: the device.
+        model: what is trained on it, where that is known.
     """
     if precision == "fp16":
         if facts.kind == "cuda":
             return "fp16", None
         return "fp32", _precision_notice("fp16 needs a GPU: computing in fp32 here")
-    if precision == "bf16":
+    if precision in ("bf16", "pure_bf16"):
+        chosen: Precision = "bf16" if precision == "bf16" else "pure_bf16"
         if facts.bf16_good:
-            return "bf16", None
-        if facts.kind == "mps":
+            return chosen, None
+        if facts.kind == "mps" and chosen == "bf16":
             return "fp32", _precision_notice(f"{facts.name} is not good at bf16: computing in fp32")
-        return "bf16", _precision_notice(f"bf16 is slower than fp32 on {facts.name}")
-    return ("bf16" if precision == "auto" and facts.bf16_good else "fp32"), None
+        return chosen, _precision_notice(f"bf16 is slower than fp32 on {facts.name}")
+    narrow = facts.kind == "cpu" and model is not None and (model.hidden_size or 0) < NARROWEST_HALF
+    return ("bf16" if precision == "auto" and facts.bf16_good and not narrow else "fp32"), None
 
 
 def _precision_notice(message: str) -> Notice:

@@ -5,30 +5,38 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from tui_finetune.errors import UserError
-from tui_finetune.models.weights import INDEX_FILE, SINGLE_FILE, count_parameters, read_weights, weight_files
+from tui_finetune.models.layers import (
+    CONTEXT,
+    EXPERTS_USED,
+    FEED_FORWARD,
+    HEADS,
+    HIDDEN,
+    LAYERS,
+    computed_weights,
+    first_number,
+)
+from tui_finetune.models.weights import (
+    INDEX_FILE,
+    SINGLE_FILE,
+    Tensor,
+    count_parameters,
+    parameters_of,
+    read_weights,
+    weight_files,
+)
 
 DEFAULT_MAX_LENGTH = 1024
 """Tokens in a training row where neither the settings nor the model's limit say less."""
 
 MAX_JSON_BYTES = 64_000_000
 MAX_CARD_BYTES = 1_000_000
-
-# The names that families of models have for the same thing.
-CONTEXT = (
-    "max_position_embeddings", "n_positions", "n_ctx", "max_seq_len", "max_sequence_length", "seq_length",
-    "max_context_length",
-)  # fmt: skip
-HIDDEN = ("hidden_size", "n_embd", "d_model", "dim", "model_dim")
-LAYERS = ("num_hidden_layers", "n_layer", "num_layers", "n_layers")
-HEADS = ("num_attention_heads", "n_head", "num_heads", "n_heads")
-FEED_FORWARD = ("intermediate_size", "n_inner", "ffn_dim", "ffn_hidden_size", "hidden_dim")
 
 # Models that fill in blanks, or whose causal variant doesn't predict the next token: they load as language models and
 # learn nothing of use.
@@ -51,12 +59,16 @@ class ModelFacts:
         context_length: tokens that it can see at once.
         dtype: the number format of the weights in the files, as 'F32' or 'BF16'.
         bytes: size of the weights on disk.
+        head_dim: the width of a head, where it is not hidden_size / heads.
+        active_experts: of a mixture of experts, how many compute a token.
         chat_template: whether it knows how to hold a conversation.
         license: as its model card gives it.
         is_causal_lm: whether it writes text from left to right, and so can be trained here.
         needs_code: whether it brings program code of its own, which is never run.
         tied: whether the output layer is the input embedding.
         quantized: whether its weights are stored in a format that can't be trained.
+        weights: its parameters, each with name and shape: those in its files, or where these are not here those that its
+            config.json lets expect; none where it says too little.
     """
 
     name: str
@@ -70,6 +82,8 @@ class ModelFacts:
     layers: int | None = None
     heads: int | None = None
     kv_heads: int | None = None
+    head_dim: int | None = None
+    active_experts: int | None = None
     tied: bool = True
     attention_dropout: bool = False
     dtype: str | None = None
@@ -79,9 +93,10 @@ class ModelFacts:
     is_causal_lm: bool = True
     needs_code: bool = False
     quantized: bool = False
+    weights: tuple[Tensor, ...] = field(default=(), repr=False, compare=False)
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        return {key: value for key, value in asdict(self).items() if key != "weights"}
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -93,17 +108,6 @@ def read_json(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}
-
-
-def first_number(config: Mapping[str, Any], names: tuple[str, ...]) -> int | None:
-    """The first of these keys that has a positive number, also in the part about text of a model of several kinds."""
-    for part in (config, config.get("text_config")):
-        if isinstance(part, Mapping):
-            for name in names:
-                value = part.get(name)
-                if isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0:
-                    return int(value)
-    return None
 
 
 def row_length(max_length: int | None, limit: int | None) -> int:
@@ -131,28 +135,6 @@ def is_causal(config: Mapping[str, Any]) -> bool:
         return bool(config.get("is_decoder"))
     architectures = config.get("architectures") or []
     return not architectures or any(str(name).endswith(_CAUSAL_ENDINGS) for name in architectures)
-
-
-def computed_parameters(config: Mapping[str, Any]) -> int | None:
-    """The number of parameters that follows from the shapes, for a plain decoder.
-
-    Embeddings (once more for an output layer of its own), and for each layer the four attention projections, with
-    fewer keys and values where heads share them, and a feed-forward of two matrices, or three where it is gated.
-    """
-    hidden, layers = first_number(config, HIDDEN), first_number(config, LAYERS)
-    vocabulary = first_number(config, ("vocab_size",))
-    if hidden is None or layers is None or vocabulary is None:
-        return None
-    heads = first_number(config, HEADS) or 1
-    kv_heads = first_number(config, ("num_key_value_heads",)) or heads
-    head = first_number(config, ("head_dim",)) or hidden // heads
-    attention = 2 * hidden * heads * head + 2 * hidden * kv_heads * head
-    gated = config.get("hidden_act") in {"silu", "swish"} or str(config.get("model_type")).startswith("gemma")
-    feed_forward = (3 if gated else 2) * hidden * (first_number(config, FEED_FORWARD) or 4 * hidden)
-    experts = first_number(config, ("num_local_experts", "num_experts")) or 1
-    learned_positions = (config.get("n_positions") or 0) * hidden
-    embeddings = vocabulary * hidden * (1 if config.get("tie_word_embeddings", True) else 2)
-    return embeddings + learned_positions + layers * (attention + experts * feed_forward + 2 * hidden) + hidden
 
 
 def _license(folder: Path) -> str | None:
@@ -191,11 +173,13 @@ def has_chat_template(folder: Path) -> bool:
 def facts_from(name: str, config: Mapping[str, Any], folder: Path | None = None) -> ModelFacts:
     """The facts in a config.json, and in the other files of its folder where there is one."""
     parameters = dtype = size = None
+    weights = computed_weights(config)
     tied = bool(config.get("tie_word_embeddings", True))
     if folder is not None and any((folder / file).is_file() for file in (SINGLE_FILE, INDEX_FILE)):
         try:
             tensors = read_weights(folder)
             parameters = count_parameters(tensors, tied=tied)
+            weights = parameters_of(tensors, tied=tied)
             counts: Counter[str] = Counter()
             for tensor in tensors:
                 counts[tensor.dtype] += tensor.size
@@ -207,7 +191,7 @@ def facts_from(name: str, config: Mapping[str, Any], folder: Path | None = None)
         name=name,
         architecture=next((str(item) for item in config.get("architectures") or []), None),
         model_type=config.get("model_type"),
-        parameters=parameters if parameters is not None else computed_parameters(config),
+        parameters=parameters if parameters is not None else sum(tensor.size for tensor in weights) or None,
         context_length=first_number(config, CONTEXT),
         vocab_size=first_number(config, ("vocab_size",)),
         hidden_size=first_number(config, HIDDEN),
@@ -215,6 +199,8 @@ def facts_from(name: str, config: Mapping[str, Any], folder: Path | None = None)
         layers=first_number(config, LAYERS),
         heads=first_number(config, HEADS),
         kv_heads=first_number(config, ("num_key_value_heads",)),
+        head_dim=first_number(config, ("head_dim",)),
+        active_experts=first_number(config, EXPERTS_USED),
         tied=tied,
         attention_dropout=_drops_attention(config),
         dtype=dtype or (str(found) if (found := config.get("dtype") or config.get("torch_dtype")) else None),
@@ -224,4 +210,5 @@ def facts_from(name: str, config: Mapping[str, Any], folder: Path | None = None)
         is_causal_lm=is_causal(config),
         needs_code="AutoModelForCausalLM" in (config.get("auto_map") or {}),
         quantized=bool(config.get("quantization_config")),
+        weights=weights,
     )

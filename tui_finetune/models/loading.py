@@ -5,12 +5,15 @@ Weights come from safetensors only and no program code of a model is ever run. t
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tui_finetune.config.schema import RunConfig
 from tui_finetune.errors import Cancelled, Notice, UserError
+from tui_finetune.models.devices import best_device
 from tui_finetune.models.download import TOKENIZER_FILES
-from tui_finetune.models.facts import CONTEXT, first_number, read_json, row_length
+from tui_finetune.models.facts import read_json, row_length
+from tui_finetune.models.layers import CONTEXT, first_number
 from tui_finetune.models.located import SETTING, LocatedModel, with_weights
 from tui_finetune.models.weights import read_weights
 from tui_finetune.system.libraries import quiet
@@ -18,7 +21,9 @@ from tui_finetune.system.progress import Report
 
 if TYPE_CHECKING:
     from torch import Tensor
-    from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import BitsAndBytesConfig, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+
+    from tui_finetune.models.devices import Precision
 
 
 _ANOTHER = "choose a causal language model, such as 'starter', 'distilgpt2' or 'Qwen/Qwen3-0.6B'"
@@ -49,7 +54,7 @@ def check_trainable(model: LocatedModel) -> None:
     if facts.quantized:
         raise _refuse(f"the weights of {name} are quantized and can't be trained", "take the model it was made from")
     if raw.get("transformers_weights"):
-        raise _refuse(f"{name} keeps its weights in a file of its own naming", "save it anew with save_pretrained")
+        raise _refuse(f"{name} keeps its weights in a file with an unusual name", "save it again with save_pretrained")
 
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
     from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
@@ -76,8 +81,11 @@ def load_tokenizer(model: LocatedModel) -> PreTrainedTokenizerBase:
     """
     from transformers import AutoTokenizer
 
-    name, folder = model.name, model.folder
-    if not any((folder / file).is_file() for file in TOKENIZER_FILES):
+    name = model.name
+    # An adapter's folder may be without one, as others write it; then its model's is meant.
+    folders = [model.own_folder, model.folder]
+    folder = next((folder for folder in folders if _has_tokenizer(folder)), None)
+    if folder is None:
         raise _refuse(
             f"{name} has no tokenizer (no tokenizer.json)",
             "copy the tokenizer's files of its base model into the folder",
@@ -98,6 +106,10 @@ def load_tokenizer(model: LocatedModel) -> PreTrainedTokenizerBase:
             tokenizer.eos_token or tokenizer.unk_token or tokenizer.convert_ids_to_tokens(0)  # some token of its own
         )
     return tokenizer
+
+
+def _has_tokenizer(folder: Path) -> bool:
+    return any((folder / file).is_file() for file in TOKENIZER_FILES)
 
 
 def tokenizer_notices(tokenizer: PreTrainedTokenizerBase) -> list[Notice]:
@@ -134,15 +146,21 @@ def load_model(
     model: LocatedModel,
     *,
     tokenizer: PreTrainedTokenizerBase | None = None,
-    gradient_checkpointing: bool = False,
+    gradient_checkpointing: bool | None = False,
+    dtype: Precision = "fp32",
+    attention: str | None = None,
+    quantization: BitsAndBytesConfig | None = None,
     report: Report | None = None,
 ) -> PreTrainedModel:
-    """A causal language model in fp32 on the CPU, every weight of it from its files.
+    """A causal language model on the CPU, every weight of it from its files; of an adapter, the model it belongs to.
 
     Args:
         model: which one; its weights are downloaded where they are missing.
         tokenizer: checked against the model's vocabulary.
         gradient_checkpointing: turn it on.
+        dtype: the number format of its weights; fp32 where they are to be trained.
+        attention: how it attends, as transformers names it; None for its own choice.
+        quantization: pack its linear layers, on the device that is used, where it stays.
         report: progress, in bytes while it is downloaded, then in weights; may raise Cancelled.
 
     Raises:
@@ -151,29 +169,41 @@ def load_model(
     check_trainable(model)  # before its weights are downloaded
     model = with_weights(model, report)
     read_weights(model.folder)
-    loaded = _from_files(model, report)
-    loaded.config._name_or_path = model.name
+    loaded = _from_files(model, report, dtype, quantization, attention)
+    loaded.config._name_or_path = model.base.name
     if tokenizer is not None:
         check_vocabulary(tokenizer, loaded)
     if gradient_checkpointing:
-        _turn_on_checkpointing(loaded, model.name)
+        turn_on_checkpointing(loaded, model.name)
     return loaded
 
 
-def _from_files(model: LocatedModel, report: Report | None) -> PreTrainedModel:
+def _from_files(
+    model: LocatedModel,
+    report: Report | None,
+    dtype: Precision,
+    quantization: BitsAndBytesConfig | None,
+    attention: str | None,
+) -> PreTrainedModel:
     import torch
     from transformers import AutoModelForCausalLM
 
+    formats = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16, "pure_bf16": torch.bfloat16}
+    packed: dict[str, Any] = {}
+    if quantization is not None:
+        packed = {"quantization_config": quantization, "device_map": {"": best_device()}}
     try:
         with quiet(report):
             # With output_loading_info it is a pair, which the types of transformers don't tell.
             pair: Any = AutoModelForCausalLM.from_pretrained(
                 str(model.folder),
-                dtype=torch.float32,
+                dtype=formats[dtype],
+                attn_implementation=attention,
                 use_safetensors=True,
                 trust_remote_code=False,
                 local_files_only=True,
                 output_loading_info=True,
+                **packed,
             )
         loaded, loading = pair
     except (Cancelled, UserError, MemoryError):
@@ -191,8 +221,12 @@ def _from_files(model: LocatedModel, report: Report | None) -> PreTrainedModel:
     return found
 
 
-def _turn_on_checkpointing(model: PreTrainedModel, name: str) -> None:
-    """Raises UserError where the model can't."""
+def turn_on_checkpointing(model: PreTrainedModel, name: str) -> None:
+    """Recompute activations in the backward pass.
+
+    Raises:
+        UserError: the model can't.
+    """
     if not model.supports_gradient_checkpointing:
         raise UserError(
             f"{name} can't compute with gradient checkpointing",

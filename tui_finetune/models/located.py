@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tui_finetune.config.names import STARTER
 from tui_finetune.errors import UserError
+from tui_finetune.models.adapters import ADAPTER_CONFIG, BASE_FILE, Adapter, holds_model, is_adapter, read_adapter
 from tui_finetune.models.download import fetch, is_whole
-from tui_finetune.models.facts import ModelFacts, facts_from, read_json
+from tui_finetune.models.facts import ModelFacts, facts_from, has_chat_template, read_json
 from tui_finetune.models.hub import NAME, cached_folder
 from tui_finetune.starter.paths import MODEL
 from tui_finetune.system.progress import Report
@@ -25,17 +27,30 @@ class LocatedModel:
 
     Attributes:
         name: 'starter', a folder or a name on the hub, as it was asked for.
-        folder: where its files are.
+        folder: where its files are; of an adapter, those of the model that it belongs to.
         revision: the commit on the hub that they are from; None for a folder of one's own, and for the starter.
+        adapter: the adapter that was asked for, where the name is that of one.
     """
 
     name: str
     folder: Path
     revision: str | None = None
+    adapter: Adapter | None = None
+
+    @property
+    def own_folder(self) -> Path:
+        """Where what was asked for is: of an adapter its own folder, which has a tokenizer of its own too."""
+        return self.adapter.folder if self.adapter is not None else self.folder
+
+    @property
+    def base(self) -> LocatedModel:
+        """The model itself, without the adapter."""
+        return self if self.adapter is None else LocatedModel(self.adapter.base.name, self.folder, self.revision)
 
     def facts(self) -> ModelFacts:
-        """What its files say about it."""
-        return facts_from(self.name, read_json(self.folder / "config.json"), self.folder)
+        """What its files say about it; of an adapter, what those of its model say."""
+        facts = facts_from(self.name, read_json(self.folder / "config.json"), self.folder)
+        return replace(facts, chat_template=has_chat_template(self.own_folder)) if self.adapter else facts
 
 
 def _is_path(name: str) -> bool:
@@ -71,10 +86,10 @@ def find_local(name: str, revision: str | None = None) -> LocatedModel | None:
     """A model that is on this machine already, also in the hub's cache; None where it is not. Asks nobody.
 
     Raises:
-        UserError: the name is not the name of a model.
+        UserError: the name is not the name of a model, or that of an adapter whose model is not here.
     """
     if (folder := named_folder(name)) is not None:
-        return LocatedModel(name, folder)
+        return _on_base(name, read_adapter(folder), find_local) if is_adapter(folder) else LocatedModel(name, folder)
     folder = cached_folder(name, revision) if revision is None or _REVISION.match(revision) else None
     return LocatedModel(name, folder, folder.name) if folder is not None else None
 
@@ -112,12 +127,47 @@ def locate(
         if revision is not None:
             raise UserError(
                 f"model_revision is {revision}, but {name} is not on the hub: only models there have revisions",
-                "take model_revision out of the settings",
+                "remove model_revision from the settings",
                 setting=REVISION_SETTING,
             )
+        if is_adapter(folder):
+
+            def find(base: str, revision: str | None) -> LocatedModel:
+                return locate(base, revision, weights=weights, newest=newest, report=report)
+
+            found = _on_base(name, read_adapter(folder), find)
+            assert found is not None
+            return found
         model = LocatedModel(name, folder)
     _check_is_model(model)
     return model
+
+
+def _on_base(
+    name: str, adapter: Adapter, find: Callable[[str, str | None], LocatedModel | None]
+) -> LocatedModel | None:
+    """An adapter with the model that it belongs to; None where that is not on this machine.
+
+    Raises:
+        UserError: its folder is gone, or holds something else.
+    """
+    wanted = adapter.base
+    try:
+        base = find(wanted.name, wanted.revision)
+    except UserError as error:
+        raise UserError(
+            f"the model that the adapter {name} belongs to can't be had: {error.message}",
+            f"put {wanted.name} back where it was, or name its new place as base_model_name_or_path in "
+            f"{adapter.folder / ADAPTER_CONFIG} and as name in {BASE_FILE}",
+            SETTING,
+        ) from error
+    if base is None:
+        return None
+    if base.adapter is not None:
+        raise UserError(
+            f"the adapter {name} belongs to another adapter", "merge that one into its model first", SETTING
+        )
+    return LocatedModel(name, base.folder, base.revision, adapter)
 
 
 def with_weights(model: LocatedModel, report: Report | None = None) -> LocatedModel:
@@ -128,7 +178,7 @@ def with_weights(model: LocatedModel, report: Report | None = None) -> LocatedMo
     """
     if model.revision is None or is_whole(model.folder, weights=True):
         return model
-    return replace(model, folder=fetch(model.name, model.revision, report=report))
+    return replace(model, folder=fetch(model.base.name, model.revision, report=report))
 
 
 def _check_is_model(model: LocatedModel) -> None:
@@ -136,11 +186,14 @@ def _check_is_model(model: LocatedModel) -> None:
     name, folder = model.name, model.folder
     if (folder / "config.json").is_file():
         return
-    another = "choose a causal language model, such as 'starter', 'distilgpt2' or 'Qwen/Qwen3-0.6B'"
-    if (folder / "final" / "config.json").is_file():
+    if holds_model(folder / "final"):
         raise UserError(f"{name} is a run, not a model", f"its final model is {Path(name) / 'final'}", setting=SETTING)
-    if (folder / "adapter_config.json").is_file():
-        raise UserError(f"{name} holds an adapter, without the model that it belongs to", another, setting=SETTING)
+    if (folder / ADAPTER_CONFIG).is_file():  # only one on the hub comes here
+        raise UserError(
+            f"{name} holds an adapter, without the model that it belongs to",
+            "download it into a folder, and name the folder",
+            setting=SETTING,
+        )
     if any(folder.glob("*.gguf")):
         raise UserError(
             f"{name} holds a GGUF file, which can't be trained", "use the model it was made from", setting=SETTING

@@ -7,6 +7,7 @@ which are never opened here.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import re
@@ -45,7 +46,7 @@ class Tensor:
 
 def _damaged(path: Path, why: str) -> UserError:
     return UserError(
-        f"{path}: {why}", "copy or download the model again; the file is not whole", setting="model_name_or_path"
+        f"{path}: {why}", "copy or download the model again; the file is incomplete", setting="model_name_or_path"
     )
 
 
@@ -78,7 +79,7 @@ def read_header(path: Path) -> list[Tensor]:
             if len(start) < 8 or size < 8 + length:
                 raise _damaged(path, f"the file is cut short ({size:,} bytes)")
             if length > MAX_HEADER_BYTES:
-                raise _damaged(path, "this is no safetensors file")
+                raise _damaged(path, "this is not a safetensors file")
             header = json.loads(file.read(length))
         tensors = []
         end = 0
@@ -91,7 +92,7 @@ def read_header(path: Path) -> list[Tensor]:
             f"{path}: {error.strerror}", "check that the file is there and may be read", setting="model_name_or_path"
         ) from None
     except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError):
-        raise _damaged(path, "this is no safetensors file") from None
+        raise _damaged(path, "this is not a safetensors file") from None
     if size < 8 + length + end:
         raise _damaged(path, f"the file is cut short: it has {size:,} of {8 + length + end:,} bytes")
     return tensors
@@ -115,7 +116,7 @@ def weight_files(folder: Path) -> list[Path]:
                 raise ValueError
             paths = [folder / name for name in names]
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            raise _damaged(index, "this is no index of weights") from None
+            raise _damaged(index, "this is not an index of weights") from None
         for path in paths:
             if not path.is_file():
                 raise _damaged(path, f"there is no such file, but {INDEX_FILE} names it")
@@ -136,12 +137,43 @@ def count_parameters(tensors: list[Tensor], *, tied: bool) -> int:
         tensors: the tensors in the files.
         tied: the output layer is the input embedding, so it counts once even where a file holds it twice.
     """
+    return sum(tensor.size for tensor in parameters_of(tensors, tied=tied))
+
+
+def parameters_of(tensors: list[Tensor], *, tied: bool) -> tuple[Tensor, ...]:
+    """The parameters among a model's tensors; arguments as for `count_parameters`."""
     parameters = [tensor for tensor in tensors if tensor.is_parameter]
     embeddings = {
         t.shape for t in parameters if t.name.endswith(("embed_tokens.weight", "wte.weight", "embed_in.weight"))
     }
-    return sum(
-        t.size
+    return tuple(
+        t
         for t in parameters
         if not (tied and t.name.endswith(("lm_head.weight", "embed_out.weight")) and t.shape in embeddings)
     )
+
+
+def weights_sha256(folder: Path) -> str:
+    """A hash of all that is in a model's files of weights, whatever they are called.
+
+    Files in the hub's cache are called by their hash, which is taken; others are read, a second or so for each gigabyte.
+
+    Raises:
+        UserError: the folder has no weights.
+        OSError: they can't be read.
+    """
+    hashes = sorted(_named_hash(path) or _file_sha256(path) for path in weight_files(folder))
+    return hashes[0] if len(hashes) == 1 else hashlib.sha256("\n".join(hashes).encode()).hexdigest()
+
+
+def _named_hash(path: Path) -> str | None:
+    blob = path.resolve()
+    return blob.name if blob.parent.name == "blobs" and re.fullmatch(r"[0-9a-f]{64}", blob.name) else None
+
+
+def _file_sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        digest = hashlib.sha256()
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+        return digest.hexdigest()

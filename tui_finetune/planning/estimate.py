@@ -1,18 +1,6 @@
 """What a run will take: memory, time and disk, computed from shapes before anything is loaded. No torch.
 
-The formulas, in bytes. Those of the activations were fitted to what autograd keeps for Llama and GPT-2 models of
-several shapes (torch 2.13, saved_tensors_hooks), those of the logits to the peak memory of a step.
-
-weights       4 for each parameter (fp32), and 2 more under autocast, which keeps a copy in half precision
-gradients     4 for each trained parameter
-optimizer     8 for each trained parameter with AdamW (two moments in fp32), 4 / hidden size x 2 with Adafactor (rows and
-              columns of the second moment), none with SGD
-activations   for each token of a batch and each layer 40 x hidden + 16 x feed-forward in fp32, 34 x hidden + 8 x
-              feed-forward in half precision; with attention dropout on a CPU, which then keeps the attention matrices,
-              12 x heads x tokens of a row more; with gradient checkpointing only one layer's at a time, and 4 x hidden
-              for each layer. Beside them 12 for each logit, of which there are tokens x vocabulary: the logits, their
-              log-softmax and its gradient. In small models these are the most by far.
-libraries     what torch and the others take by themselves
+The formula of the memory is in models/memory.py.
 
 Time follows from the usual count of operations: 6 for each parameter and token (2 forward, 4 backward), 8 with gradient
 checkpointing, 2 in evaluation, and 6 x layers x hidden x tokens of a row for attention over the half that is visible.
@@ -27,10 +15,10 @@ from tui_finetune.config.schema import RunConfig
 from tui_finetune.config.steps import count_steps, steps_per_epoch
 from tui_finetune.errors import UserError
 from tui_finetune.formatting import size
-from tui_finetune.models.devices import DeviceFacts, resolve_precision
+from tui_finetune.models.devices import DeviceFacts
 from tui_finetune.models.facts import ModelFacts, row_length
+from tui_finetune.models.memory import load_of, peak
 
-LIBRARIES = {"cpu": 600_000_000, "cuda": 700_000_000, "mps": 300_000_000}
 USABLE = 0.95
 """The one margin: the share of the free memory that a run may need. The rest is lost in gaps between tensors."""
 
@@ -77,22 +65,6 @@ class Estimate:
         return f"needs about {size(self.needed)}, {room}"
 
 
-def _optimizer_bytes(optim: str, parameters: int, hidden: int) -> int:
-    if optim.startswith("adamw"):
-        return 8 * parameters
-    return int(8 * parameters / hidden) if optim == "adafactor" else 0
-
-
-def _activation_bytes(facts: ModelFacts, config: RunConfig, rows: int, length: int, *, half: bool, cpu: bool) -> int:
-    hidden, layers = facts.hidden_size or 0, facts.layers or 0
-    wide = facts.intermediate_size or 4 * hidden
-    per_token = 34 * hidden + 8 * wide if half else 40 * hidden + 16 * wide
-    if facts.attention_dropout and cpu:
-        per_token += 12 * (facts.heads or 1) * length
-    kept = layers * 4 * hidden + per_token if config.gradient_checkpointing else layers * per_token
-    return rows * length * (kept + 12 * (facts.vocab_size or 0))
-
-
 def estimate(
     config: RunConfig,
     facts: ModelFacts,
@@ -125,7 +97,8 @@ def estimate(
     length = row_length(config.max_length, facts.context_length)
     if facts.context_length is not None:
         length = min(length, facts.context_length)
-    memory = _memory(config, facts, facts.parameters, device, length)
+    load = load_of(config, facts, device)
+    memory = peak(config, facts, load, device, length)
     work = _work(config, length, tokens, rows, train_rows)
     assumptions = []
     if speed is None:
@@ -135,40 +108,21 @@ def estimate(
         assumptions.append("the data set was not read, so the number of steps and the time are not known")
     if work.all_full:
         assumptions.append("every row is full")
-    optimizer = memory["optimizer"]
-    checkpoint = 4 * facts.parameters + optimizer
+    saved = load.saved
+    checkpoint = saved + memory["optimizer"]
     usable = int(device.free * USABLE)
     return Estimate(
         parameters=facts.parameters,
-        trained_parameters=facts.parameters,
+        trained_parameters=load.trained,
         memory=memory,
         available=device.free,
         usable=usable,
         fits=memory["total"] <= usable,
         steps=work.steps,
         seconds=_seconds(config, facts, facts.parameters, length, work, speed),
-        disk=(max(2, config.save_total_limit) + 2) * checkpoint + 4 * facts.parameters,
+        disk=(max(2, config.save_total_limit) + 2) * checkpoint + saved,
         assumptions=assumptions,
     )
-
-
-def _memory(config: RunConfig, facts: ModelFacts, parameters: int, device: DeviceFacts, length: int) -> dict[str, int]:
-    """Bytes by part, and their total."""
-    half = resolve_precision(config.precision, device)[0] != "fp32"
-    training = _activation_bytes(
-        facts, config, config.per_device_train_batch_size, length, half=half, cpu=device.kind == "cpu"
-    )
-    # Evaluation makes logits too, but keeps nothing for a backward pass.
-    evaluation = config.per_device_eval_batch_size * length * 10 * (facts.vocab_size or 0)
-    memory = {
-        "weights": (6 if half else 4) * parameters,
-        "gradients": 4 * parameters,
-        "optimizer": _optimizer_bytes(config.optim, parameters, facts.hidden_size or 1),
-        "activations": max(training, evaluation if config.validation_split else 0),
-        "libraries": LIBRARIES[device.kind],
-    }
-    memory["total"] = sum(memory.values())
-    return memory
 
 
 @dataclass(frozen=True)

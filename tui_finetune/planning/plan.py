@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from tui_finetune.config.schema import RunConfig
 from tui_finetune.errors import UserError
-from tui_finetune.formatting import amount, duration, size
+from tui_finetune.formatting import duration, size
+from tui_finetune.models.methods.choose import method_of
 from tui_finetune.system.progress import Report
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ class Plan:
             needed, usable = size(self.estimate.needed), size(self.estimate.usable)
             parts.append(f"{needed} memory" if self.estimate.fits else f"✗ needs {needed} memory, {usable} usable")
         if self.facts is not None and self.facts.parameters:
-            parts.append(f"all {amount(self.facts.parameters)} weights")
+            parts.append(method_of(self.config).words(self.facts))
         return parts
 
 
@@ -125,6 +126,7 @@ def _stages(config: RunConfig, report: Report | None, *, read_hub_data: bool) ->
     from tui_finetune.models.loading import check_trainable, load_tokenizer, resolve_max_length
 
     check_trainable(model)
+    method_of(config).check(model)
     max_length = resolve_max_length(config, model)
     device = this_device()
     if not read_hub_data and not _is_local(config.dataset_name):

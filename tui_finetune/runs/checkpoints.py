@@ -22,6 +22,12 @@ REQUIRED = ("model.safetensors", "optimizer.pt", "scheduler.pt", "rng_state.pth"
 REQUIRED_OF_MODELS = ("model.safetensors", "trainer_state.json")
 """The same for a checkpoint that holds only the model."""
 
+ADAPTER = ("adapter_model.safetensors", "adapter_config.json")
+"""What stands in place of the model's weights in a checkpoint of an adapter."""
+
+BASE = "base"
+"""The fact in a manifest that names the model an adapter belongs to; others have no such fact."""
+
 ONLY_MODEL = "only_model"
 """The fact in a manifest that says that nothing is there to resume from."""
 
@@ -72,6 +78,17 @@ class Manifest:
     def holds_only_model(self) -> bool:
         """Whether it can't be resumed from, by choice."""
         return self.facts.get(ONLY_MODEL) is True
+
+    @property
+    def holds_adapter(self) -> bool:
+        """Whether its weights are those of an adapter."""
+        return isinstance(self.facts.get(BASE), dict)
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """The files without which it is not whole."""
+        names = REQUIRED_OF_MODELS if self.holds_only_model else REQUIRED
+        return (*ADAPTER, *names[1:]) if self.holds_adapter else names
 
 
 def _check(manifest: Fields) -> str:
@@ -127,7 +144,7 @@ def verify(checkpoint: Path) -> Manifest:
         UnsoundCheckpoint: with the first file that is missing, has another size or another content.
     """
     manifest = read_manifest(checkpoint)
-    for name in REQUIRED_OF_MODELS if manifest.holds_only_model else REQUIRED:
+    for name in manifest.required:
         if name not in manifest.files and not (name == "model.safetensors" and _SHARDED in manifest.files):
             raise UnsoundCheckpoint(f"{name} is not in it")
     for name, record in manifest.files.items():

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import os
 import re
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tui_finetune.errors import UserError
-from tui_finetune.runs import control
+from tui_finetune.runs import control, places
 from tui_finetune.runs.lock import is_held
 from tui_finetune.runs.log import digest_path
-from tui_finetune.system.files import PRIVATE_DIRECTORY, PRIVATE_FILE, open_regular, write_atomically
+from tui_finetune.system.files import DISK_FULL, PRIVATE_DIRECTORY, PRIVATE_FILE, open_regular, write_atomically
 
 if TYPE_CHECKING:
     from tui_finetune.config.schema import RunConfig
 
 NAME = re.compile(r"[A-Za-z0-9._-]{1,64}\Z")
+
+
+class OccupiedError(UserError):
+    """There is something in the place of a run already."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +77,14 @@ class RunDirectory:
             chosen = None
         return Path(chosen) if chosen else self.path / "final"
 
+    def final_place(self, config: RunConfig) -> Path:
+        """Where the final model of a run with that configuration goes."""
+        return (
+            Path(os.path.expanduser(config.final_model_dir)).absolute()
+            if config.final_model_dir
+            else self.path / "final"
+        )
+
     @property
     def marker_path(self) -> Path:
         return self.path / "run.json"
@@ -79,6 +93,36 @@ class RunDirectory:
     def is_marked(self) -> bool:
         """Whether this program made the directory: only then is anything in it ever replaced or deleted."""
         return os.path.isfile(self.marker_path) and not os.path.islink(self.marker_path)
+
+    @property
+    def id(self) -> str:
+        """What tells this run from every other, wherever it is; '' for one of before there were ids."""
+        return str(self._read_marker().get("id", ""))
+
+    def _read_marker(self) -> dict[str, object]:
+        try:
+            with open(self.marker_path, "rb", opener=open_regular) as file:
+                content = json.loads(file.read(MAX_MARKER_BYTES))
+        except (OSError, ValueError, RecursionError):
+            return {}
+        return content if isinstance(content, dict) else {}
+
+    def mark(self) -> None:
+        """Give a run of an earlier version the marker that it lacks, or the id in it.
+
+        Raises:
+            UserError: the run is of a version that this one can't continue, or can't be written to.
+        """
+        marker = self._read_marker()
+        if isinstance(made := marker.get("format", FORMAT), int) and made > FORMAT:
+            raise UserError(f"{self.name} was made by a newer version of finetune-tui", "update finetune-tui")
+        if marker.get("id"):
+            return
+        try:
+            write_atomically(self.marker_path, json.dumps({**_new_marker(), **marker}))
+        except OSError as error:
+            remedy = "free some space" if error.errno in DISK_FULL else "check the permissions of the run's directory"
+            raise UserError(f"{self.marker_path}: {error.strerror}", remedy) from None
 
     @property
     def exists(self) -> bool:
@@ -116,7 +160,7 @@ class RunDirectory:
     @property
     def is_live(self) -> bool:
         """Whether a process trains in it now."""
-        return is_held(self.lock_path) or is_held(self.launch_lock_path)
+        return any(map(is_held, (self.lock_path, self.launch_lock_path, self.path)))
 
     def read_config(self) -> RunConfig:
         """The run's configuration; raises UserError where it can't be read.
@@ -128,8 +172,10 @@ class RunDirectory:
         from tui_finetune.config.schema import RunConfig
 
         values = read_yaml(self.config_path)
-        # Runs of before there were these settings: their evaluations have to stay comparable, and their rows in order.
+        # Runs of before there were these settings: their evaluations have to stay comparable, their rows in order, and
+        # names of special tokens in their texts what they were.
         values.setdefault("eval_loss_average", "batches")
+        values.setdefault("split_special_tokens", False)
         if values.get("packing") is False and values.get("padding") == "longest" and values.get("train_on_eos"):
             values.setdefault("group_by_length", True)
         return make_config({key: value for key, value in values.items() if key in RunConfig.model_fields})
@@ -154,16 +200,23 @@ class RunDirectory:
             self.path.mkdir(mode=PRIVATE_DIRECTORY, parents=True, exist_ok=True)
             # Exclusive: of two that make the same run at once, one finds it taken.
             descriptor = os.open(self.marker_path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, PRIVATE_FILE)
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                json.dump({"made_by": "finetune-tui", "format": FORMAT}, file)
-            self.control_dir.mkdir(mode=PRIVATE_DIRECTORY, exist_ok=True)
-            self.checkpoints_dir.mkdir(mode=PRIVATE_DIRECTORY, exist_ok=True)
         except FileExistsError:
             raise self._taken() from None
         except OSError as error:
-            raise UserError(
-                f"{self.path}: {error.strerror}", "choose an output_dir that you may write to", setting="output_dir"
-            ) from None
+            raise self._not_made(error) from None
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                json.dump(_new_marker(), file)
+            self.control_dir.mkdir(mode=PRIVATE_DIRECTORY, exist_ok=True)
+            self.checkpoints_dir.mkdir(mode=PRIVATE_DIRECTORY, exist_ok=True)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                for made in (self.control_dir, self.checkpoints_dir):
+                    with contextlib.suppress(FileNotFoundError):
+                        made.rmdir()
+                self.marker_path.unlink(missing_ok=True)
+                self.path.rmdir()
+            raise self._not_made(error) from None
 
     def check_free(self) -> None:
         """Raise UserError where no run can be made in the directory: nothing that is there is ever replaced."""
@@ -175,33 +228,43 @@ class RunDirectory:
             )
         if self.exists:
             raise self._taken()
-        if self.path.is_relative_to(_PROGRAM):
-            raise UserError(f"{self.path} lies in this program's own folder", "choose another output_dir", "output_dir")
+        places.check_place(self.path, "output_dir")
         try:
             occupied = os.path.lexists(self.path) and (not self.path.is_dir() or any(self.path.iterdir()))
         except OSError as error:
             raise UserError(f"{self.path}: {error.strerror}", "choose another output_dir", "output_dir") from None
         if occupied:
-            raise UserError(
-                f"{self.path} is there already, and is no run",
+            raise OccupiedError(
+                f"{self.path} already exists and is not a run",
                 "choose an output_dir that is empty or not there yet; nothing that is there is overwritten",
                 setting="output_dir",
             )
 
-    def _taken(self) -> UserError:
-        return UserError(
+    def _not_made(self, error: OSError) -> UserError:
+        full = error.errno in DISK_FULL
+        remedy = (
+            "free some space, or choose another output_dir" if full else "choose an output_dir that you may write to"
+        )
+        return UserError(f"{self.path}: {error.strerror}", remedy, setting="output_dir")
+
+    def _taken(self) -> OccupiedError:
+        return OccupiedError(
             f"{self.path} holds a run already",
             f"`finetune-tui resume {self.name}` resumes it; for a new run choose another output_dir",
             setting="output_dir",
         )
 
 
-_PROGRAM = Path(__file__).parents[1]
+MAX_MARKER_BYTES = 64 * 1024
 
 FORMAT = 1
 """The format of run directories; raised when an older program could not read a newer run any more."""
 
 _FIRST_LINE_BYTES = 4096
+
+
+def _new_marker() -> dict[str, object]:
+    return {"made_by": "finetune-tui", "format": FORMAT, "id": uuid.uuid4().hex}
 
 
 def _begins_a_run(events_path: Path) -> bool:
@@ -239,6 +302,12 @@ def _numbered(config: RunConfig, base: Path | None) -> Iterator[Path]:
     return ((runs / f"{stem}-{number}").absolute() for number in itertools.count(1))
 
 
+def check_places(run: RunDirectory, config: RunConfig) -> None:
+    """Raise UserError where a new run can't be made there, or its final model can't be put where it is to go."""
+    run.check_free()
+    places.check_final_free(run.final_place(config), run.path, "")
+
+
 def create_run(config: RunConfig, base: Path | None = None) -> RunDirectory:
     """Make the directory of a new run; of several that are made at once, each takes the next free name.
 
@@ -247,9 +316,10 @@ def create_run(config: RunConfig, base: Path | None = None) -> RunDirectory:
     """
     while True:
         run = RunDirectory(new_run_path(config, base))
+        check_places(run, config)
         try:
             run.create()
             return run
-        except UserError:
-            if config.output_dir is not None or not run.exists:
+        except OccupiedError:
+            if config.output_dir is not None:
                 raise

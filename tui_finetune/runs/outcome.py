@@ -95,4 +95,4 @@ def _words(state: RunState, status: str, *, has_checkpoint: bool) -> tuple[str, 
     if status == "failed":
         return f"Failed: {state.reason or 'the log says why'}", result.remedy if result else ""
     lost = "it can be resumed from its checkpoint" if has_checkpoint else "no checkpoint had been saved"
-    return f"Interrupted at {step}{of}: the process ended without a word; {lost}", ""
+    return f"Interrupted at {step}{of}: the process ended unexpectedly; {lost}", ""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TypedDict
 
 from transformers import TrainingArguments
 
 from tui_finetune.config.schema import RunConfig
+from tui_finetune.models.devices import AMPERE, best_device
 
 NEVER = 2**31 - 1
 """A number of steps that no run reaches."""
@@ -23,12 +25,11 @@ def training_arguments(
     Args:
         config: the resolved configuration.
         checkpoints_dir: where Trainer writes checkpoint-N.
-        precision: 'fp32', 'bf16' or 'fp16', as it suits the device.
+        precision: as it suits the device; in 'pure_bf16' the model itself is in bf16.
         evaluates: whether there are rows to evaluate on.
     """
     import torch
 
-    on_cpu = not (torch.cuda.is_available() or torch.backends.mps.is_available())
     save_steps = config.save_steps if config.save_strategy == "steps" else NEVER
     arguments = TrainingArguments(
         output_dir=str(checkpoints_dir),
@@ -42,7 +43,7 @@ def training_arguments(
         warmup_steps=config.warmup_steps,
         weight_decay=config.weight_decay,
         max_grad_norm=config.max_grad_norm,
-        optim=config.optim,
+        **_optimizer(config),
         seed=config.seed,
         logging_strategy="steps",
         logging_steps=config.logging_steps,
@@ -60,7 +61,8 @@ def training_arguments(
         restore_callback_states_from_checkpoint=True,
         bf16=precision == "bf16",
         fp16=precision == "fp16",
-        use_cpu=on_cpu,
+        use_cpu=best_device() == "cpu",
+        **_kernels(config),
         report_to=[] if config.report_to == "none" else [config.report_to],
         disable_tqdm=True,
         remove_unused_columns=False,
@@ -68,9 +70,46 @@ def training_arguments(
         dataloader_num_workers=0,
         dataloader_pin_memory=torch.cuda.is_available(),
         save_only_model=config.save_only_model,
+        neftune_noise_alpha=config.neftune_noise_alpha,
         # gradient_checkpointing is set on the model, where its loading knows it.
     )
     return on_one_device(arguments)
+
+
+class _Optimizer(TypedDict):
+    optim: str
+    adam_beta1: float
+    adam_beta2: float
+    adam_epsilon: float
+
+
+def _optimizer(config: RunConfig) -> _Optimizer:
+    # What Trainer doesn't know by its name is made in optimizers.py.
+    name = "adamw_torch" if config.optim in ("lion", "muon") else config.optim
+    return _Optimizer(
+        optim=name, adam_beta1=config.adam_beta1, adam_beta2=config.adam_beta2, adam_epsilon=config.adam_epsilon
+    )
+
+
+class _Kernels(TypedDict):
+    tf32: bool | None
+    torch_compile: bool
+    use_liger_kernel: bool
+
+
+def _kernels(config: RunConfig) -> _Kernels:
+    return _Kernels(
+        tf32=config.tf32 is not False if rounds_to_tf32() else None,
+        torch_compile=config.torch_compile,
+        use_liger_kernel=config.use_liger_kernel,
+    )
+
+
+def rounds_to_tf32() -> bool:
+    """Whether the device can compute products of fp32 in TF32."""
+    import torch
+
+    return torch.cuda.is_available() and torch.version.hip is None and torch.cuda.get_device_capability()[0] >= AMPERE
 
 
 def on_one_device(arguments: TrainingArguments) -> TrainingArguments:

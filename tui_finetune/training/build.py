@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from transformers import EarlyStoppingCallback
@@ -13,6 +15,7 @@ from tui_finetune.runs.log import EventLog
 from tui_finetune.training.arguments import training_arguments
 from tui_finetune.training.callback import RunCallback
 from tui_finetune.training.inputs import Inputs
+from tui_finetune.training.optimizers import optimizer_for, schedule_options
 from tui_finetune.training.trainer import RunTrainer
 
 
@@ -23,6 +26,7 @@ def build_trainer(
     log: EventLog,
     facts: dict[str, object],
     checkpoint: Path | None,
+    keep_lock: Callable[[], None],
 ) -> tuple[RunTrainer, RunCallback]:
     """A Trainer that writes into the run's directory and obeys it, and the callback that does so.
 
@@ -33,6 +37,7 @@ def build_trainer(
         log: its event log.
         facts: what goes into each checkpoint's manifest.
         checkpoint: what the training is resumed from, if anything.
+        keep_lock: called before each save; raises where the run isn't this process's any more.
     """
     arguments = training_arguments(config, run.checkpoints_dir, precision=inputs.precision, evaluates=inputs.evaluates)
     trainer = RunTrainer(
@@ -48,6 +53,12 @@ def build_trainer(
         patience=config.early_stopping_patience,
         eval_average=config.eval_loss_average,
         lengths=inputs.data.lengths,
+        optimizer=optimizer_for(config, inputs.model),
+        schedule=partial(schedule_options, config),
+        loss=inputs.loss,
+        base=inputs.base,
+        loraplus_lr_ratio=config.loraplus_lr_ratio,
+        keep_lock=keep_lock,
     )
     trainer.remove_callback(PrinterCallback)
     evaluates = inputs.evaluates and config.eval_strategy != "no"

@@ -48,6 +48,7 @@ class RunCallback(TrainerCallback):
         self._evaluates_first = evaluates_first
         self._evaluated = 0
         self._evaluating_since = 0.0
+        self._saves_after_epoch = False
 
     @property
     def stopping(self) -> bool:
@@ -89,22 +90,21 @@ class RunCallback(TrainerCallback):
         self._evaluated = 0
         self._throughput.skip(time.monotonic() - began)
         if self.stopping:
-            control.should_training_stop = True
-            # At the very end of an epoch its evaluation belongs to the step; the save follows it in on_epoch_end.
-            if not _ends_epoch(state):
-                control.should_save = True
+            control.should_training_stop = control.should_save = True
+        # At the end of an epoch its evaluation belongs to the step, and the save follows it: were it killed between the two,
+        # the evaluation would be missing from the resumed run.
+        self._saves_after_epoch = control.should_save and _ends_epoch(state)
+        if self._saves_after_epoch:
+            control.should_save = False
 
     def on_epoch_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: object
     ) -> None:
-        if not self.stopping:
-            return
-        if _ends_epoch(state):
+        if self._saves_after_epoch:
             control.should_save = True
-        else:
+        elif self.stopping and not _ends_epoch(state):
             # Trainer takes a stop for the end of the epoch; evaluating now would use up random numbers.
-            control.should_evaluate = False
-            control.should_save = False
+            control.should_evaluate = control.should_save = False
 
     def on_log(
         self,
@@ -170,5 +170,7 @@ class RunCallback(TrainerCallback):
 
 
 def _ends_epoch(state: TrainerState) -> bool:
-    """Whether the step just done was the last of its epoch."""
+    """Whether the step just done was the last of its epoch, or of the run, which may end in the middle of one."""
+    if state.global_step >= state.max_steps:
+        return True
     return state.epoch is not None and float(state.epoch).is_integer() and state.global_step > 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tui_finetune.config.flags import resume_command
@@ -11,6 +10,8 @@ from tui_finetune.config.schema import RunConfig
 from tui_finetune.errors import UserError
 from tui_finetune.export.folder import CARD, PLOT, export, in_save_dtype, load_weights
 from tui_finetune.export.model_card import Made
+from tui_finetune.models.methods.choose import method_of
+from tui_finetune.models.methods.peft_models import public_name
 from tui_finetune.runs import checkpoints
 from tui_finetune.runs.directory import RunDirectory
 from tui_finetune.runs.log import EventLog
@@ -20,11 +21,6 @@ from tui_finetune.training.inputs import Inputs
 
 if TYPE_CHECKING:
     from transformers import TrainerState
-
-
-def final_place(config: RunConfig, run: RunDirectory) -> Path:
-    """Where the final model of a run goes."""
-    return Path(config.final_model_dir) if config.final_model_dir else run.path / "final"
 
 
 def write_final_model(
@@ -46,7 +42,7 @@ def write_final_model(
     Raises:
         UserError: it can't be written.
     """
-    final_dir, model = final_place(config, run), inputs.model
+    final_dir, model = run.final_place(config), inputs.model
     told = load_state(run)
     result = replace(result, loss_before=told.loss_before)
     saved = {checkpoints.step_of(path): path for path in checkpoints.committed(run.checkpoints_dir)}
@@ -69,10 +65,12 @@ def write_final_model(
             inputs.tokenizer,
             final_dir,
             base_model=inputs.located.folder,
+            adapter_base=inputs.base,
             run_name=run.name,
+            run_id=run.id,
             config=config,
             state=told,
-            made=_made(inputs, result),
+            made=_made(inputs, config, result),
         )
     except OSError as error:
         raise UserError(
@@ -82,18 +80,27 @@ def write_final_model(
     return replace(result, plot=str(final_dir / PLOT), card=str(final_dir / CARD))
 
 
-def _made(inputs: Inputs, result: RunResult) -> Made:
+def _made(inputs: Inputs, config: RunConfig, result: RunResult) -> Made:
     """What the model card tells of the final model."""
     generation, tokenizer = inputs.model.generation_config, inputs.tokenizer
     ends = generation.eos_token_id if generation is not None else None
     end = ends[-1] if isinstance(ends, list) and ends else ends if isinstance(ends, int) else tokenizer.eos_token_id
+    method, adapter = method_of(config), inputs.base is not None
+    weights = next((weights for weights in inputs.model.parameters() if weights.requires_grad), None)
+    dtype = weights.dtype if adapter and weights is not None else inputs.model.dtype
+    packed = f", on the model packed as {method.quantization}" if method.quantization != "none" else ""
+    whole = method.name == "full" and config.unfrozen_layers == "all"
+    words = "full fine-tuning: all weights" if whole else method.words(inputs.located.facts()) + packed
     return Made(
         result,
         inputs.located.facts().license,
         chat=bool(tokenizer.chat_template) and result.data_format != "text",
         stop="" if end is None else str(tokenizer.convert_ids_to_tokens(end)),
-        dtype=str(inputs.model.dtype).removeprefix("torch."),
+        dtype=str(dtype).removeprefix("torch."),
         documents=inputs.data.statistics.documents,
         tokens=inputs.data.statistics.tokens,
         prompt=inputs.first_words() if result.data_format == "text" else "Once upon a time",
+        method=words,
+        adapter=adapter,
+        base=public_name(inputs.located) if adapter else "",
     )

@@ -14,7 +14,9 @@ from tui_finetune.errors import UserError
 from tui_finetune.models.devices import best_device
 from tui_finetune.models.loading import check_trainable, load_tokenizer, resolve_max_length
 from tui_finetune.models.located import LocatedModel, locate
-from tui_finetune.runs.checkpoints import ONLY_MODEL
+from tui_finetune.models.methods.choose import method_of
+from tui_finetune.models.methods.peft_models import base_of
+from tui_finetune.runs.checkpoints import BASE, ONLY_MODEL
 from tui_finetune.system.progress import Report
 from tui_finetune.training.packing.attention import attention_by_document
 from tui_finetune.training.packing.check import keeps_documents_apart
@@ -23,7 +25,10 @@ from tui_finetune.training.resume import data_fingerprint, determining, weights_
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+    from tui_finetune.models.adapters import BaseModel
     from tui_finetune.models.devices import Precision
+    from tui_finetune.models.methods.method import Method
+    from tui_finetune.training.loss import ChunkedLoss
 
 MAX_PROMPT_TOKENS = 256
 """The longest question that a sample begins with by itself."""
@@ -38,11 +43,13 @@ class Inputs:
 
     Attributes:
         located: where the model that training begins from is.
-        model: it, loaded.
+        model: it, loaded, and made ready by the method.
         tokenizer: its tokenizer, with the chat template that the data was put into words by.
         data: rows of tokens.
         precision: the number format of the computation.
         attention: how packed rows are attended to.
+        loss: computes the loss in chunks of tokens; None where the model computes it.
+        base: the model that the adapter belongs to, where it is an adapter that is trained.
     """
 
     located: LocatedModel
@@ -51,6 +58,8 @@ class Inputs:
     data: PreparedData
     precision: Precision
     attention: Attention
+    loss: ChunkedLoss | None = None
+    base: BaseModel | None = None
 
     @property
     def evaluates(self) -> bool:
@@ -74,6 +83,8 @@ class Inputs:
             "settings": determining(config),
             "data_format": self.data_format,
         }
+        if self.base is not None:
+            facts[BASE] = self.base.to_json()
         return facts | ({ONLY_MODEL: True} if config.save_only_model else {})
 
     def first_words(self) -> str:
@@ -91,7 +102,7 @@ class Inputs:
 
 
 def look_at_model(config: RunConfig, report: Report) -> tuple[LocatedModel, PreTrainedTokenizerBase, int]:
-    """Find the model, once, and see from its small files whether it can be trained.
+    """Find the model, once, and see from its small files whether it can be trained, and by the method that is chosen.
 
     Returns:
         Where it is, its tokenizer, and the tokens of a training row.
@@ -101,8 +112,14 @@ def look_at_model(config: RunConfig, report: Report) -> tuple[LocatedModel, PreT
     """
     located = locate(config.model_name_or_path, config.model_revision, weights=False, report=report)
     check_trainable(located)
+    method_of(config).check(located)
     max_length = resolve_max_length(config, located)
     return located, load_tokenizer(located), max_length
+
+
+def base_for(method: Method, model: LocatedModel) -> BaseModel | None:
+    """The model that an adapter is trained on, named exactly; None where no adapter is trained."""
+    return base_of(model, method.quantization) if method.trains_adapter else None
 
 
 def attention_for_packing(model: PreTrainedModel) -> Attention | None:

@@ -76,7 +76,7 @@ class Requests:
         elif request.action == "evaluate":
             self._evaluate(ids, state)
         else:
-            self._sample(ids, state, request.text("prompt") or self._default_prompt)
+            self._sample(ids, state, request.text("prompt"))
 
     def _evaluate(self, ids: Ids, state: TrainerState) -> None:
         """Evaluate on the side: no other callback hears of it, so patience and best checkpoint stay as they are."""
@@ -89,14 +89,20 @@ class Requests:
         self._log.write(metrics_event(state, evaluate_aside(trainer), asked_for=True, answers=ids))
         self._log.write(PhaseEvent("training"))
 
-    def _sample(self, ids: Ids, state: TrainerState, prompt: str) -> None:
+    def _sample(self, ids: Ids, state: TrainerState, asked: str) -> None:
+        """Write a sample: of what was asked for, in which special tokens are text, or of the words of a row, where they are
+        what they are in the row."""
         from tui_finetune.chat.generate import generate_text
         from tui_finetune.chat.sampling import Sampling
 
-        trainer = self._trainer
+        trainer, prompt = self._trainer, asked or self._default_prompt
         with untouched_random_state():
             text = generate_text(
-                trainer.language_model, trainer.tokenizer, prompt, Sampling(max_new_tokens=SAMPLE_TOKENS)
+                trainer.language_model,
+                trainer.tokenizer,
+                prompt,
+                Sampling(max_new_tokens=SAMPLE_TOKENS),
+                split_special_tokens=bool(asked),
             )
         trainer.language_model.train()
         self._log.write(SampleEvent(state.global_step, prompt, text, answers=ids))

@@ -20,6 +20,7 @@ from tui_finetune.runs.log import EventLog
 from tui_finetune.runs.state import RunState
 from tui_finetune.runs.summary import load_state
 from tui_finetune.runs.values import Fields
+from tui_finetune.training.computing import SEEN_LATER
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -31,11 +32,11 @@ CHANGEABLE = frozenset(
     {
         "num_train_epochs", "max_steps", "early_stopping_patience", "logging_steps", "eval_strategy", "eval_steps",
         "eval_loss_average", "save_strategy", "save_steps", "save_total_limit", "save_only_model",
-        "per_device_eval_batch_size", "gradient_checkpointing",
+        "per_device_eval_batch_size", "gradient_checkpointing", "chunked_cross_entropy", "check_before_training",
         "report_to", "save_dtype", "output_dir", "final_model_dir", "dataset_name", "notify", "notify_command",
     }
 )  # fmt: skip
-"""Settings that leave every step as it would have been. Of another dataset_name its tokens are compared instead."""
+"""Settings that leave every step as it would have been, but for rounding. Of another dataset_name its tokens are compared instead."""
 
 BATCH = ("per_device_train_batch_size", "gradient_accumulation_steps")
 """Settings that may only be changed together: what counts is their product."""
@@ -49,10 +50,16 @@ def determining(config: RunConfig) -> dict[str, object]:
     return {**fixed, EFFECTIVE: config.per_device_train_batch_size * config.gradient_accumulation_steps}
 
 
-def check_settings(then: Mapping[str, object], now: Mapping[str, object]) -> None:
+def check_settings(
+    then: Mapping[str, object], now: Mapping[str, object], *, decided: frozenset[str] = frozenset()
+) -> None:
     """Raises UserError, with all differences, where settings that determine the steps are not those of before.
 
     Settings that only one of the two knows, as after an update of the program, are passed over.
+
+    Args:
+        then, now: settings by key.
+        decided: settings that stand in `then` as 'auto' where they were left to the device, and in `now` as it was decided.
     """
     known = settings()
 
@@ -62,7 +69,7 @@ def check_settings(then: Mapping[str, object], now: Mapping[str, object]) -> Non
     differences = [
         f"{key} is {shown(key, then[key])} in this run, not {shown(key, now[key])}"
         for key in now
-        if key in then and then[key] != now[key]
+        if key in then and then[key] != now[key] and not (key in decided and then[key] == "auto")
     ]
     if not differences:
         return
@@ -104,7 +111,8 @@ def _check_something_is_left(run: RunDirectory, before: RunConfig, config: RunCo
         )
     if state.status != "finished":
         return
-    if state.result is not None and state.result.early_stopped and config == before:
+    patience = config.early_stopping_patience if config.eval_strategy != "no" else 0
+    if state.result is not None and state.result.early_stopped and 0 < patience <= before.early_stopping_patience:
         raise UserError(
             f"{run.name} is finished: it ended early at step {state.step:,}, as evaluation got no better",
             f"to continue, give it more patience: `finetune-tui resume {run.name} --early_stopping_patience "
@@ -162,7 +170,7 @@ def checkpoint_to_resume(run: RunDirectory, config: RunConfig, log: EventLog) ->
             log.notice(Notice("warning", message, remedy))
     if checkpoint is not None:
         settings = checkpoints.read_manifest(checkpoint).facts.get("settings")
-        check_settings(settings if isinstance(settings, dict) else {}, determining(config))
+        check_settings(settings if isinstance(settings, dict) else {}, determining(config), decided=SEEN_LATER)
     return checkpoint
 
 
@@ -180,7 +188,7 @@ def clear_the_way(run: RunDirectory, checkpoint: Path | None) -> None:
     for bad in checkpoints.committed(run.checkpoints_dir):
         if checkpoint is not None and checkpoints.step_of(bad) > checkpoints.step_of(checkpoint):
             bad.rename(bad.with_name(f"damaged-{bad.name}-{time.time_ns()}"))
-    for path in [*checkpoints.uncommitted(run.checkpoints_dir), *run.path.glob(".final-*")]:
+    for path in checkpoints.uncommitted(run.checkpoints_dir):
         shutil.rmtree(path, ignore_errors=True)
 
 
@@ -211,6 +219,12 @@ def check_fingerprint(now: Fields, then: Fields) -> None:
     if then.get("model") not in (None, now["model"]):
         raise UserError(
             f"the checkpoint belongs to a run of {then['model']}, not of {now['model']}", "start a new run instead"
+        )
+    before, after = then.get("base"), now.get("base")
+    if isinstance(before, dict) and isinstance(after, dict) and before.get("sha256") != after.get("sha256"):
+        raise UserError(
+            f"{after.get('name')}, which the adapter is trained on, is not the model it was when the checkpoint was saved",
+            "put the model back as it was, or start a new run",
         )
     if then.get("weights") not in (None, now["weights"]):
         raise UserError(

@@ -6,12 +6,14 @@ import contextlib
 import json
 import shutil
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from peft.optimizers import create_loraplus_optimizer
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader, Sampler
 from transformers import EarlyStoppingCallback, Trainer, TrainingArguments
@@ -19,6 +21,7 @@ from transformers.trainer_utils import EvalLoopOutput
 
 from tui_finetune.data.tokens.pack import IGNORED
 from tui_finetune.errors import Notice
+from tui_finetune.models.methods.peft_models import as_adapted, load_adapter, save_adapter
 from tui_finetune.runs import checkpoints
 from tui_finetune.runs.events import CheckpointEvent, PhaseEvent
 from tui_finetune.runs.log import EventLog
@@ -31,7 +34,10 @@ if TYPE_CHECKING:
     from transformers.data.data_collator import DataCollator
 
     from tui_finetune.data.tokens.collate import Batch
+    from tui_finetune.models.adapters import BaseModel
     from tui_finetune.runs.values import Fields
+    from tui_finetune.training.loss import ChunkedLoss
+    from tui_finetune.training.optimizers import ClassAndOptions
 
 LOG_STATE = "log_state.json"
 """The sum of losses since the last logged one. Trainer forgets it, and would log another loss after a resume."""
@@ -58,6 +64,12 @@ class RunTrainer(Trainer):
         patience: that of early stopping.
         eval_average: over what the evaluation loss is the mean: 'tokens' or 'batches'.
         lengths: tokens of each row, where rows of like length are to come in the same batch.
+        optimizer: where it is not one that Trainer makes by its name.
+        schedule: given the steps of the whole run, tells what the schedule is made with besides the usual.
+        loss: computes the loss in the place of the model itself.
+        base: the model that the adapter belongs to, where one is trained.
+        loraplus_lr_ratio: how many times faster its second matrices learn than its first, where they are to.
+        keep_lock: called before each save; raises where the run isn't this process's any more.
     """
 
     def __init__(
@@ -75,6 +87,12 @@ class RunTrainer(Trainer):
         patience: int,
         eval_average: str = "tokens",
         lengths: npt.NDArray[np.int64] | None = None,
+        optimizer: ClassAndOptions | None = None,
+        schedule: Callable[[int], dict[str, object]] | None = None,
+        loss: ChunkedLoss | None = None,
+        base: BaseModel | None = None,
+        loraplus_lr_ratio: float | None = None,
+        keep_lock: Callable[[], None] = lambda: None,
     ) -> None:
         super().__init__(
             model=model,
@@ -83,9 +101,13 @@ class RunTrainer(Trainer):
             train_dataset=train_dataset,
             eval_dataset=eval_dataset,
             processing_class=processing_class,
+            optimizer_cls_and_kwargs=optimizer,
         )
+        self._schedule, self._loss = schedule, loss
         self.language_model, self.tokenizer = model, processing_class
         self.lengths = lengths
+        self.base, self.loraplus_lr_ratio = base, loraplus_lr_ratio
+        self.keep_lock = keep_lock
         self.eval_average = eval_average
         self.event_log = event_log
         self.facts = facts
@@ -98,10 +120,39 @@ class RunTrainer(Trainer):
         self._bad: torch.Tensor | None = None
         self._answers: tuple[str, ...] = ()
 
+    def create_scheduler(
+        self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None
+    ) -> torch.optim.lr_scheduler.LRScheduler:
+        if self._schedule is not None:
+            self.args.lr_scheduler_kwargs = self._schedule(num_training_steps)
+        made: torch.optim.lr_scheduler.LRScheduler = super().create_scheduler(num_training_steps, optimizer)
+        return made
+
     def _get_train_sampler(self, train_dataset: TorchDataset[object] | None = None) -> Sampler[int] | None:
         if self.lengths is None:
             return super()._get_train_sampler(train_dataset)
         return GroupedByLength(self.lengths, self.args.train_batch_size, self.args.seed)
+
+    # The end
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing is left to train: all steps are done, or the evaluations got no better for too long."""
+        if self.state.global_step >= self.state.max_steps:
+            return True
+        return any(
+            isinstance(callback, EarlyStoppingCallback)
+            and callback.early_stopping_patience_counter >= callback.early_stopping_patience
+            for callback in self.callback_handler.callbacks
+        )
+
+    def _run_epoch(self, *arguments: object, **options: object) -> None:
+        """Train an epoch. Trainer takes at least one step of any epoch that it begins, also where a run whose steps are all
+        done is resumed, because only its final model is missing."""
+        if self.is_over:
+            self.control.should_training_stop = True
+            return
+        super()._run_epoch(*arguments, **options)
 
     # Tokens and losses
 
@@ -117,6 +168,19 @@ class RunTrainer(Trainer):
         bad = ~torch.isfinite(loss)
         self._bad = bad if self._bad is None else self._bad | bad
         return loss
+
+    def compute_loss(
+        self,
+        model: torch.nn.Module,
+        inputs: Batch,
+        return_outputs: bool = False,
+        num_items_in_batch: torch.Tensor | int | None = None,
+    ) -> torch.Tensor | tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        if self._loss is None:
+            return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+        with self.accelerator.autocast():
+            loss = self._loss(inputs, num_items_in_batch if self.model_accepts_loss_kwargs else None)
+        return (loss, {"loss": loss}) if return_outputs else loss
 
     def _count_unpadded(self, input_ids: torch.Tensor) -> torch.Tensor:
         pad = getattr(self.processing_class, "pad_token_id", None)
@@ -178,12 +242,28 @@ class RunTrainer(Trainer):
         # Apple's GPUs compute in no format of 64 bits.
         return torch.device("cpu") if self.args.device.type == "mps" else self.args.device
 
+    def create_optimizer(self, model: torch.nn.Module | None = None) -> torch.optim.Optimizer:
+        """With LoRA+ the second matrices of an adapter learn faster than the first."""
+        adapted = as_adapted(self.model)
+        if self.optimizer is None and self.loraplus_lr_ratio is not None and adapted is not None:
+            kind, options = self.optimizer_cls_and_kwargs or self.get_optimizer_cls_and_kwargs(self.args)
+            self.optimizer = create_loraplus_optimizer(
+                adapted,
+                kind,
+                loraplus_lr_ratio=self.loraplus_lr_ratio,
+                loraplus_weight_decay=self.args.weight_decay,  # peft's own default is none
+                **options,
+            )
+        made: torch.optim.Optimizer = super().create_optimizer()
+        return made
+
     # Checkpoints
 
     def _save_checkpoint(self, model: torch.nn.Module, trial: object) -> None:
         """Save and commit. A save that fails is told and leaves nothing; the training goes on."""
         step = self.state.global_step
         folder = self.checkpoints_dir / f"{checkpoints.PREFIX}{step}"
+        self.keep_lock()
         answers, self._answers = self._answers, ()
         if (folder / checkpoints.MANIFEST).exists():
             if answers:
@@ -216,6 +296,24 @@ class RunTrainer(Trainer):
             path = f"checkpoints/{folder.name}"
             self.event_log.write(CheckpointEvent(step, path, seconds, size, best == step, answers=answers))
         self.event_log.write(PhaseEvent("training"))
+
+    def _save(self, output_dir: str | None = None, state_dict: dict[str, torch.Tensor] | None = None) -> None:
+        """Of an adapter only itself, with the name of the model it belongs to."""
+        adapted = as_adapted(self.model)
+        if adapted is None or self.base is None:
+            super()._save(output_dir, state_dict)
+            return
+        folder = Path(output_dir or self.checkpoints_dir)
+        folder.mkdir(parents=True, exist_ok=True)
+        save_adapter(adapted, folder, self.base)
+        self.tokenizer.save_pretrained(folder)
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: torch.nn.Module | None = None) -> None:
+        adapted = as_adapted(self.model)
+        if adapted is None:
+            super()._load_from_checkpoint(resume_from_checkpoint, model)
+        else:
+            load_adapter(adapted, Path(resume_from_checkpoint))
 
     def answer_with_next_save(self, ids: tuple[str, ...]) -> None:
         """The next checkpoint is what these requests asked for."""

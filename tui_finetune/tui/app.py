@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import gc
 import os
 import sys
 import time
-import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +19,7 @@ from textual.screen import Screen
 from textual.worker import Worker, WorkerState
 
 from tui_finetune.errors import UserError
+from tui_finetune.system.reports import bug
 from tui_finetune.system.terminal import over_ssh
 from tui_finetune.tui.announcer import Announcer
 from tui_finetune.tui.draft import Draft
@@ -65,7 +64,7 @@ class FinetuneApp(App[int]):
 
     Attributes:
         state: the parts that the screens are handed.
-        crash: what was wrong, in a line, where a bug has ended the app. Its run, if it has one, goes on.
+        crash: what was wrong, and where the report is, where a bug has ended the app. Its run, if it has one, goes on.
     """
 
     TITLE = "finetune-tui"
@@ -82,7 +81,7 @@ class FinetuneApp(App[int]):
         Binding("ctrl+r", "start_run", "Train", id="run.start", tooltip="Start training with what is chosen", priority=True),
         Binding("ctrl+c", "interrupt", "Stop", show=False, id="interrupt", priority=True,
                 tooltip="Stop the reply or the run, saving everything; with text selected: copy"),
-        Binding("f1,question_mark", "help", "Help", key_display="?", id="help", tooltip="What this screen is and its keys"),
+        Binding("f1,question_mark", "help", "Help", key_display="?", id="help", tooltip="What this screen is for, and its keys"),
         Binding("ctrl+q", "quit", "Quit", id="quit", priority=True, tooltip="Leave; a run can continue without the app"),
         Binding("ctrl+p", "command_palette", "Commands", show=False, id="palette", priority=True,
                 tooltip="Search all commands"),
@@ -105,8 +104,8 @@ class FinetuneApp(App[int]):
         self.DEFAULT_MODE = tab or ("training" if run is not None else self.DEFAULT_MODE)  # type: ignore[misc]
         # Without colors the terminal's own are used, and of these none: else they would become shades of gray.
         super().__init__(ansi_color=True if "NO_COLOR" in os.environ else None)
-        self.crash = ""
         self._on_theme = on_theme
+        self.crash: UserError | None = None
         self._log_path = log_path
         self._announcer = Announcer(self._to_terminal, os.environ, clock)
         self._own_filters: list[LineFilter] = [ControlCharacterFilter()]
@@ -156,6 +155,12 @@ class FinetuneApp(App[int]):
         from tui_finetune.tui.palette import system_commands
 
         yield from system_commands(self, screen, self.state)
+
+    async def on_event(self, event: events.Event) -> None:
+        # What was typed while the app closes is still on its way when the last screen is gone.
+        if isinstance(event, events.InputEvent) and not self.screen_stack:
+            return
+        await super().on_event(event)
 
     # The tab in front
 
@@ -246,6 +251,11 @@ class FinetuneApp(App[int]):
         self.theme = theme_name(dark=dark) + depth
         self._on_theme(dark)
 
+    def export(self, run: RunDirectory) -> None:
+        from tui_finetune.tui.dialogs.export import ExportDialog
+
+        self.push_screen(ExportDialog(run, self.failed))
+
     def has_dialog(self) -> bool:
         return self.screen is not self.tab_screen
 
@@ -330,16 +340,13 @@ class FinetuneApp(App[int]):
         if isinstance(error, UserError):
             self.refuse(error)
             return
-        # A bug: say so in a line; the details are in the log.
-        self._write_log("".join(traceback.format_exception(error)))
-        self.say(f"{type(error).__name__}: {error}", title=f"Failed: {description}", severity="error", seconds=20)
+        # A bug: say so in a line; the details are in a report.
+        told = bug(error, f"(the app) {description}") if self._log_path is not None else UserError(repr(error))
+        self.say(f"{told.message}. {told.remedy}", title=f"Failed: {description}", severity="error", seconds=20)
 
     def _fatal_error(self) -> None:
-        """A bug in a screen ends the app, not its run; the traceback goes to the log and not to the terminal."""
+        """A bug in a screen ends the app, not its run; the traceback goes to a report and not to the terminal."""
         error = sys.exc_info()[1] or self._exception
-        self.crash = f"{type(error).__name__}: {error}"
-        if self._log_path is not None and error is not None:
-            # Not by descriptor 2, which leads to the run's log while one is trained.
-            with contextlib.suppress(OSError), self._log_path.open("a", encoding="utf-8", errors="replace") as log:
-                traceback.print_exception(error, file=log)
+        if error is not None:
+            self.crash = bug(error, "(the app)") if self._log_path is not None else UserError(repr(error))
         self._close_messages_no_wait()

@@ -305,7 +305,7 @@ def test_where_two_curves_meet_both_stay_visible() -> None:
     assert shared
     assert lit(shown, Ink.EVALUATION)
     # Values as logged are the ground of the smoothed curve where that lies on them.
-    noisy = drawn(xs, [y + 0.02 * (-1) ** x for x, y in zip(xs, ys, strict=True)], (60, 12), smoothing=0.85)
+    noisy = drawn(xs, [y + 0.3 * (-1) ** x for x, y in zip(xs, ys, strict=True)], (60, 12), smoothing=0.85)
     rows = noisy.pictures[0].rows
     assert any(ink == Ink.SMOOTHED and ground == Ink.RAW for row in rows for _, ink, ground in row)
     # A mark has what it covers for its ground.

@@ -18,6 +18,7 @@ from tests.training.conftest import Train
 from tui_finetune.data.tokens.collate import PackedCollator
 from tui_finetune.data.tokens.pack import pack
 from tui_finetune.data.tokens.tokenize import Tokens
+from tui_finetune.models.loading import turn_on_checkpointing
 from tui_finetune.training.packing import attention as document_attention
 from tui_finetune.training.packing.attention import attention_by_document, find_spans
 from tui_finetune.training.packing.check import keeps_documents_apart
@@ -33,7 +34,7 @@ USUAL: dict[str, Any] = {
     "eos_token_id": 1, "pad_token_id": 0,
 }  # fmt: skip
 HEADS = {**USUAL, "head_dim": 8}
-GPT_2 = {
+GPT_2: dict[str, Any] = {
     "vocab_size": VOCABULARY, "n_positions": 64, "n_embd": 32, "n_layer": 2, "n_head": 4, "bos_token_id": 0,
     "eos_token_id": 1,
 }  # fmt: skip
@@ -144,7 +145,7 @@ def test_gradient_checkpointing_computes_the_same_by_document(taken_apart: list[
 
     with attention_by_document():
         usual = gradients()
-        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        turn_on_checkpointing(model, "the model")
         assert all(torch.equal(*pair) for pair in zip(gradients(), usual, strict=True))
     assert len(taken_apart) == 2 + 4  # each layer anew
 
@@ -286,6 +287,7 @@ def _losses_alone(folder: Any, place: Any, trained: Any) -> list[float]:
     data = prepare(open_dataset(config), config, AutoTokenizer.from_pretrained(folder), config.max_length)
     model = AutoModelForCausalLM.from_pretrained(folder).eval()
     means = []
+    assert data.evaluation is not None
     for rows in (data.train, data.evaluation):
         total = tokens = 0.0
         for row in rows:

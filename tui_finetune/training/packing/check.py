@@ -27,6 +27,10 @@ ROUNDING = 1e-3
 differ that much. Positions that are counted wrong make all of a difference."""
 
 
+HALF_ROUNDING = 0.1
+"""The same for a model whose weights are kept in half precision: each layer rounds to eight bits."""
+
+
 def keeps_documents_apart(model: PreTrainedModel, vocab_size: int) -> bool:
     """Compare the logits of documents in a packed batch with those of each alone, and with other documents beside them.
 
@@ -56,6 +60,7 @@ def keeps_documents_apart(model: PreTrainedModel, vocab_size: int) -> bool:
         result: torch.Tensor = model(input_ids=input_ids.to(device), use_cache=False, **more).logits.float()
         return result
 
+    rounding = ROUNDING if model.dtype == torch.float32 else HALF_ROUNDING
     training = model.training
     model.eval()
     try:
@@ -67,7 +72,7 @@ def keeps_documents_apart(model: PreTrainedModel, vocab_size: int) -> bool:
                 size = alone.abs().max().clamp(min=1.0)
                 leak = (packed[row, place] - beside_others[row, place]).abs().max()
                 difference = (packed[row, place] - alone).abs().max()
-                if not (leak <= LEAK * size and difference <= ROUNDING * size):
+                if not (leak <= LEAK * size and difference <= rounding * size):
                     return False
     except (TypeError, ValueError, RuntimeError):
         # The model takes no position_ids, or can't compute without a mask.

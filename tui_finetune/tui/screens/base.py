@@ -31,6 +31,7 @@ class TabScreen(Screen[None]):
     """Whether the app's first frame shows it without its body and footer, which take time to make."""
 
     _is_bare = False
+    _completing = False
 
     def __init__(self, shared: AppState) -> None:
         super().__init__()
@@ -57,9 +58,10 @@ class TabScreen(Screen[None]):
 
     async def complete(self) -> None:
         """Bring what the app's first frame did without."""
-        if self._is_bare:
-            self._is_bare = False
+        if self._is_bare and not self._completing:
+            self._completing = True
             await self.mount_all(compose(self, self._compose_rest()))
+            self._is_bare = False  # from here on keys find what they work on
             self.refresh_bindings()
             if self.AUTO_FOCUS and self.focused is None:
                 self.set_focus(self.query(self.AUTO_FOCUS).first())

@@ -15,9 +15,9 @@ HELP = (
     "Talk to a model: the one you just trained, the one it was made from, or any other. Write a line and press "
     "enter; the reply appears as it is written, and ctrl+c stops it.\n"
     "A base model knows nothing of questions and answers: it continues a text. Write the beginning of what you want "
-    "to read, as 'The old lighthouse'; an empty line goes on with the last text. A model with a chat template was "
-    "taught turns, and is talked to like a person. F2 changes between the two.\n"
-    "The same prompt gives another reply each time, because the next token is drawn by chance. F3 sets how freely, "
+    "to read, as 'The old lighthouse'; an empty line continues the last text. A model with a chat template was "
+    "taught turns, and is talked to like a person. F2 switches between the two.\n"
+    "The same prompt gives another reply each time, because the next token is drawn at random. F3 sets how freely, "
     "and with a seed the replies repeat, which is the way to compare two models."
 )
 
@@ -67,7 +67,7 @@ def hint_words(loaded: bool, style: Style, *, training: bool) -> str:
         words = "This model was taught to talk in turns. Ask it something."
     else:
         words = "This model continues a text. Write how it begins, as “The old lighthouse”."
-    return words + ("\n\nA run is training: replies come slower, and so does the run." if training else "")
+    return words + ("\n\nA run is training: replies are slower, and so is the run." if training else "")
 
 
 LEAVE = "   (esc leaves the line)"
@@ -78,4 +78,4 @@ def placeholder_words(loaded: bool, conversation: Conversation) -> str:
     """What the empty line for the prompt says."""
     if not loaded or conversation.style == "turns":
         return f"Write, and press enter{LEAVE}"
-    return f"enter goes on with the text{LEAVE}" if conversation.text else f"The beginning of a text{LEAVE}"
+    return f"enter continues the text{LEAVE}" if conversation.text else f"The beginning of a text{LEAVE}"

@@ -69,7 +69,7 @@ class PickModel(Dialog[str | None]):
         with Vertical(id="dialog"):
             yield Static("Talk to", id="question", markup=False)
             yield FilterList("Filter, or any name on the hub or path of a folder")
-            yield Static("enter takes it  ·  esc goes back", id="keys", markup=False)
+            yield Static("enter selects  ·  esc cancels", id="keys", markup=False)
 
     def on_mount(self) -> None:
         self.query_one(FilterList).focus_filter()

@@ -51,7 +51,7 @@ class ChatScreen(TabScreen):
     AUTO_FOCUS = "#prompt"
     BINDINGS = [
         Binding("f2", "toggle_style", "Turns/text", key_display="F2", id="chat.style",
-                tooltip="Change between turns of a conversation and continuing a text"),
+                tooltip="Switch between a conversation and continuing a text"),
         Binding("f3", "sampling", "Sampling", key_display="F3", id="chat.sampling",
                 tooltip="How freely the model writes, how much at most, and from which seed"),
         Binding("f4", "choose_model", "Model", key_display="F4", id="chat.model", tooltip="Talk to another model"),

@@ -47,20 +47,21 @@ class RunsScreen(TabScreen):
     CSS_PATH = "runs.tcss"
     AUTO_FOCUS = "RunsTable"
     help_text = (
-        "All runs that are known on this machine, the newest first, and those in the runs folder here.\n\n"
-        "Enter shows a run on the Training screen; one that is going, here or in another terminal, is watched live there. "
-        "r goes on with one that was stopped, failed or interrupted, from its newest checkpoint, and extends one that is "
+        "All runs known on this machine, the newest first, and those in the runs folder here.\n\n"
+        "Enter shows a run on the Training screen; one in progress, here or in another terminal, is watched live there. "
+        "r resumes one that was stopped, failed or interrupted, from its newest checkpoint, and extends one that is "
         "finished.\n\n"
-        "Beside the list stand the losses of the run under the cursor and the settings in which it differs from the "
+        "Beside the list are the losses of the run under the cursor and the settings in which it differs from the "
         "defaults."
     )
     BINDINGS = [
-        Binding("r", "resume", "Resume", id="runs.resume", tooltip="Go on from its newest checkpoint"),
+        Binding("r", "resume", "Resume", id="runs.resume", tooltip="Resume from its newest checkpoint"),
         Binding("c", "chat", "Chat", id="runs.chat", tooltip="Talk to its model"),
+        Binding("x", "export", "Export", id="runs.export", tooltip="Take its model elsewhere"),
         Binding("d,delete", "delete", "Delete", show=False, id="runs.delete", tooltip="Delete its files, after asking"),
         Binding("slash", "filter", "Filter", key_display="/", show=False, priority=True, id="runs.filter",
-                tooltip="Only the runs whose name, model, data set or status has these words"),
-        Binding("escape", "leave_filter", "All runs", show=False, id="runs.leave-filter", tooltip="Take the filter away"),
+                tooltip="Show only runs whose name, model, data set or status has these words"),
+        Binding("escape", "leave_filter", "All runs", show=False, id="runs.leave-filter", tooltip="Clear the filter"),
     ]  # fmt: skip
 
     def __init__(self, shared: AppState) -> None:
@@ -133,9 +134,7 @@ class RunsScreen(TabScreen):
         table.display, empty.display = bool(shown), not shown
         self.query_one("#details").display = bool(shown)
         if not shown:
-            empty.update(
-                "No run has these words." if self._all else "No runs yet. ctrl+r starts one with what is chosen."
-            )
+            empty.update("No run matches." if self._all else "No runs yet. ctrl+r starts one with what is chosen.")
         table.show(shown, self.shared.now())
         self._show_details()
         self.refresh_bindings()
@@ -204,7 +203,7 @@ class RunsScreen(TabScreen):
     # What keys do
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        if action in {"resume", "chat", "delete"}:
+        if action in {"resume", "chat", "export", "delete"}:
             return self.is_mounted and self.selected is not None
         return super().check_action(action, parameters)
 
@@ -222,7 +221,7 @@ class RunsScreen(TabScreen):
         if run is None or summary is None:
             return
         if run.is_live:
-            self._say(f"{run.name} is going already; enter watches it.")
+            self._say(f"{run.name} is already running; enter shows it.")
         elif summary.status not in RESUMABLE:
             self._ask_to_extend(run)
         else:
@@ -252,8 +251,8 @@ class RunsScreen(TabScreen):
 
         self.app.push_screen(
             Ask(
-                f"{run.name} is finished. How many {unit} shall it have in all?",
-                f"It has {now:g}. It goes on from its newest checkpoint, and the learning rate follows the longer plan.",
+                f"{run.name} is finished. How many {unit} should it have in all?",
+                f"It has {now:g}. It continues from its newest checkpoint, and the learning rate follows the longer plan.",
                 f"{2 * now:g}",
                 wrong,
             ),
@@ -267,6 +266,10 @@ class RunsScreen(TabScreen):
             self._say(f"{run.name} has saved no model yet.")
             return
         self.shared.chat_with(str(run.path))
+
+    def action_export(self) -> None:
+        if (run := self._selected_run()) is not None:
+            self.shared.host.export(run)
 
     def action_filter(self) -> None:
         self.set_focus(self.query_one("#filter", Input))

@@ -26,11 +26,17 @@ if TYPE_CHECKING:
 ORIGINS = {
     "default": "the default",
     "model": "suits the model",
+    "method": "suits the method",
     "form": "chosen here",
     "file": "from the file",
     "flag": "from the command line",
+    "not used": "not used by the method that is chosen",
 }
 """Where a value comes from, as the panel says it."""
+
+
+UNUSED = "not used"
+"""What stands in place of the origin of a value that has no effect with the method."""
 
 
 def origin_words(origin: str) -> str:
@@ -42,8 +48,11 @@ def amounts(config: RunConfig, plan: Plan | None) -> list[str]:
     lines = [update_size(config)]
     if plan is None:
         return lines
+    from tui_finetune.models.methods.choose import method_of
     from tui_finetune.planning.plan import rough_duration
 
+    if plan.facts is not None and config.method != "full":
+        lines.insert(0, method_of(config).words(plan.facts))
     if plan.steps is not None:
         run = f"{plan.steps:,} {'step' if plan.steps == 1 else 'steps'}"
         if plan.estimate is not None and plan.estimate.seconds is not None:

@@ -130,6 +130,7 @@ def ending_content(ending: Outcome) -> Content:
     for label, path in ending.saved:
         lines.append(Content.assemble((f"{label:<{width}}  ", MUTED), path))
     keys = [("5", "chat with it")] if ending.can_chat else []
+    keys += [("x", "export")] if ending.can_chat else []
     keys += [("r", "resume")] if ending.can_resume else []
     keys += [("ctrl+r", "train anew"), ("6", "all runs")]
     parts: list[Content] = []

@@ -55,24 +55,28 @@ class TrainingScreen(TabScreen):
     mode = "training"
     CSS_PATH = "training.tcss"
     help_text = (
-        "The run as it goes. The chart shows the training loss, as it was logged and smoothed, and the evaluation loss: "
+        "The run, live. The chart shows the training loss, as it was logged and smoothed, and the evaluation loss: "
         "while both fall, the model learns; when the evaluation loss rises, it has begun to memorize.\n\n"
-        "ctrl+c finishes the step, saves and ends the run; it can be resumed exactly there. ctrl+d leaves the run going "
-        "in the background. A paused run keeps the device's memory.\n\n"
-        "On the chart: + and - zoom, [ and ] move, the arrows put a crosshair on a point, 0 goes back to the whole run."
+        "ctrl+c finishes the step, saves and ends the run; it can be resumed exactly there. ctrl+d leaves the run "
+        "running in the background. A paused run keeps the device's memory.\n\n"
+        "On the chart: + and - zoom, [ and ] move, the arrows put a crosshair on a point, 0 goes back to the whole run; the "
+        "wheel, dragging and a click do the same. m brings another curve to the large place, u shows perplexity. The dotted "
+        "line is the loss before training; ▲ is a checkpoint, ► a resume, ♦ one with other settings, ○ what was asked for. "
+        "Where a loss begins far above the rest, or has a spike, the axis is logarithmic by itself; l shows the other one."
     )
     BINDINGS = [
         Binding("ctrl+c", "stop", "Stop", id="training.stop", priority=True,
                 tooltip="Finish the step, save everything and end the run; a second press asks"),
-        Binding("p", "ask('pause')", "Pause", id="training.pause", tooltip="Hold the run after this step"),
-        Binding("p", "ask('continue')", "Go on", id="training.continue", tooltip="Let the paused run go on"),
+        Binding("p", "ask('pause')", "Pause", id="training.pause", tooltip="Pause the run after this step"),
+        Binding("p", "ask('continue')", "Go on", id="training.continue", tooltip="Continue the paused run"),
         Binding("e", "ask('evaluate')", "Evaluate", id="training.evaluate",
-                tooltip="Work out the evaluation loss after this step"),
+                tooltip="Evaluate after this step"),
         Binding("s", "ask('save')", "Save", id="training.save", tooltip="Save a checkpoint after this step"),
         Binding("g", "ask('sample')", "Sample", id="training.sample",
                 tooltip="Let the model, as it is now, write something"),
-        Binding("ctrl+d", "detach", "Detach", id="training.detach", tooltip="Back to the shell; the run goes on"),
-        Binding("r", "resume", "Resume", id="training.resume", tooltip="Go on from the newest checkpoint"),
+        Binding("ctrl+d", "detach", "Detach", id="training.detach", tooltip="Back to the shell; the run continues"),
+        Binding("r", "resume", "Resume", id="training.resume", tooltip="Resume from the newest checkpoint"),
+        Binding("x", "export", "Export", id="training.export", tooltip="Take its model elsewhere"),
         Binding("v", "next_pane", "Next pane", show=False, id="training.pane",
                 tooltip="Samples, Log, Health, Checkpoints in turn"),
         Binding("plus,equals_sign", "chart('zoom_in')", "Zoom in", key_display="+", show=False, id="chart.zoom-in",
@@ -86,18 +90,18 @@ class TrainingScreen(TabScreen):
         Binding("0", "chart('reset')", "Whole run", show=False, id="chart.reset", tooltip="Show all steps"),
         Binding("m", "chart('next_curve')", "Next curve", show=False, id="chart.next-curve",
                 tooltip="Another curve in the large place: learning rate, gradient norm, speed, memory, all that is logged"),
-        Binding("x", "perplexity", "Perplexity", show=False, id="training.perplexity",
+        Binding("u", "perplexity", "Perplexity", show=False, id="training.perplexity",
                 tooltip="Perplexity in place of the losses: e to the power of the loss"),
         Binding("y", "chart('smoothing')", "Smoothing", show=False, id="chart.smoothing",
                 tooltip="Off, light, medium, strong in turn"),
         Binding("l", "chart('log_scale')", "Log scale", show=False, id="chart.log-scale",
                 tooltip="The other axis: logarithmic, or even where it is logarithmic by itself"),
         Binding("left", "chart('cursor_left')", "Crosshair left", show=False, id="chart.cursor-left",
-                tooltip="The values of the point before"),
+                tooltip="Values at the previous point"),
         Binding("right", "chart('cursor_right')", "Crosshair right", show=False, id="chart.cursor-right",
-                tooltip="The values of the next point"),
+                tooltip="Values at the next point"),
         Binding("escape", "drop_cursor", "Crosshair off", show=False, id="chart.cursor-off",
-                tooltip="Take the crosshair away"),
+                tooltip="Hide the crosshair"),
     ]  # fmt: skip
 
     def __init__(self, shared: AppState) -> None:
@@ -267,11 +271,17 @@ class TrainingScreen(TabScreen):
         if action == "resume":
             end = self._ending(watch) if watch is not None else None
             return end is not None and end.can_resume
+        if action == "export":
+            return watch is not None and not going
         if action == "chart":
             return watch is not None and watch.state.has_points
         if action == "drop_cursor":
             return self.is_mounted and self.query_one(RunChart).has_cursor
         return True
+
+    def action_export(self) -> None:
+        if (watch := self.shared.monitor.watched) is not None:
+            self.shared.host.export(watch.run)
 
     def action_ask(self, action: Action) -> None:
         """Leave a request for the run; it is obeyed after the step that is going on."""

@@ -53,9 +53,12 @@ def means(xs: array[int], ys: array[float], axis: Axis) -> Points:
 
     starts, middles = _starts(xs, axis, begin, end)
     values = np.frombuffer(ys)[begin:end]
-    there = ~np.isnan(values)
-    counts = np.add.reduceat(there.astype(np.int64), starts)
-    sums = np.add.reduceat(np.where(there, values, 0.0), starts)
+    sums: np.ndarray = np.add.reduceat(values, starts)
+    counts = np.diff(np.append(starts, len(values)))
+    if np.isnan(sums).any():
+        there = ~np.isnan(values)
+        counts = np.add.reduceat(there.astype(np.int64), starts)
+        sums = np.add.reduceat(np.where(there, values, 0.0), starts)
     found = np.divide(sums, counts, out=np.full(len(starts), np.nan), where=counts > 0)
     return middles.tolist(), found.tolist()
 
@@ -91,7 +94,7 @@ def _columns(xs: array[int], ys: array[float], axis: Axis, begin: int, end: int,
         values = np.where(values > 0, values, np.nan)
     ends = np.append(starts[1:], len(values)) - 1
     least, greatest = np.minimum.reduceat(values, starts), np.maximum.reduceat(values, starts)
-    if np.isnan(values.sum()):
+    if np.isnan(least).any():
         # Where a column has gaps, what is a number in it still counts; a gap narrower than a dot is not seen.
         least, greatest = np.fmin.reduceat(values, starts), np.fmax.reduceat(values, starts)
     first, last = values[starts], values[ends]

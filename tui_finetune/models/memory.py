@@ -1,0 +1,185 @@
+"""The most memory that a training takes at once, from shapes, before anything is loaded. No torch.
+
+    peak = overhead + weights + optimizer + (gradients, where they stay from one micro-batch to the next)
+         + max(activations + logits, gradients + what the embedding's gradient takes beside them, evaluation)
+
+overhead      what torch and the other libraries take by themselves
+weights       4 bytes each in fp32, 2 in bf16; under autocast 2 more for the copy of each that is multiplied with
+gradients     as many bytes as the weights that are trained
+optimizer     what the optimizer keeps for each trained weight (`optimizers.STATE_BYTES`)
+activations   tokens of a micro-batch x layers x what autograd keeps for each (`activations.FAMILIES`); with gradient
+              checkpointing the input of each layer, and one layer's activations at a time
+logits        12 for each of tokens x vocabulary: the logits, their log-softmax and its gradient; where cross-entropy is
+              computed in chunks, those of one chunk. In small models these are the most by far.
+
+Within 12 % of the measured peak on 40 combinations (tests/benchmarks/peak.py).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tui_finetune.config.schema import RunConfig
+from tui_finetune.models.activations import Family, Sizes, family_of, sizes_of, times
+from tui_finetune.models.devices import DeviceFacts, Precision, resolve_precision
+from tui_finetune.models.facts import ModelFacts
+from tui_finetune.models.methods.choose import method_of
+from tui_finetune.models.optimizers import state_bytes
+
+OVERHEAD = {"cpu": 550_000_000, "cuda": 700_000_000, "mps": 300_000_000}
+
+LOGIT_BYTES = 12
+"""For each logit of a batch that is trained on."""
+
+EVALUATED_LOGIT_BYTES = 10
+"""For each logit of a batch that is evaluated."""
+
+CHUNK_BYTES = 128_000_000
+"""Bytes of the logits of a chunk, where cross-entropy is computed in chunks."""
+
+CHUNKED_FROM = 500_000_000
+"""Bytes of logits from which cross-entropy is computed in chunks where nobody chose."""
+
+PARTS = ("weights", "gradients", "optimizer", "activations", "logits", "overhead")
+
+
+@dataclass(frozen=True)
+class Load:
+    """What a method of fine-tuning puts on a device.
+
+    Attributes:
+        weights: bytes of all weights, those of an adapter included.
+        trained: how many weights are trained.
+        trained_bytes: bytes of each of these, and of its gradient.
+        kept: bytes that autograd keeps for each token and layer.
+        inputs: bytes of a layer's input for each token, which is all that is kept of it with gradient checkpointing.
+        head_gradient: bytes of the gradient of the output layer; 0 where it is not trained.
+        saved: bytes of the weights in a checkpoint.
+    """
+
+    weights: int
+    trained: int
+    trained_bytes: int
+    kept: float
+    inputs: int
+    head_gradient: int = 0
+    saved: int = 0
+
+    @property
+    def gradients(self) -> int:
+        """Bytes of all gradients."""
+        return self.trained * self.trained_bytes
+
+
+def load_of(config: RunConfig, facts: ModelFacts, device: DeviceFacts) -> Load:
+    """What training puts on a device with these settings."""
+    precision = resolve_precision(config.precision, device, facts)[0]
+    method = method_of(config)
+    weights, sizes, family = method.size(facts, precision), sizes_of(facts), family_of(facts)
+    head = (facts.vocab_size or 0) * sizes.hidden
+    if weights is None:
+        return Load(0, 0, 4, 0.0, 0)
+    if method.trains_adapter:
+        kept = _kept_beside_adapter(config, family, sizes, precision)
+        inputs = 4 if precision == "fp32" else 2
+        return Load(weights.stored, weights.trained, 4, kept, inputs * sizes.hidden, saved=weights.saved)
+    if precision == "pure_bf16":
+        kept = times(family.bf16, sizes)
+        return Load(weights.stored // 2, weights.trained, 2, kept, 2 * sizes.hidden, 2 * head, weights.saved // 2)
+    if precision == "fp32":
+        kept = times(family.fp32, sizes)
+        return Load(weights.stored, weights.trained, 4, kept, 4 * sizes.hidden, 4 * head, weights.saved)
+    # The table of input embeddings is looked up, not multiplied with, unless it is the output layer as well.
+    copied = weights.base if facts.tied else weights.base - head
+    stored = weights.stored + 2 * copied
+    kept = times(family.autocast, sizes)
+    return Load(stored, weights.trained, 4, kept, 4 * sizes.hidden, 4 * head, weights.saved)
+
+
+def _kept_beside_adapter(config: RunConfig, family: Family, sizes: Sizes, precision: Precision) -> float:
+    """Bytes that autograd keeps for each token and layer where an adapter is trained and the model is not."""
+    hidden, wide, narrow = sizes.hidden, sizes.feed_forward, 28 * config.lora_r
+    if precision == "fp32":
+        kept = times(family.fp32, sizes) - 8 * hidden + narrow
+        if config.lora_dropout:
+            kept += 40 * hidden + 4 * wide
+    else:
+        # The model is in half precision, and autocast computes the adapter in it too.
+        kept = times(family.bf16, sizes) + 4 * hidden + narrow / 2
+        if config.lora_dropout:
+            kept += 20 * hidden + 2 * wide
+    if config.use_dora:
+        share = 1.0 if precision == "fp32" else 0.5
+        kept += share * (24 * hidden + 16 * sizes.keys + 16 * wide)
+    return kept
+
+
+def computes_in_chunks(config: RunConfig, facts: ModelFacts, tokens: int) -> bool:
+    """Whether cross-entropy is computed in chunks.
+
+    Args:
+        config: the run's settings.
+        facts: its model.
+        tokens: of a micro-batch.
+    """
+    if config.chunked_cross_entropy is not None:
+        return config.chunked_cross_entropy
+    return LOGIT_BYTES * tokens * (facts.vocab_size or 0) >= CHUNKED_FROM
+
+
+def chunk_tokens(vocabulary: int) -> int:
+    """Tokens of a chunk, where cross-entropy is computed in chunks."""
+    return max(64, CHUNK_BYTES // (LOGIT_BYTES * max(vocabulary, 1)) // 64 * 64)
+
+
+def peak(config: RunConfig, facts: ModelFacts, load: Load, device: DeviceFacts, length: int) -> dict[str, int]:
+    """Bytes at the moment that takes the most, by part (PARTS), and their total.
+
+    Args:
+        config: the run's settings.
+        facts: its model.
+        load: what the method puts on the device.
+        device: what it runs on.
+        length: tokens of a full row.
+    """
+    sizes, vocabulary = sizes_of(facts), facts.vocab_size or 0
+    tokens = config.per_device_train_batch_size * length
+    chunked = computes_in_chunks(config, facts, tokens)
+    logits = LOGIT_BYTES * vocabulary * (min(tokens, chunk_tokens(vocabulary)) if chunked else tokens)
+    if chunked:
+        # The gradient of the output layer grows from chunk to chunk: the sum so far, and that of one chunk.
+        logits += 2 * load.head_gradient
+    kept, gradients = _kept(config, facts, load, device, length) * tokens, load.gradients
+    stays = gradients if config.gradient_accumulation_steps > 1 else 0
+    one_layer = kept / max(sizes.layers, 1) if config.gradient_checkpointing else 0
+    inputs = load.inputs * sizes.layers * tokens if config.gradient_checkpointing else kept
+    evaluated = config.per_device_eval_batch_size * length
+    moments = [
+        (stays, inputs, logits),
+        (gradients, inputs + one_layer, 0) if config.gradient_checkpointing else (gradients, 0, 0),
+        (gradients, 0, 2 * load.head_gradient),
+    ]
+    if config.validation_split and config.eval_strategy != "no":
+        chunk = min(evaluated, chunk_tokens(vocabulary)) if chunked else evaluated
+        moments.append((0, 0, EVALUATED_LOGIT_BYTES * vocabulary * chunk))
+    at_once = max(moments, key=sum)
+    embeddings = load.head_gradient // load.trained_bytes
+    memory = {
+        "weights": load.weights,
+        "gradients": int(at_once[0]),
+        "optimizer": state_bytes(config.optim, load.trained, load.trained_bytes, sizes.hidden, embeddings),
+        "activations": int(at_once[1]),
+        "logits": int(at_once[2]),
+        "overhead": OVERHEAD[device.kind],
+    }
+    return memory | {"total": sum(memory.values())}
+
+
+def _kept(config: RunConfig, facts: ModelFacts, load: Load, device: DeviceFacts, length: int) -> float:
+    """Bytes that autograd keeps for each token in all layers."""
+    sizes = sizes_of(facts)
+    kept = load.kept
+    if facts.attention_dropout and device.kind == "cpu":
+        # With dropout, attention on a CPU keeps its matrices; a GPU computes them anew.
+        kept += 12 * (facts.heads or 1) * length + 16 * sizes.hidden
+    return kept * sizes.layers
