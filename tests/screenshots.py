@@ -25,6 +25,7 @@ def main() -> None:
         folder = Path(name)
         environment = {
             **without_foreign(os.environ),
+            "FINETUNE_TUI_THEME": "dark",
             "TERM": "xterm-256color",
             "COLORTERM": "truecolor",
             "FINETUNE_TUI_STATE": f"{folder}/.state",

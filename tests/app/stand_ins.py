@@ -61,6 +61,9 @@ class FakeHost:
     def stop_reply(self) -> bool:
         return False
 
+    def use_colors(self, *, dark: bool) -> None:
+        pass
+
     def leave(self, status: int) -> None:
         self.left.append(status)
 

@@ -823,6 +823,22 @@ class RunConfig(BaseModel):
         explanation="The tracker's package must be installed, and you must be logged in to it. Its own settings are "
         "read from its environment variables.",
     )
+    notify: Literal["terminal", "none"] = setting(
+        "terminal",
+        group="Output",
+        help="How to be told at the end, on failure and when something is badly wrong.",
+        explanation="'terminal' rings the terminal's bell and has it show a notification on the desktop, where it can: "
+        "iTerm2, WezTerm, kitty, Ghostty, foot, urxvt and others do, also over SSH; inside tmux it takes "
+        "'set -g allow-passthrough on'. 'none' keeps quiet.",
+    )
+    notify_command: Annotated[str | None, Auto] = setting(
+        None,
+        group="Output",
+        help="A program to run at the end of the run and on failure, such as one that sends a mail; none by default.",
+        explanation="It is started directly, not by a shell, with FINETUNE_TUI_RUN (the run's directory), "
+        "FINETUNE_TUI_NAME, FINETUNE_TUI_OUTCOME (finished, stopped or failed), FINETUNE_TUI_REASON, FINETUNE_TUI_STEP and "
+        "FINETUNE_TUI_EVAL_LOSS in its environment, for a mail, ntfy or a webhook. What it prints goes to train.log.",
+    )
 
 
 def settings() -> Mapping[str, Setting]:

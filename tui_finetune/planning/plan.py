@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from tui_finetune.config.schema import RunConfig
 from tui_finetune.errors import Notice, UserError
-from tui_finetune.formatting import size
+from tui_finetune.formatting import duration, size
 from tui_finetune.models.methods.choose import method_of
 from tui_finetune.runs.findings.rates import rate_notice
 from tui_finetune.system.progress import Report
@@ -46,8 +46,12 @@ class Plan:
     warnings: tuple[Notice, ...] = ()
     complete: bool = False
 
-    def parts(self) -> list[str]:
-        """The plan in a few words each, most important first."""
+    def parts(self, left: float | None = None) -> list[str]:
+        """The plan in a few words each, most important first.
+
+        Args:
+            left: seconds that are left of a run of it that is going; they take the place of the estimate.
+        """
         parts = [f"{short_name(self.config.model_name_or_path)} → {short_name(self.config.dataset_name)}"]
         method = method_of(self.config)
         if method.trains_adapter:  # full fine-tuning is what it is taken for where nothing is said
@@ -55,7 +59,9 @@ class Plan:
         if self.steps is not None:
             parts.append(f"{self.steps:,} step{'s' if self.steps != 1 else ''}")
         if self.estimate is not None:
-            if self.estimate.seconds is not None and self.steps is not None:
+            if left is not None:
+                parts.append(f"{duration(left)} left")
+            elif self.estimate.seconds is not None and self.steps is not None:
                 parts.append(f"about {rough_duration(self.estimate.seconds)}")
             needed, usable = size(self.estimate.needed), size(self.estimate.usable)
             parts.append(f"{needed} memory" if self.estimate.fits else f"✗ needs {needed} memory, {usable} usable")

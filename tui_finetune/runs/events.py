@@ -52,6 +52,7 @@ class StatusEvent(Event):
         reason: why.
         total_steps: of the whole run; with 'running'.
         resumed_from: the step of the checkpoint that a start goes on from, 0 where it begins again; None for a new run.
+        changed: settings that a resumed run goes on with and that were others before, in words.
         model, dataset: their names; with 'starting'.
         taught: whether the model is taught 'turns' or 'text', so that who talks to the run knows; with 'running'.
         result: how it ended, with a status that ends it.
@@ -66,10 +67,11 @@ class StatusEvent(Event):
     dataset: str = ""
     result: RunResult | None = None
     taught: str = ""
+    changed: str = ""
 
     def fields(self) -> dict[str, object]:
         known: dict[str, object] = {"status": self.status, "reason": self.reason}
-        for key in ("total_steps", "resumed_from", "model", "dataset", "taught"):
+        for key in ("total_steps", "resumed_from", "model", "dataset", "taught", "changed"):
             if (value := getattr(self, key)) not in (None, ""):
                 known[key] = value
         return known | (self.result.to_fields() if self.result else {})
@@ -95,6 +97,7 @@ class StatusEvent(Event):
             text(fields, "dataset"),
             result,
             text(fields, "taught"),
+            text(fields, "changed"),
             **common,
         )
 
@@ -140,7 +143,7 @@ class MetricsEvent(Event):
 
     Attributes:
         step, epoch: where.
-        values: the numbers.
+        values: the numbers; nan for one that was logged and is none.
         asked_for: an evaluation on the side: nothing is decided by it.
         before_training: the evaluation before the first step, on the side as well.
     """
@@ -162,10 +165,11 @@ class MetricsEvent(Event):
     def read(cls, fields: Fields, common: Common) -> MetricsEvent | None:
         if (step := whole(fields, "step")) is None:
             return None
+        # JSON has no name for a number that is none: it was written as null.
         values = {
-            key: value
+            key: math.nan if value is None else value
             for key, given in fields.items()
-            if key not in BESIDE_VALUES and (value := as_number(given)) is not None
+            if key not in BESIDE_VALUES and ((value := as_number(given)) is not None or given is None)
         }
         before = flag(fields, "before_training")
         asked = flag(fields, "asked_for") and not before
@@ -309,7 +313,7 @@ class CurvesEvent(Event):
     type: ClassVar[str] = "curves"
     steps: Sequence[int] = ()
     losses: Sequence[float] = ()
-    later: Later = tuple
+    later: Later = dict
 
 
 _KINDS = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -58,6 +59,8 @@ class RunState:
         curves: every number that was logged, over steps, by its name. `curves.newest(name)` costs nothing.
         logged_step, epoch: of the newest metrics.
         asked_for: the steps of evaluations that were asked for on the side.
+        obeyed: the steps at which something was done because it was asked for.
+        resumes: the steps from which it was resumed, each with the settings that were changed, in words; '' for none.
         loss_before: the evaluation loss before the first step, which is in no curve; None where there was none.
         best_eval_loss, best_step: the lowest evaluation loss and its step.
         checkpoints: checkpoint events, oldest first; of a step saved again, the newest.
@@ -66,6 +69,7 @@ class RunState:
         facts: numbers that don't change, as `FactsEvent` has them.
         spikes: losses that stood out, oldest first.
         resources: the newest readings of the device.
+        memory: bytes that the run takes of the device's memory, on a CPU of the machine's, over steps.
         answered: ids of the requests that were answered.
         started, ended, updated: Unix seconds of the first event, of the ending status if there is one, of the newest.
         model, dataset: their names, as the newest start told them.
@@ -87,6 +91,8 @@ class RunState:
     logged_step: int = 0
     epoch: float | None = None
     asked_for: set[int] = field(default_factory=set)
+    obeyed: set[int] = field(default_factory=set)
+    resumes: dict[int, str] = field(default_factory=dict)
     loss_before: float | None = None
     best_eval_loss: float | None = None
     best_step: int | None = None
@@ -97,6 +103,7 @@ class RunState:
     facts: dict[str, float] = field(default_factory=dict)
     spikes: list[SpikeEvent] = field(default_factory=list)
     resources: list[ResourcesEvent] = field(default_factory=list)
+    memory: Series = field(default_factory=Series)
     answered: set[str] = field(default_factory=set)
     started: float | None = None
     ended: float | None = None
@@ -158,6 +165,8 @@ class RunState:
                 self.started = event.time
         if event.answers:
             self.answered.update(event.answers)
+            if isinstance(event, (MetricsEvent, CheckpointEvent, SampleEvent)):
+                self.obeyed.add(event.step)
         self.pace.apply(event)
         self._take(event)
         if not isinstance(event, _NO_STORY) and (line := happened(event)) is not None:
@@ -170,8 +179,7 @@ class RunState:
         elif isinstance(event, MetricsEvent):
             self._on_metrics(event)
         elif isinstance(event, ResourcesEvent):
-            self.resources.append(event)
-            del self.resources[:-MAX_RESOURCES]
+            self._on_resources(event)
         elif isinstance(event, CurvesEvent):
             if event.steps:
                 self.curves.extend(event.steps, event.losses, event.later)
@@ -190,6 +198,13 @@ class RunState:
         elif isinstance(event, SpikeEvent):
             self.spikes.append(event)
 
+    def _on_resources(self, event: ResourcesEvent) -> None:
+        self.resources.append(event)
+        del self.resources[:-MAX_RESOURCES]
+        used = event.readings.get("gpu_memory_used", event.readings.get("process_ram"))
+        if used is not None:
+            self.memory.add(self.step, used)
+
     def _on_status(self, event: StatusEvent) -> None:
         self.status, self.reason, self.result = event.status, event.reason, event.result
         self.taught = event.taught or self.taught
@@ -202,12 +217,16 @@ class RunState:
             self.phase = self.phase_label = ""
             self.resumed_from = event.resumed_from
             if event.resumed_from is not None:
+                self.resumes = {step: words for step, words in self.resumes.items() if step < event.resumed_from}
+                self.resumes[event.resumed_from] = event.changed
                 self._forget_after(event.resumed_from)
 
     def _forget_after(self, step: int) -> None:
         """A resumed run goes on from a checkpoint: what was logged beyond it is computed again."""
         self.curves.forget_after(step)
         self.seconds.forget_after(step)
+        self.memory.forget_after(step)
+        self.obeyed = {at for at in self.obeyed if at <= step}
         self.logged_step = step
         self.spikes = [spike for spike in self.spikes if spike.step <= step]
         self.epoch = None
@@ -217,7 +236,7 @@ class RunState:
                 self._note_best(evaluated, loss)
 
     def _note_best(self, step: int, loss: float) -> None:
-        if self.best_eval_loss is None or loss < self.best_eval_loss:
+        if math.isfinite(loss) and (self.best_eval_loss is None or loss < self.best_eval_loss):
             self.best_eval_loss, self.best_step = loss, step
 
     def _on_phase(self, event: PhaseEvent) -> None:

@@ -32,6 +32,7 @@ from tui_finetune.system.files import DISK_FULL
 from tui_finetune.system.libraries import import_libraries, library_log, quiet_libraries
 from tui_finetune.training.failures import explain, is_not_finite, memory_remedies
 from tui_finetune.training.judging import judged, run_facts
+from tui_finetune.training.notify import notify_arguments, run_notify_command
 from tui_finetune.training.paths import rooted
 from tui_finetune.training.reporting import Phases
 from tui_finetune.training.resume import changed_config, check_fingerprint, checkpoint_to_resume, clear_the_way
@@ -146,10 +147,10 @@ class TrainingSession:
         if not self.resuming:
             self._write_config()
         model, dataset = self.config.model_name_or_path, self.config.dataset_name
-        self.log.write(StatusEvent("starting", resumed_from=resumed_from, model=model, dataset=dataset))
+        words = ", ".join(f"{key} {value}" for key, value in self.changes.items())
+        self.log.write(StatusEvent("starting", resumed_from=resumed_from, model=model, dataset=dataset, changed=words))
         registry.note(self.directory)
-        if self.changes:
-            words = ", ".join(f"{key} {value}" for key, value in self.changes.items())
+        if words:
             self.log.notice(Notice("info", f"Resuming with {words}."))
         if self.resuming and (unknown := self.directory.unknown_settings()):
             message = f"This version does not know these settings of the run: {', '.join(unknown)}. They are kept."
@@ -231,6 +232,7 @@ class TrainingSession:
         from tui_finetune.training.optimizers import check_optimizer
 
         check_tracker(self.config.report_to)
+        notify_arguments(self.config.notify_command)
         check_optimizer(self.config.optim)
         if choice := gpu_choice():
             self.log.notice(Notice("info", choice, "set CUDA_VISIBLE_DEVICES to use another"))
@@ -276,6 +278,7 @@ class TrainingSession:
             message = f"{self.log.lost:,} events of this run could not be written, so its curves have gaps."
             self.log.notice(Notice("warning", message, "check the disk that the run's directory is on"))
         self.log.write(StatusEvent.ending(result))
+        run_notify_command(self.config.notify_command, self.directory, result)
         return result
 
 

@@ -21,6 +21,7 @@ from textual.worker import Worker, WorkerState
 from tui_finetune.errors import UserError
 from tui_finetune.system.reports import bug
 from tui_finetune.system.terminal import over_ssh
+from tui_finetune.tui.announcer import Announcer
 from tui_finetune.tui.draft import Draft
 from tui_finetune.tui.host import Severity
 from tui_finetune.tui.leaving import Leaving
@@ -29,7 +30,7 @@ from tui_finetune.tui.screens.base import TabScreen
 from tui_finetune.tui.state import AppState
 from tui_finetune.tui.stylesheet import LastingStylesheet
 from tui_finetune.tui.suspending import Suspending
-from tui_finetune.tui.theme import DARK, LIGHT, ControlCharacterFilter
+from tui_finetune.tui.theme import ControlCharacterFilter, LinuxConsoleFilter, all_themes, theme_name
 from tui_finetune.tui.widgets.tab_bar import TABS
 
 if TYPE_CHECKING:
@@ -59,6 +60,8 @@ class FinetuneApp(App[int]):
         clock: seconds that never go back.
         now: Unix seconds.
         start: prepares a training.
+        theme: the name of the theme to begin with.
+        on_theme: told when the person wants dark colors, or light ones.
 
     Attributes:
         state: the parts that the screens are handed.
@@ -97,13 +100,20 @@ class FinetuneApp(App[int]):
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], float] = time.time,
         start: Start = start_in_thread,
+        theme: str | None = None,
+        on_theme: Callable[[bool], None] = lambda dark: None,
     ) -> None:
         # The tab that Textual begins with, which it takes from here.
         self.DEFAULT_MODE = tab or ("training" if run is not None else self.DEFAULT_MODE)  # type: ignore[misc]
-        super().__init__()
+        # Without colors the terminal's own are used, and of these none: else they would become shades of gray.
+        super().__init__(ansi_color=True if "NO_COLOR" in os.environ else None)
+        self._on_theme = on_theme
         self.crash: UserError | None = None
         self._log_path = log_path
-        self._filter = ControlCharacterFilter()
+        self._announcer = Announcer(self._to_terminal, os.environ, clock)
+        self._own_filters: list[LineFilter] = [ControlCharacterFilter()]
+        if os.environ.get("TERM") == "linux":
+            self._own_filters.append(LinuxConsoleFilter())
         draft, monitor = Draft(self, choices, preset), Monitor(self, start, clock)
         self.state = AppState(self, draft, monitor, Leaving(self, monitor, clock), clock, now)
         draft.on_change = lambda: self._on_tab(lambda screen: screen.choices_changed())
@@ -112,9 +122,9 @@ class FinetuneApp(App[int]):
         monitor.on_watch = self._watch_changed
         for mode, _, _ in TABS:
             self.add_mode(mode, functools.partial(_screen, self.state, mode))
-        self.register_theme(DARK)
-        self.register_theme(LIGHT)
-        self.theme = DARK.name
+        for known in all_themes():
+            self.register_theme(known)
+        self.theme = theme or theme_name()
         self.stylesheet = LastingStylesheet(self.get_css_variables())
         if run is not None:
             monitor.watch(run)
@@ -122,7 +132,7 @@ class FinetuneApp(App[int]):
     # Start
 
     def get_line_filters(self) -> Sequence[LineFilter]:
-        return [*super().get_line_filters(), self._filter]
+        return [*super().get_line_filters(), *self._own_filters]
 
     def on_mount(self) -> None:
         self.begin_capture_print(self)
@@ -176,6 +186,16 @@ class FinetuneApp(App[int]):
             monitor.launch = None
             self.failed(failure, "the training")
         monitor.poll()
+        self._announcer.look(monitor.watched)
+
+    def _to_terminal(self, sequence: str) -> None:
+        """Send what is no picture, such as a title."""
+        if self._driver is not None and self.is_running and not self.is_headless:
+            self._driver.write(sequence)
+            self._driver.flush()
+
+    def on_unmount(self) -> None:
+        self._announcer.leave()
 
     def _watch_changed(self) -> None:
         """Another run is watched: show it, and begin its training once its screen is drawn, which the heavy imports would
@@ -229,6 +249,12 @@ class FinetuneApp(App[int]):
         dialog = Confirm(question)
         self.push_screen(dialog, answered)
         return dialog.take_back
+
+    def use_colors(self, *, dark: bool) -> None:
+        """Use dark or light colors, from now on."""
+        depth = self.theme.removeprefix(theme_name(dark=self.current_theme.dark))
+        self.theme = theme_name(dark=dark) + depth
+        self._on_theme(dark)
 
     def export(self, run: RunDirectory) -> None:
         from tui_finetune.tui.dialogs.export import ExportDialog

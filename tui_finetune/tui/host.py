@@ -58,5 +58,8 @@ class Host(Protocol):
     def stop_reply(self) -> bool:
         """Stop the reply that is being written on the tab in front; False where none is."""
 
+    def use_colors(self, *, dark: bool) -> None:
+        """Use dark or light colors, now and from the next start on."""
+
     def leave(self, status: int) -> None:
         """End the app with an exit status."""

@@ -12,6 +12,7 @@ from tui_finetune.tui.host import Host
 if TYPE_CHECKING:
     # What reads runs is imported when there is one: the app's first frame comes before.
     from tui_finetune.config.resolve import Resolved
+    from tui_finetune.planning.plan import Plan
     from tui_finetune.runs.control import Action
     from tui_finetune.runs.directory import RunDirectory
     from tui_finetune.runs.watch import Watch
@@ -143,6 +144,18 @@ class Monitor:
         if self.watched.status != before or (self._unseen and due):
             self._unseen, self._drawn_at = False, self._clock()
             self.on_news()
+
+    def time_left(self, plan: Plan | None) -> float | None:
+        """Seconds that are left of the run that is watched, where it is going and is a run of this plan."""
+        if plan is None or self.watched is None or not self.is_going:
+            return None
+        state, config = self.watched.state, plan.config
+        same = (state.model, state.dataset, state.total_steps) == (
+            config.model_name_or_path,
+            config.dataset_name,
+            plan.steps,
+        )
+        return state.pace.seconds_left(state.step, state.total_steps) if same else None
 
     def light(self) -> tuple[str, ...]:
         """A few words on the run, for the corner of every screen; shorter ones after them."""

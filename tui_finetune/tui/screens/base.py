@@ -116,15 +116,20 @@ class TabScreen(Screen[None]):
 
     def plan_changed(self) -> None:
         """What is known about the plan has changed."""
+        self._show_plan()
+
+    def _show_plan(self) -> None:
         line, draft = self.query_one("#plan", PlanLine), self.shared.draft
         if not draft.is_settled:
             line.show([])
         elif draft.problem is not None:
             line.show([], draft.problem)
         else:
-            parts = draft.plan.parts() if draft.plan else [f"{draft.model} → {draft.dataset}"]
+            left = self.shared.monitor.time_left(draft.plan)
+            parts = draft.plan.parts(left) if draft.plan else [f"{draft.model} → {draft.dataset}"]
             line.show(parts, draft.plan.problem if draft.plan else None, pending=draft.plan_pending)
 
     def run_changed(self) -> None:
         """The run that is watched has new events, or another one is watched."""
         self.query_one(TabBar).show_run(*self.shared.monitor.light())
+        self._show_plan()  # how long is left of a run of it

@@ -13,6 +13,7 @@ from tui_finetune.errors import UserError
 from tui_finetune.formatting import size
 from tui_finetune.tui.screens.model.describe import hindrance, meaning_of_size, rows_of_facts
 from tui_finetune.tui.screens.model.download import Download
+from tui_finetune.tui.theme import rich_style
 from tui_finetune.tui.widgets.facts import Facts
 from tui_finetune.tui.widgets.filter_list import CHOSEN
 from tui_finetune.tui.widgets.progress import ProgressLine
@@ -60,7 +61,7 @@ class ModelAbout(VerticalScroll):
             where: where it is, in a few words.
             chosen: whether it is the one that is chosen.
         """
-        accent = self.app.theme_variables["accent"]
+        accent = rich_style(self.app, "accent")
         line = Text.assemble(
             (f"{CHOSEN} chosen", accent) if chosen else "enter chooses it", f" · {where}" if where else ""
         )
@@ -111,7 +112,7 @@ class ModelAbout(VerticalScroll):
         rows: list[tuple[str, Text]] = []
         if fit is not None:
             words = Text(f"{'✓' if fit.fits else '✗'} {fit.words}")
-            words.stylize(self.app.theme_variables["success" if fit.fits else "error"], 0, 1)
+            words.stylize(rich_style(self.app, "success" if fit.fits else "error"), 0, 1)
             rows = [("Method", Text(fit.method))] if fit.method else []
             rows.append(("Training it", words))
         self.query_one("#fit", Facts).show(rows)

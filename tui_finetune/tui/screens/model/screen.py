@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
 from textual.binding import Binding
+from textual.content import Content
+from textual.widgets import Static
 
 from tui_finetune.tui.screens.base import TabScreen
 
@@ -46,6 +48,12 @@ class ModelScreen(TabScreen):
     def compose_body(self) -> ComposeResult:
         from tui_finetune.tui.screens.model.body import ModelBody  # not needed for the app's first frame
 
+        yield Static(
+            Content.assemble(
+                "Teach a language model your text: ", ("ctrl+r", "bold $accent"), " trains what the line above says."
+            ),
+            id="purpose",
+        )
         yield ModelBody(self.shared, id="columns")
 
     @property

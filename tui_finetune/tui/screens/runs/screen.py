@@ -26,7 +26,7 @@ from tui_finetune.tui.screens.runs.order import ORDERS, in_order
 from tui_finetune.tui.screens.runs.questions import ask_name, ask_note, delete_question
 from tui_finetune.tui.screens.runs.table import RunsTable
 from tui_finetune.tui.state import AppState
-from tui_finetune.tui.widgets.chart.loss_chart import LossChart
+from tui_finetune.tui.widgets.chart.run_chart import RunChart
 
 REFRESH_SECONDS = 3.0
 RESUMABLE = frozenset({"stopped", "failed", "interrupted"})
@@ -98,7 +98,7 @@ class RunsScreen(TabScreen):
                 yield Comparison(id="comparison")
                 with VerticalScroll(id="facts", can_focus=False):
                     yield Static("", id="facts-text", markup=False)
-                chart = LossChart(id="curves", clock=self.shared.clock)
+                chart = RunChart(id="curves", clock=self.shared.clock, with_strips=False)
                 chart.can_focus = False
                 yield chart
 
@@ -283,7 +283,7 @@ class RunsScreen(TabScreen):
         beside = self.has_class("-wide")
         note = RunDirectory(Path(summary.path)).read_note()
         self.query_one("#facts-text", Static).update(details_content(summary, state, config, tall=beside, note=note))
-        chart = self.query_one(LossChart)
+        chart = self.query_one(RunChart)
         chart.set_class(not state.has_points, "-empty")
         chart.show_run(state)
 

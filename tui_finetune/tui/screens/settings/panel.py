@@ -18,6 +18,7 @@ from tui_finetune.config.form import update_size
 from tui_finetune.config.presets import Preset
 from tui_finetune.config.schema import RunConfig
 from tui_finetune.formatting import size
+from tui_finetune.tui.theme import rich_style
 
 if TYPE_CHECKING:
     from tui_finetune.planning.plan import Plan
@@ -80,9 +81,9 @@ class SettingPanel(Vertical):
         table.add_column(ratio=1, overflow="fold")
         for label, value in facts:
             table.add_row(Text(label, style="dim"), Text(value))
-        accent = self.app.theme_variables["accent"]
+        accent = rich_style(self.app, "accent", bold=True)
         text = Text("\n\n".join(paragraphs) + "\n")
-        self.query_one("#explanation", Static).update(Group(Text(title + "\n", style=f"bold {accent}"), text, table))
+        self.query_one("#explanation", Static).update(Group(Text(title + "\n", style=accent), text, table))
         self.query_one("#explained", VerticalScroll).scroll_home(animate=False)
 
     def explain(self, item: Setting, origin: str, inherited: str) -> None:

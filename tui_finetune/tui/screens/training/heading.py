@@ -149,7 +149,7 @@ def ending_content(ending: Outcome, width: int) -> Content:
     keys += [("b", "see before and after"), ("c", "chat with it"), ("x", "export")] if ending.can_chat else []
     keys += [("r", "resume")] if ending.can_resume else []
     keys += [("e", "extend")] if ending.can_extend else []
-    keys += [("n", "again with one change"), ("m", "compare")]
+    keys += [("n", "again with one change"), ("k", "compare")]
     parts: list[Content] = []
     for key, words in keys:
         parts.append(Content.assemble((key, "bold $accent"), f" {words}"))
