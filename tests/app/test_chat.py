@@ -542,7 +542,7 @@ async def test_sampling_settings_are_checked_where_they_are_typed_and_used() -> 
             assert (wrong in str(field.render())) if wrong else field.problem is None
         await pilot.press("escape")
         await pilot.pause()
-        assert screen.sampling == Sampling(temperature=0.5)
+        assert screen.session.sampling == Sampling(temperature=0.5)
         assert "temperature 0.5" in text_of(pilot, "#sampling")
 
 
@@ -725,7 +725,7 @@ async def test_commands_are_obeyed_and_never_sent(engine: type[FakeEngine], show
     async with FinetuneApp(tab="chat").run_test(size=(100, 40)) as pilot:
         screen = await loaded(pilot)
         await say(pilot, "/set temperature 0.3")
-        assert screen.sampling.temperature == 0.3
+        assert screen.session.sampling.temperature == 0.3
         await say(pilot, "/system Be brief.")
         await say(pilot, "Hello")
         await answered(pilot)

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from textual.binding import Binding
 from textual.pilot import Pilot
-from textual.widgets import Input
 
 from tests.app.pictures import NARROW, SIZES, pictures
 from tui_finetune.tui.app import FinetuneApp
 from tui_finetune.tui.dialogs.glossary import GLOSSARY
 from tui_finetune.tui.dialogs.help import HelpScreen, keys_of, written_keys
 from tui_finetune.tui.screens.base import TabScreen
+from tui_finetune.tui.screens.chat.prompt_input import PromptInput
 from tui_finetune.tui.widgets.tab_bar import TABS
 
 MODES = [mode for mode, _, _ in TABS]
@@ -81,7 +81,7 @@ async def test_a_question_mark_is_typed_where_there_is_an_input_and_f1_helps_the
     async with FinetuneApp(tab="chat").run_test(size=(80, 24)) as pilot:
         await settle(pilot)
         await pilot.press("question_mark")
-        assert pilot.app.screen.query_one("#prompt", Input).value == "?"
+        assert pilot.app.screen.query_one("#prompt", PromptInput).value == "?"
         await pilot.press("f1")
         await settle(pilot)
         assert isinstance(pilot.app.screen, HelpScreen)

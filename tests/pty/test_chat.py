@@ -12,6 +12,7 @@ def test_5_and_words_in_one_write_are_a_prompt(machine: Machine) -> None:
     terminal.wait("I have 2 cats")
     terminal.wait("temperature")
     terminal.press("escape")
+    terminal.wait("continues text|chat turns")
     terminal.wait("What you wrote is kept")
     terminal.write(" and 3 dogs")
     terminal.wait("I have 2 cats and 3 dogs")

@@ -76,7 +76,8 @@ class FinetuneApp(App[int]):
     DEFAULT_MODE = "model"
     BINDINGS = [
         *(
-            Binding(key, f"show_tab('{mode}')", title, show=False, id=f"tab.{mode}", tooltip=f"Go to the {title} screen")
+            Binding(key, f"show_tab('{mode}')", title, show=False, id=f"tab.{mode}", tooltip=f"Go to the {title} screen",
+                    priority=True)  # what is typed right behind it finds the screen in front
             for mode, key, title in TABS
         ),
         Binding("ctrl+r", "start_run", "Train", id="run.start", tooltip="Start training with what is chosen", priority=True),
@@ -287,6 +288,10 @@ class FinetuneApp(App[int]):
     # What keys do
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action == "show_tab" and parameters and self.focused is not None:
+            key = next((key for mode, key, _ in TABS if mode == parameters[0]), "")
+            if self.focused.check_consume_key(key, key):
+                return False  # there it is typed
         if action in {"start_run", "show_tab", "help", "command_palette"}:
             return self.is_running and not self.has_dialog()  # a question comes first
         return super().check_action(action, parameters)

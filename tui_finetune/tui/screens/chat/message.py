@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Vertical, VerticalScroll
@@ -106,6 +109,14 @@ class Conversed(VerticalScroll):
     """What was said; follows the end unless somebody scrolled up. enter goes back to writing."""
 
     BINDINGS = [Binding("enter", "screen.write", "Write", show=False)]
+
+    def __init__(self, take_key: Callable[[events.Event], bool], *, id: str) -> None:
+        super().__init__(id=id)
+        self._take_key = take_key
+
+    def _forward_event(self, event: events.Event) -> None:
+        if not self._take_key(event):
+            super()._forward_event(event)
 
     def follow(self, *, always: bool = False) -> None:
         """Scroll to the end once what was just added is laid out. To be called right after adding it."""

@@ -50,13 +50,13 @@ class ChatScreen(TabScreen):
         Binding("f3", "sampling", "Sampling", key_display="F3", id="chat.sampling",
                 tooltip="How freely the model writes, how much at most, and from which seed"),
         Binding("f4", "choose_model", "Model", key_display="F4", id="chat.model", tooltip="Talk to another model"),
-        Binding("f5", "compare", "Compare", key_display="F5", id="chat.compare",
+        Binding("f5", "run_command('compare')", "Compare", key_display="F5", id="chat.compare",
                 tooltip="The same prompt to the model before and after its training, side by side; again: off"),
         Binding("f6", "inside", "Look inside", show=False, id="chat.inside", priority=True,
                 tooltip="How sure the model was of each token of the last reply, and what else it thought of"),
-        Binding("ctrl+n", "command('new')", "New conversation", show=False, id="chat.new",
+        Binding("ctrl+n", "run_command('new')", "New conversation", show=False, id="chat.new",
                 tooltip="Begin a new conversation; the model forgets this one"),
-        Binding("ctrl+t", "command('retry')", "Retry", show=False, id="chat.retry",
+        Binding("ctrl+t", "run_command('retry')", "Retry", show=False, id="chat.retry",
                 tooltip="Another reply to the last prompt"),
         Binding("ctrl+y", "copy_reply", "Copy reply", show=False, id="chat.copy", priority=True, tooltip="Copy the last reply"),
         Binding("escape", "read", "Read", show=False, id="chat.read", priority=True,
@@ -71,16 +71,12 @@ class ChatScreen(TabScreen):
         self._timer: Timer | None = None
         self._training = False
         self._typed = ""
+        self._takes_keys = False
 
     @property
     def conversation(self) -> Conversation:
         """What was said."""
         return self.session.conversation
-
-    @property
-    def sampling(self) -> Sampling:
-        """How replies are drawn."""
-        return self.session.sampling
 
     @property
     def engine(self) -> Answerer | None:
@@ -89,7 +85,7 @@ class ChatScreen(TabScreen):
 
     def compose_body(self) -> ComposeResult:
         yield ChatHead(id="head")
-        with Conversed(id="conversation"):
+        with Conversed(self.take_key, id="conversation"):
             yield Static("", id="hint", markup=False)
         yield StatusLine(id="status")
         yield PromptInput(self._history, id="prompt", placeholder="Write, and press enter")
@@ -97,6 +93,7 @@ class ChatScreen(TabScreen):
     def on_mount(self) -> None:
         self._timer = self.set_interval(0.25 if over_ssh() else 0.1, self._tick, pause=True)
         self.set_interval(1.0, self._make_room)
+        self._takes_keys = True
         self.action_write()
 
     def on_unmount(self) -> None:
@@ -111,21 +108,28 @@ class ChatScreen(TabScreen):
 
     def action_write(self) -> None:
         self.set_focus(self.line)
-        if self._typed:
+        if self._typed and self._takes_keys:
             self.line.type(self._typed)
             self._typed = ""
 
-    def on_key(self, event: events.Key) -> None:
-        """What is written while the line has no focus is written there; only a digit by itself goes to another screen."""
-        if not event.is_printable or event.character is None or self.line_has_focus:
-            return
-        if event.character.isdigit() and not self._typed and self.query("#prompt"):
-            return
-        event.stop()
-        event.prevent_default()
+    def take_key(self, event: events.Event) -> bool:
+        """Write what is typed while the line has no focus there; only a digit goes to another screen, and ? to the help.
+
+        At once, before the next key is looked at: each must find the focus where the one before has put it.
+        """
+        if not isinstance(event, events.Key) or not event.is_printable or (self.line_has_focus and self._takes_keys):
+            return False
+        command = event.character is not None and (event.character.isdigit() or event.character == "?")
+        if event.character is None or (command and not self._typed and self._takes_keys):
+            return False
         self._typed += event.character
-        if self.query("#prompt"):
+        if self._takes_keys:
             self.action_write()
+        return True
+
+    def _forward_event(self, event: events.Event) -> None:
+        if not self.take_key(event):
+            super()._forward_event(event)
 
     def on_paste(self, event: events.Paste) -> None:
         if not self.line_has_focus and self.query("#prompt"):
@@ -139,17 +143,20 @@ class ChatScreen(TabScreen):
         return isinstance(self.focused, PromptInput)
 
     def on_descendant_focus(self) -> None:
-        self._show_line()
+        self._focus_moved()
 
     def on_descendant_blur(self) -> None:
-        self._show_line()
+        self._focus_moved()
+
+    def _focus_moved(self) -> None:
+        if self.query("#prompt"):
+            self._show_line()
+            self._show_status()
 
     def _show_line(self) -> None:
         if self.query("#prompt"):
             loaded, focused = self.engine is not None, self.line_has_focus
             self.line.say_how(placeholder_words(loaded, self.conversation, focused=focused))
-            if not focused and self.line.value:
-                self.query_one(StatusLine).show("What you wrote is kept: just write on, or press enter")
 
     # Whom to talk to
 
@@ -169,10 +176,6 @@ class ChatScreen(TabScreen):
         super().run_changed()
         self.talking.follow_choice(self.shared)
         self.show()
-
-    def talk_to(self, name: str, *, automatic: bool = False) -> None:
-        """Talk to another model; see `Talking.talk_to`."""
-        self.talking.talk_to(name, automatic=automatic)
 
     def _make_room(self) -> None:
         """A run that starts here needs the memory; the next prompt loads the model again."""
@@ -195,7 +198,7 @@ class ChatScreen(TabScreen):
         if command is not None:
             event.prompt.value = ""
             self._history.add(words)
-            self.run_command(*command)
+            self.action_run_command(*command)
             return
         words = as_prompt(words)
         if self.talking.is_answering:
@@ -212,10 +215,7 @@ class ChatScreen(TabScreen):
         """Put what was written back into the line; what is being written stays before it."""
         self.line.value = f"{words}\n{self.line.value}" if self.line.value else words
 
-    def action_command(self, name: str) -> None:
-        self.run_command(name, "")
-
-    def run_command(self, name: str, rest: str) -> None:
+    def action_run_command(self, name: str, rest: str = "") -> None:
         """Do what a command says."""
         if self.talking.is_answering and name not in {"help", "copy", "quit"}:
             self.stop_reply()
@@ -314,7 +314,7 @@ class ChatScreen(TabScreen):
         talking, loaded, style = self.talking, self.engine is not None, self.conversation.style
         names = " | ".join(target.label for target in talking.compared) or talking.label
         kind = "side by side" if talking.compared else kind_words(self.session.target, style, loaded=loaded)
-        self.query_one(ChatHead).show(names, kind, sampling_words(self.sampling))
+        self.query_one(ChatHead).show(names, kind, sampling_words(self.session.sampling))
         hint = self.query_one("#hint", Static)
         hint.display = not self.has_said
         busy = talking.problem is not None or talking.is_loading
@@ -333,6 +333,8 @@ class ChatScreen(TabScreen):
             line.show("Stopping…")
         elif talking.is_answering:
             line.show("Writing  ·  esc or ctrl+c stops", turning=True)
+        elif not self.line_has_focus and self.line.value:
+            line.show("What you wrote is kept: just write on, or press enter")
         else:
             line.show("")
 
@@ -362,15 +364,12 @@ class ChatScreen(TabScreen):
                 self.session.sampling = sampling
                 self.show()
 
-        self.app.push_screen(SamplingDialog(self.sampling), changed)
+        self.app.push_screen(SamplingDialog(self.session.sampling), changed)
 
     def action_choose_model(self) -> None:
         from tui_finetune.tui.screens.chat.pick_model import PickModel
 
-        self.app.push_screen(PickModel(self.talking.name), lambda name: self.talk_to(name) if name else None)
-
-    def action_compare(self) -> None:
-        self.run_command("compare", "")
+        self.app.push_screen(PickModel(self.talking.name), lambda name: self.talking.talk_to(name) if name else None)
 
     def action_inside(self) -> None:
         from tui_finetune.tui.screens.chat.inside import Inside
