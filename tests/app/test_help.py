@@ -43,7 +43,7 @@ def test_picture_of_the_help_on_settings(snap_compare: Any, size: tuple[int, int
 
 @pytest.mark.parametrize("mode", MODES)
 async def test_every_screen_says_what_it_is_for_and_names_its_keys(mode: str, shown: Callable[[Any], str]) -> None:
-    async with FinetuneApp(tab=mode).run_test(size=(84, 160)) as pilot:
+    async with FinetuneApp(tab=mode).run_test(size=(84, 220)) as pilot:
         await settle(pilot)
         screen = pilot.app.screen
         assert isinstance(screen, TabScreen)
