@@ -80,7 +80,6 @@ def test_a_run_in_chunks_logs_the_losses_of_one_without(train: Train, packing: b
         "eval_strategy": "steps",
         "eval_steps": 3,
         "packing": packing,
-        "check_before_training": False,
     }
     plain = train("plain", chunked_cross_entropy=False, **settings)
     chunked = train("chunked", chunked_cross_entropy=True, **settings)

@@ -16,7 +16,6 @@ STEPS = {
     "eval_strategy": "no",
     "save_strategy": "steps",
     "save_steps": 3,
-    "check_before_training": False,
 }
 
 

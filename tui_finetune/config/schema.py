@@ -783,13 +783,6 @@ class RunConfig(BaseModel):
         explanation="Several times faster there, and what torch recommends for training. It changes nothing on other devices, "
         "nor in half precision.",
     )
-    check_before_training: bool = setting(
-        True,
-        group="Hardware",
-        help="Before training, try one pass on the longest batch, a checkpoint, and the free disk.",
-        explanation="Takes about as long as one batch, and finds out in seconds what would otherwise end the run after hours. "
-        "It also corrects the estimates of memory and time. The run's numbers are the same with and without it.",
-    )
 
     # Output
     output_dir: Annotated[str | None, Auto] = setting(

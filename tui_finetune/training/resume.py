@@ -32,7 +32,7 @@ CHANGEABLE = frozenset(
     {
         "num_train_epochs", "max_steps", "early_stopping_patience", "logging_steps", "eval_strategy", "eval_steps",
         "eval_loss_average", "save_strategy", "save_steps", "save_total_limit", "save_only_model",
-        "per_device_eval_batch_size", "gradient_checkpointing", "chunked_cross_entropy", "check_before_training",
+        "per_device_eval_batch_size", "gradient_checkpointing", "chunked_cross_entropy",
         "report_to", "save_dtype", "output_dir", "final_model_dir", "dataset_name", "notify", "notify_command",
     }
 )  # fmt: skip

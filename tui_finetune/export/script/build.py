@@ -31,7 +31,7 @@ WITHOUT_EFFECT = frozenset({
     "dataset_name", "dataset_config", "dataset_train_split", "max_samples", "dataset_format", "dataset_text_field",
     "dataset_messages_field", "dataset_prompt_field", "dataset_input_field", "dataset_completion_field",  # in data.jsonl
     "dataset_label_field", "save_strategy", "save_steps", "save_total_limit", "save_only_model", "output_dir",
-    "final_model_dir", "report_to", "check_before_training", "decay_steps", "tf32", "eval_on_start", "sample_prompts",
+    "final_model_dir", "report_to", "decay_steps", "tf32", "eval_on_start", "sample_prompts",
 })  # fmt: skip
 """Settings that the losses don't depend on."""
 
