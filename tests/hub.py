@@ -21,6 +21,7 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from tests.environment import without_foreign
+from tests.hub_uploads import Uploads
 
 ROOT = Path(__file__).parents[1]
 
@@ -37,10 +38,12 @@ class Hub:
         datasets: likewise.
 
     Attributes:
-        fault: 'none'; 'missing' (404 for every repository), 'login' (401), 'gated' (403), 'broken' (500) or 'slow'
+        fault: 'none'; 'missing' (404 for every repository), 'login' (401), 'gated' (403), 'broken' (500), 'busy' (429) or 'slow'
             (answers after ``delay`` seconds). May be changed while it serves.
         slow_files: seconds that it waits in the middle of every file's content.
         requests: method and path of all requests so far.
+        cut: how many more contents of files it cuts off in the middle.
+        uploads: what is uploaded to it.
     """
 
     def __init__(self, models: Mapping[str, Path] | None = None, datasets: Mapping[str, Path] | None = None) -> None:
@@ -49,6 +52,8 @@ class Hub:
         self.delay = 30.0
         self.slow_files = 0.0
         self.requests: list[str] = []
+        self.cut = 0
+        self.uploads = Uploads()
         self.closing = threading.Event()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._server.daemon_threads = True
@@ -175,12 +180,23 @@ def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
         def do_POST(self) -> None:
             self._answer()
 
+        def do_PUT(self) -> None:
+            self._answer()
+
         def _answer(self) -> None:
             length = int(self.headers.get("Content-Length") or 0)
             body = self.rfile.read(length)
             hub.requests.append(f"{self.command} {self.path}")
             try:
                 if self._faulty():
+                    return
+                if self.command == "PUT" and hub.cut:
+                    hub.cut -= 1
+                    self.close_connection = True  # without an answer
+                    return
+                uploaded = hub.uploads.answer(self.command, self.path, body, hub.url)
+                if uploaded is not None:
+                    self._send(uploaded[0], json.dumps(uploaded[1]).encode(), "application/json", {})
                     return
                 address = urlsplit(self.path)
                 path, query = unquote(address.path), parse_qs(address.query)
@@ -206,6 +222,7 @@ def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
                 "login": (401, ""),
                 "gated": (403, "GatedRepo"),
                 "broken": (500, ""),
+                "busy": (429, ""),
             }
             if hub.fault in faults:
                 status, code = faults[hub.fault]
@@ -279,6 +296,11 @@ def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
                 self.send_header(name, value)
             self.end_headers()
             if self.command == "HEAD":
+                return
+            if hub.cut and kind == "application/octet-stream":
+                hub.cut -= 1
+                self.wfile.write(data[: len(data) // 2])
+                self.close_connection = True
                 return
             if hub.slow_files and kind == "application/octet-stream":
                 self.wfile.write(data[: len(data) // 2])

@@ -79,6 +79,7 @@ class Programs:
         self._base = base
         self._count = 0
         self._environment = without_foreign(os.environ) | {
+            "FINETUNE_TUI_THEME": "dark",
             "PYTHONPATH": str(ROOT),
             "HF_HUB_OFFLINE": "1",
             "HF_HOME": str(base / "hub"),

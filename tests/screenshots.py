@@ -1,6 +1,6 @@
 """The pictures in screenshots/: the real program on a pty, in a real run of the default plan.
 
-python -m tests.screenshots
+python -m tests.screenshots [NAME...], with names only these are retaken.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ def main() -> None:
         folder = Path(name)
         environment = {
             **without_foreign(os.environ),
+            "FINETUNE_TUI_THEME": "dark",
             "TERM": "xterm-256color",
             "COLORTERM": "truecolor",
             "FINETUNE_TUI_STATE": f"{folder}/.state",
@@ -48,30 +49,24 @@ def main() -> None:
 def take_all(terminal: Terminal) -> None:
     """Go through a first session and take a picture of every screen."""
 
+    wanted = sys.argv[1:]
+
     def take(name: str, *, after: float = 1.0) -> None:
+        if wanted and name not in wanted:
+            return
         time.sleep(after)
         draw(terminal.screen, SCREENSHOTS / f"{name}.png")
         print(f"screenshots/{name}.png")
 
     terminal.wait("steps")
     take("model", after=3)
-    terminal.press("5")
-    terminal.wait("temperature")
-    time.sleep(3)
-    terminal.write("\x1bOQ")  # F2
-    terminal.wait("continues text")
-    terminal.write(PROMPT)
-    terminal.press("enter")
-    terminal.wait("tokens/s")
-    terminal.press("escape")
-    time.sleep(1)
     terminal.press("2")
     terminal.wait("An epoch")
     terminal.press("t")
     terminal.wait("underlined")
     take("dataset")
     terminal.press("3")
-    terminal.wait("learning_rate")
+    terminal.wait("Start from")
     terminal.press("/")
     time.sleep(0.5)
     terminal.write("learning_rate")
@@ -89,11 +84,14 @@ def take_all(terminal: Terminal) -> None:
     terminal.press("ctrl+c")
     terminal.wait("Stopped")
     take("stopped", after=6)
-    terminal.press("5")
-    terminal.wait(r"with +starter-sea-tales-1(?s:.*)enter")
-    time.sleep(3)
-    terminal.press("enter")  # back to the line, which escape left
-    terminal.wait("goes on with the text|The beginning")
+    terminal.press("b")
+    terminal.wait(r"with +starter \(before\)")
+    terminal.wait("goes on with the text|The beginning|Write, and press")
+    terminal.write("/set max_new_tokens 70")
+    terminal.press("enter")
+    terminal.wait("at most 70 tokens")
+    terminal.press("ctrl+n")
+    time.sleep(1)
     terminal.write(PROMPT)
     terminal.press("enter")
     terminal.wait("tokens/s(?s:.*)tokens/s")

@@ -27,8 +27,11 @@ FOLDERS = {
     "tui/screens": {"model", "dataset", "settings", "training", "chat", "runs"},
     "tui/widgets": {"chart"},
     "training": {"packing"},
+    "export": {"gguf", "script"},
     "models": {"methods"},
     "data": {"readers", "formats", "chat_template", "tokens"},
+    "runs": {"findings"},
+    "config": {"other_tools"},
     "starter": {"model", "samples", "recipe"},
 }
 """The folders in a room; where none are named there are none."""

@@ -49,6 +49,9 @@ class FakeHost:
         self.taken_back += 1
         self.asked[-1][1](None)
 
+    def export(self, run: RunDirectory) -> None:
+        self.said.append(f"export {run.name}")
+
     def has_dialog(self) -> bool:
         return self.dialog
 
@@ -57,6 +60,9 @@ class FakeHost:
 
     def stop_reply(self) -> bool:
         return False
+
+    def use_colors(self, *, dark: bool) -> None:
+        pass
 
     def leave(self, status: int) -> None:
         self.left.append(status)

@@ -41,7 +41,7 @@ def type_at_once(app: FinetuneApp, keys: list[str]) -> None:
 
 @pytest.mark.parametrize("seed", range(4))
 async def test_c1_random_keys_in_bursts_end_nothing(seed: int, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tui_finetune.tui.screens.chat.screen.ChatScreen._load", lambda self: None)
+    monkeypatch.setattr("tui_finetune.tui.screens.chat.talking.Talking._load", lambda self: None)
     for number in range(3):
         half_way(home / "runs" / f"tales-{number}", seed=number).finish("stopped")
     chance = random.Random(seed)

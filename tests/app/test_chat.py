@@ -8,23 +8,28 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from textual import events
 from textual.pilot import Pilot
-from textual.widgets import Input, Static
+from textual.widgets import Markdown, Static
 
 from tests.app.fake_run import FakeRun
 from tests.app.pictures import NARROW, SIZES, pictures
 from tests.tiny import make_model
-from tui_finetune.chat.conversation import Conversation, PromptHistory
+from tui_finetune.chat.conversation import Conversation
 from tui_finetune.chat.engine import Engine as RealEngine
-from tui_finetune.chat.reply import Reply
+from tui_finetune.chat.history import PromptHistory
+from tui_finetune.chat.reply import Reply, Token
 from tui_finetune.chat.sampling import Sampling
+from tui_finetune.config.schema import RunConfig
 from tui_finetune.errors import UserError
 from tui_finetune.models.located import LocatedModel
 from tui_finetune.tui.app import FinetuneApp
 from tui_finetune.tui.monitor import Monitor
+from tui_finetune.tui.screens.chat.comparison import Comparison, differing
 from tui_finetune.tui.screens.chat.describe import done_words, progress_words, sampling_words
 from tui_finetune.tui.screens.chat.message import Exchange
 from tui_finetune.tui.screens.chat.pick_model import PickModel, talkers
+from tui_finetune.tui.screens.chat.prompt_input import PromptInput
 from tui_finetune.tui.screens.chat.sampling import SamplingDialog
 from tui_finetune.tui.screens.chat.screen import ChatScreen
 from tui_finetune.tui.widgets.filter_list import FilterList
@@ -128,7 +133,7 @@ async def loaded(pilot: Pilot[Any]) -> ChatScreen:
 
 async def say(pilot: Pilot[Any], words: str) -> None:
     """Write and send."""
-    chat(pilot).query_one("#prompt", Input).value = words
+    chat(pilot).query_one("#prompt", PromptInput).value = words
     await pilot.press("enter")
     await pilot.pause()
 
@@ -201,11 +206,12 @@ async def test_the_chosen_model_is_loaded_where_no_run_is_over(engine: type[Fake
         assert engine.loaded == ["starter"]
 
 
-async def test_the_finished_run_of_the_session_is_loaded(home: Path, engine: type[FakeEngine]) -> None:
+@pytest.mark.parametrize("file", ["config.json", "adapter_config.json"])
+async def test_the_finished_run_of_the_session_is_loaded(file: str, home: Path, engine: type[FakeEngine]) -> None:
     fake = FakeRun(home / "runs" / "starter-sea-tales-1")
     fake.finish()
     (fake.run.path / "final").mkdir(exist_ok=True)
-    (fake.run.path / "final" / "config.json").write_text("{}")
+    (fake.run.path / "final" / file).write_text('{"peft_type": "LORA", "base_model_name_or_path": "starter"}')
     async with FinetuneApp(run=fake.run).run_test(size=(80, 24)) as pilot:
         await pilot.pause()
         await pilot.app.switch_mode("chat")
@@ -233,7 +239,7 @@ async def test_who_has_talked_to_the_model_before_the_run_talks_to_what_became_o
         assert "Before" in shown(pilot.app), "what was said stays, to compare"
 
 
-async def test_another_model_takes_the_place_of_the_first_and_knows_nothing_of_what_was_said(
+async def test_another_model_takes_the_place_of_the_first_and_goes_on_with_what_was_said(
     engine: type[FakeEngine], home: Path, shown: Callable[[Any], str]
 ) -> None:
     (home / "mine").mkdir()
@@ -247,10 +253,10 @@ async def test_another_model_takes_the_place_of_the_first_and_knows_nothing_of_w
         assert screen.engine is None
         await loaded(pilot)
         assert engine.loaded[-1] == "mine"
-        assert "knows nothing of the above" in shown(pilot.app)
+        assert "Now with mine." in shown(pilot.app)
         await say(pilot, "Again")
         await until(pilot, lambda: len(engine.prompts) == 2)
-        assert engine.prompts[-1] == [{"role": "user", "content": "Again"}]
+        assert [turn["content"] for turn in engine.prompts[-1]] == ["Hello", "The lamp was lit again.", "Again"]
 
 
 async def test_a_model_that_must_be_downloaded_waits_for_the_first_prompt(engine: type[FakeEngine]) -> None:
@@ -287,7 +293,7 @@ async def test_why_a_model_can_not_be_loaded_is_said_in_the_screen_and_the_promp
         await say(pilot, "Once")
         engine.load_gate.set()
         await until(pilot, lambda: "the model is an encoder — choose one" in text_of(pilot, "#status"))
-        assert chat(pilot).query_one("#prompt", Input).value == "Once"
+        assert chat(pilot).query_one("#prompt", PromptInput).value == "Once"
 
 
 async def test_a_run_that_starts_here_gets_the_memory_of_an_idle_model(
@@ -298,7 +304,7 @@ async def test_a_run_that_starts_here_gets_the_memory_of_an_idle_model(
         monkeypatch.setattr(Monitor, "is_training", True)
         screen._make_room()
         assert screen.engine is None
-        assert "replies come slower" in text_of(pilot, "#hint")
+        assert "replies are slower" in text_of(pilot, "#hint")
         await say(pilot, "Once")
         await answered(pilot)
         screen._make_room()
@@ -414,7 +420,7 @@ async def test_another_prompt_waits_until_the_reply_is_over(engine: type[FakeEng
         await say(pilot, "Once")
         await say(pilot, "More")
         assert len(screen.query(Exchange)) == 1
-        assert screen.query_one("#prompt", Input).value == "More"
+        assert screen.query_one("#prompt", PromptInput).value == "More"
         engine.gate.set()
         await answered(pilot)
 
@@ -461,7 +467,7 @@ async def test_a_real_model_writes_as_many_tokens_as_it_may(home: Path, monkeypa
     monkeypatch.setattr("tui_finetune.chat.engine.Engine", RealEngine)
     async with FinetuneApp(tab="chat", choices={"model": "./tiny"}).run_test(size=(80, 24)) as pilot:
         screen = await loaded(pilot)
-        screen.sampling = Sampling(max_new_tokens=5, seed=1)
+        screen.session.sampling = Sampling(max_new_tokens=5, seed=1)
         await say(pilot, "The ship ")
         exchange = await answered(pilot)
         assert exchange.reply
@@ -474,8 +480,8 @@ async def test_up_brings_earlier_prompts_back() -> None:
         screen = await loaded(pilot)
         for words in ("one", "two"):
             await say(pilot, words)
-            await until(pilot, lambda: screen._exchange is None)
-        prompt = screen.query_one("#prompt", Input)
+            await until(pilot, lambda: not screen.talking.is_busy)
+        prompt = screen.query_one("#prompt", PromptInput)
         prompt.value = "draft"
         seen = []
         for key in ("up", "up", "up", "down", "down"):
@@ -497,7 +503,7 @@ async def test_escape_leaves_the_line_so_that_digits_go_to_other_screens() -> No
     async with FinetuneApp(tab="chat").run_test(size=(80, 24)) as pilot:
         screen = await loaded(pilot)
         await pilot.press("3")
-        assert screen.query_one("#prompt", Input).value == "3"
+        assert screen.query_one("#prompt", PromptInput).value == "3"
         await pilot.press("escape", "enter")
         assert pilot.app.focused is screen.query_one("#prompt")
         await pilot.press("escape", "3")
@@ -536,7 +542,7 @@ async def test_sampling_settings_are_checked_where_they_are_typed_and_used() -> 
             assert (wrong in str(field.render())) if wrong else field.problem is None
         await pilot.press("escape")
         await pilot.pause()
-        assert screen.sampling == Sampling(temperature=0.5)
+        assert screen.session.sampling == Sampling(temperature=0.5)
         assert "temperature 0.5" in text_of(pilot, "#sampling")
 
 
@@ -575,3 +581,199 @@ def test_a_prompt_sent_twice_is_remembered_once() -> None:
     for prompt in ("a", "a", "b"):
         history.add(prompt)
     assert [history.go(-1, "") for _ in range(3)] == ["b", "a", "a"]
+
+
+# Typing is safe
+
+
+async def test_what_is_written_while_the_line_has_no_focus_is_written_there() -> None:
+    async with FinetuneApp(tab="chat").run_test(size=(80, 24)) as pilot:
+        screen = await loaded(pilot)
+        await pilot.press("escape")
+        await pilot.pause()
+        assert "come back to this line" in str(screen.line.placeholder)
+        await pilot.press(*"I have 2 cats, 3 dogs?")
+        await pilot.pause()
+        assert screen.line.value == "I have 2 cats, 3 dogs?"
+        assert app_of(pilot).current_mode == "chat"
+        await pilot.press("escape", "5", "2")
+        await pilot.pause()
+        assert screen.line.value == "I have 2 cats, 3 dogs?2"
+
+
+async def test_5_then_words_at_once_are_a_prompt_from_any_screen() -> None:
+    for mode in ("model", "settings", "runs"):
+        async with FinetuneApp(tab=mode).run_test(size=(80, 24)) as pilot:
+            await pilot.pause()
+            await pilot.press("escape", "5", *"I have 2 cats")
+            await pilot.pause()
+            assert app_of(pilot).current_mode == "chat"
+            assert chat(pilot).line.value == "I have 2 cats"
+
+
+async def test_what_is_written_while_a_model_loads_is_kept_with_what_waited(engine: type[FakeEngine]) -> None:
+    engine.load_gate.clear()
+    async with FinetuneApp(tab="chat").run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: "Loading" in text_of(pilot, "#status"))
+        await say(pilot, "Once")
+        await pilot.press(*"more")
+        engine.error = UserError("no", "yes")
+        engine.load_gate.set()
+        await until(pilot, lambda: "no — yes" in text_of(pilot, "#status"))
+        assert chat(pilot).line.value == "Once\nmore"
+
+
+async def test_large_and_many_lined_pastes_are_sent_as_they_are(engine: type[FakeEngine]) -> None:
+    text = "line\n" * 2_000 + "end"
+    async with FinetuneApp(tab="chat").run_test(size=(80, 24)) as pilot:
+        screen = await loaded(pilot)
+        pilot.app.post_message(events.Paste(text))
+        await until(pilot, lambda: screen.line.value == text)
+        await pilot.press("enter")
+        await answered(pilot)
+        assert engine.prompts == [text]
+
+
+async def test_a_new_line_is_begun_by_a_key_or_a_backslash(engine: type[FakeEngine]) -> None:
+    async with FinetuneApp(tab="chat").run_test(size=(80, 24)) as pilot:
+        await loaded(pilot)
+        await pilot.press("a", "ctrl+o", "b", "backslash", "enter", "c", "enter")
+        await answered(pilot)
+        assert engine.prompts == ["a\nb\nc"]
+
+
+# Side by side
+
+
+@pytest.fixture
+def two(engine: type[FakeEngine], monkeypatch: pytest.MonkeyPatch, home: Path) -> FakeRun:
+    """A run that is over; side by side each model says its name, the second something more."""
+
+    def together(engines: Sequence[FakeEngine], prompt: Any, sampling: Any, on_text: Any, cancelled: Any) -> Any:
+        found = []
+        for place, (one, told) in enumerate(zip(engines, on_text, strict=True)):
+            one.prompts.append(prompt)
+            words = "The old lamp was lit again." if place else "The old ship was lost."
+            told(words)
+            found.append(Reply(words, 5, 1.0, "end"))
+        return found
+
+    monkeypatch.setattr("tui_finetune.chat.engine.replies", together)
+    fake = FakeRun(home / "runs" / "starter-sea-tales-1")
+    fake.finish()
+    (fake.run.path / "final").mkdir(exist_ok=True)
+    (fake.run.path / "final" / "config.json").write_text("{}")
+    fake.run.write_config(RunConfig())
+    return fake
+
+
+@pictures("chat", "comparison")
+def test_picture_of_two_models_side_by_side(snap_compare: Any, two: FakeRun, size: tuple[int, int]) -> None:
+    async def compare(pilot: Pilot[Any]) -> None:
+        await pilot.pause()
+        await pilot.press("b")
+        await compared(pilot)
+
+    assert snap_compare(FinetuneApp(run=two.run), terminal_size=size, run_before=compare)
+
+
+async def compared(pilot: Pilot[Any]) -> Comparison:
+    """Send a prompt and wait for the replies of all."""
+    await loaded(pilot)
+    await pilot.press(*"They sing", "enter")
+    await until(pilot, lambda: any(shown.is_over for shown in chat(pilot).query(Comparison)))
+    return chat(pilot).query(Comparison).last()
+
+
+async def test_one_key_at_the_end_of_a_run_then_the_prompt_shows_before_and_after(
+    two: FakeRun, engine: type[FakeEngine]
+) -> None:
+    async with FinetuneApp(run=two.run).run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        await pilot.press("b")
+        found = await compared(pilot)
+        assert found.labels == ["starter (before)", "starter-sea-tales-1"]
+        assert [column.reply for column in found.columns] == ["The old ship was lost.", "The old lamp was lit again."]
+        assert set(engine.loaded[-2:]) == {"starter", str(two.run.final_dir)}
+        assert not found.query_one(".columns").has_class("-stacked")
+        await pilot.press("f5")
+        await say(pilot, "More")
+        await answered(pilot)
+
+
+async def test_columns_are_stacked_where_there_is_little_room(two: FakeRun) -> None:
+    async with FinetuneApp(run=two.run).run_test(size=(60, 24)) as pilot:
+        await pilot.pause()
+        await pilot.press("b")
+        found = await compared(pilot)
+        await pilot.pause()
+        assert found.query_one(".columns").has_class("-stacked")
+
+
+def test_words_that_differ_are_marked_by_more_than_color() -> None:
+    marked = differing("the old ship sank", "the old lamp sank")
+    assert [(span.start, span.end, span.style) for span in marked.spans] == [(8, 12, "bold underline")]
+    assert differing("same", "same").spans == []
+    assert differing("all other words here", "nothing in common at all").spans == [], "marks on every word tell nothing"
+
+
+# Commands
+
+
+async def test_commands_are_obeyed_and_never_sent(engine: type[FakeEngine], shown: Callable[[Any], str]) -> None:
+    engine.template = True
+    async with FinetuneApp(tab="chat").run_test(size=(100, 40)) as pilot:
+        screen = await loaded(pilot)
+        await say(pilot, "/set temperature 0.3")
+        assert screen.session.sampling.temperature == 0.3
+        await say(pilot, "/system Be brief.")
+        await say(pilot, "Hello")
+        await answered(pilot)
+        await say(pilot, "/retry")
+        await until(pilot, lambda: len(engine.prompts) == 2 and not screen.talking.is_busy)
+        assert engine.prompts[0] == engine.prompts[1]
+        assert engine.prompts[0][0] == {"role": "system", "content": "Be brief."}
+        await say(pilot, "/edit")
+        assert screen.line.value == "Hello"
+        assert screen.conversation.messages == []
+        await say(pilot, "/nonsense")
+        assert "/nonsense is no command" in shown(pilot.app)
+        assert len(engine.prompts) == 2
+        await say(pilot, "//etc")
+        await until(pilot, lambda: len(engine.prompts) == 3)
+        assert engine.prompts[-1][-1]["content"] == "/etc"
+
+
+async def test_markdown_is_rendered_for_turns_only(engine: type[FakeEngine]) -> None:
+    engine.pieces = ("**bold** and\n\n```python\nprint('[/red]')\n```\n",)
+    for engine.template, count in ((True, 1), (False, 0)):
+        async with FinetuneApp(tab="chat").run_test(size=(80, 24)) as pilot:
+            await loaded(pilot)
+            await say(pilot, "Once")
+            exchange = await answered(pilot)
+            await pilot.pause()
+            assert len(exchange.query(Markdown)) == count
+
+
+async def test_a_look_inside_shows_what_the_model_thought_of(
+    engine: type[FakeEngine], monkeypatch: pytest.MonkeyPatch, shown: Callable[[Any], str]
+) -> None:
+    tokens = (Token(" lamp", 0.62, ((" lamp", 0.62), (" ship", 0.3))), Token("\x1b[2J", 0.01, ((".", 0.9),)))
+
+    def answer(self: FakeEngine, prompt: Any, sampling: Any, on_text: Any, cancelled: Any) -> Reply:
+        on_text(" lamp")
+        return Reply(" lamp", 2, 1.0, "end", inside=lambda: tokens)
+
+    monkeypatch.setattr(engine, "reply", answer)
+    async with FinetuneApp(tab="chat").run_test(size=(80, 24)) as pilot:
+        await loaded(pilot)
+        await say(pilot, "Once")
+        await answered(pilot)
+        await pilot.press("f6")
+        await pilot.pause()
+        assert "62.0%" in shown(pilot.app)
+        assert "·ship" in shown(pilot.app)
+        await pilot.press("right", "n")
+        await pilot.pause()
+        assert "1.0%" in shown(pilot.app)
+        assert "\x1b" not in shown(pilot.app)

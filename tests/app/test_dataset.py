@@ -280,13 +280,13 @@ async def test_a_bug_while_looking_does_not_leave_the_screen_waiting(
     app: FinetuneApp, until: Until, shown: Shown, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(config: Any, kept: Any, report: Any = None) -> Any:
-        report(0, None, "reading")
+        report(0, None, "counting")
         raise AttributeError("oh no")
 
     monkeypatch.setattr("tui_finetune.tui.screens.dataset.screen.look", broken)
     async with app.run_test(size=(100, 40), notifications=True) as pilot:
-        await until(pilot, lambda: "it could not be looked into" in shown(app))
-        assert "reading" not in shown(app)
+        await until(pilot, lambda: "it could not be read" in shown(app))
+        assert "counting" not in shown(app)
         await until(pilot, lambda: "oh no" in shown(app))
 
 

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from textual.binding import Binding
 from textual.pilot import Pilot
-from textual.widgets import Input
 
 from tests.app.pictures import NARROW, SIZES, pictures
 from tui_finetune.tui.app import FinetuneApp
 from tui_finetune.tui.dialogs.glossary import GLOSSARY
 from tui_finetune.tui.dialogs.help import HelpScreen, keys_of, written_keys
 from tui_finetune.tui.screens.base import TabScreen
+from tui_finetune.tui.screens.chat.prompt_input import PromptInput
 from tui_finetune.tui.widgets.tab_bar import TABS
 
 MODES = [mode for mode, _, _ in TABS]
@@ -23,7 +23,7 @@ MODES = [mode for mode, _, _ in TABS]
 @pytest.fixture(autouse=True)
 def no_models(monkeypatch: pytest.MonkeyPatch) -> None:
     """The Chat screen loads nothing."""
-    monkeypatch.setattr("tui_finetune.tui.screens.chat.screen.ChatScreen._load", lambda self: None)
+    monkeypatch.setattr("tui_finetune.tui.screens.chat.talking.Talking._load", lambda self: None)
 
 
 async def settle(pilot: Pilot[Any]) -> None:
@@ -43,7 +43,7 @@ def test_picture_of_the_help_on_settings(snap_compare: Any, size: tuple[int, int
 
 @pytest.mark.parametrize("mode", MODES)
 async def test_every_screen_says_what_it_is_for_and_names_its_keys(mode: str, shown: Callable[[Any], str]) -> None:
-    async with FinetuneApp(tab=mode).run_test(size=(84, 160)) as pilot:
+    async with FinetuneApp(tab=mode).run_test(size=(84, 220)) as pilot:
         await settle(pilot)
         screen = pilot.app.screen
         assert isinstance(screen, TabScreen)
@@ -81,7 +81,7 @@ async def test_a_question_mark_is_typed_where_there_is_an_input_and_f1_helps_the
     async with FinetuneApp(tab="chat").run_test(size=(80, 24)) as pilot:
         await settle(pilot)
         await pilot.press("question_mark")
-        assert pilot.app.screen.query_one("#prompt", Input).value == "?"
+        assert pilot.app.screen.query_one("#prompt", PromptInput).value == "?"
         await pilot.press("f1")
         await settle(pilot)
         assert isinstance(pilot.app.screen, HelpScreen)

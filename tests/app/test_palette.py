@@ -22,7 +22,7 @@ MODES = [mode for mode, _, _ in TABS]
 @pytest.fixture(autouse=True)
 def no_models(monkeypatch: pytest.MonkeyPatch) -> None:
     """The Chat screen loads nothing."""
-    monkeypatch.setattr("tui_finetune.tui.screens.chat.screen.ChatScreen._load", lambda self: None)
+    monkeypatch.setattr("tui_finetune.tui.screens.chat.talking.Talking._load", lambda self: None)
 
 
 async def settle(pilot: Pilot[Any]) -> None:

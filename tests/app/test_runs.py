@@ -126,7 +126,7 @@ async def test_the_filter_works_as_it_is_typed_and_escape_takes_it_away(shown: C
         assert details(app).startswith("gpt2-letters-1")
         await pilot.press("slash", *"xyz")
         await settle(pilot)
-        assert "No run has these words." in shown(app)
+        assert "No run matches." in shown(app)
         await pilot.press("escape")
         await settle(pilot)
         assert len(names(app)) == 3
@@ -176,7 +176,7 @@ async def test_r_resumes_what_was_stopped_and_nothing_that_is_going(
         with RunLock(runs["starter-sea-tales-2"].lock_path):
             await pilot.press("r")
         assert len(resumed) == 1
-        assert "is going already" in messages(app)
+        assert "is already running" in messages(app)
 
 
 async def test_c_chats_with_the_run(runs: dict[str, RunDirectory], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -104,10 +104,13 @@ def test_picture_of_the_yaml(snap_compare: Any, size: tuple[int, int]) -> None:
 # What is there
 
 
-async def test_every_setting_has_a_line_that_explains_itself() -> None:
-    async with FinetuneApp(tab="settings").run_test(size=(120, 36)) as pilot:
+@pytest.mark.parametrize("preset", ["default", "lora"])
+async def test_every_setting_has_a_line_that_explains_itself(preset: str) -> None:
+    async with FinetuneApp(tab="settings", preset=preset).run_test(size=(120, 36)) as pilot:
         await settle(pilot)
         for key, item in settings().items():
+            if item.concerns("full") != (preset == "default"):
+                continue
             line(pilot, key).focus()
             while not panel(pilot).startswith(f"{key}\n"):
                 await pilot.pause()
@@ -344,7 +347,8 @@ async def test_a_setting_is_found_by_the_name_that_another_tool_has_for_it() -> 
         assert pilot.app.focused is line(pilot, "max_length")
         await pilot.press("escape")
         await settle(pilot)
-        assert all(field.display for field in pilot.app.screen.query(SettingField))
+        fields = pilot.app.screen.query(SettingField)
+        assert all(field.display == field.item.concerns("full") for field in fields)
         assert pilot.app.focused is line(pilot, "max_length")
 
 
@@ -353,7 +357,7 @@ async def test_a_search_that_finds_nothing_says_so(shown: Callable[[Any], str]) 
         await settle(pilot)
         await pilot.press("slash", *"zebra")
         await settle(pilot)
-        assert "Nothing is called that" in shown(pilot.app)
+        assert "No setting matches" in shown(pilot.app)
 
 
 async def test_the_panel_says_what_an_update_is_made_of() -> None:
@@ -408,3 +412,23 @@ async def test_digits_go_to_other_screens_from_a_line_and_into_an_input() -> Non
         await pilot.press("enter", "1")
         await settle(pilot)
         assert pilot.app.current_mode == "model"
+
+
+# The method
+
+
+async def test_settings_of_another_method_are_left_out_until_it_is_chosen() -> None:
+    async with FinetuneApp(tab="settings").run_test(size=(120, 36)) as pilot:
+        await settle(pilot)
+        assert not line(pilot, "lora_r").display
+        assert line(pilot, "unfrozen_layers").display
+        await focus(pilot, "method")
+        await pilot.press("right")
+        await settle(pilot)
+        assert line(pilot, "lora_r").display
+        assert not line(pilot, "unfrozen_layers").display
+        assert "0.0002" in words(line(pilot, "learning_rate"))
+        await pilot.press("slash", *"unfrozen")
+        await settle(pilot)
+        assert line(pilot, "unfrozen_layers").display
+        assert "not used" in words(line(pilot, "unfrozen_layers"))

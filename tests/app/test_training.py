@@ -2,28 +2,36 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from rich.text import Text
 from textual.pilot import Pilot
 from textual.screen import Screen
 from textual.widgets import Static
+from textual.widgets._footer import FooterKey
 
 from tests.app.fake_run import FakeRun, half_way
 from tests.app.pictures import NARROW, SIZES, pictures
 from tests.app.stand_ins import Clock
+from tui_finetune.config.schema import RunConfig
+from tui_finetune.planning.plan import Plan
 from tui_finetune.runs.control import take
 from tui_finetune.runs.directory import RunDirectory
 from tui_finetune.runs.lock import RunLock
 from tui_finetune.tui.app import FinetuneApp
 from tui_finetune.tui.monitor import Monitor
 from tui_finetune.tui.screens.training.panes import RunPanes
-from tui_finetune.tui.widgets.chart import loss_chart
-from tui_finetune.tui.widgets.chart.loss_chart import LossChart
-from tui_finetune.tui.widgets.chart.plot import Curves, Palette, draw_curves
+from tui_finetune.tui.theme import theme_name
+from tui_finetune.tui.widgets.chart import panels, run_chart
+from tui_finetune.tui.widgets.chart.axis import Axis
+from tui_finetune.tui.widgets.chart.canvas import Canvas
+from tui_finetune.tui.widgets.chart.panels import Panel, Shown, View, draw_panels
+from tui_finetune.tui.widgets.chart.plot import Layers, Picture, draw
+from tui_finetune.tui.widgets.chart.run_chart import RunChart
 
 HOSTILE = "[/red][bold][@click=app.quit()]boom[/] \x1b]52;c;aGk=\x07\x9b31m"
 
@@ -45,13 +53,12 @@ def going(home: Path) -> Iterator[FakeRun]:
 def drawn(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The width of each picture of the curves, in order."""
     widths: list[int] = []
-    real = LossChart._curves
 
-    def counting(self: LossChart, columns: int) -> Curves:
-        widths.append(columns)
-        return real(self, columns)
+    def counting(shown: list[Panel], view: View, size: tuple[int, int], strip_rows: int) -> Shown:
+        widths.append(size[0])
+        return draw_panels(shown, view, size, strip_rows)
 
-    monkeypatch.setattr(LossChart, "_curves", counting)
+    monkeypatch.setattr(run_chart, "draw_panels", counting)
     return widths
 
 
@@ -72,9 +79,31 @@ def text_of(app: FinetuneApp, selector: str) -> str:
 # Pictures
 
 
-@pictures("training", "running")
-def test_picture_of_a_run_that_is_going(snap_compare: Any, going: FakeRun, size: tuple[int, int]) -> None:
-    assert snap_compare(FinetuneApp(clock=lambda: 0.0, run=going.run), terminal_size=size, run_before=settle)
+ALL_SIZES = [NARROW, *SIZES, (200, 60)]
+APPEARANCES = {
+    "dark": theme_name(),
+    "light": theme_name(dark=False),
+    "16": theme_name("16"),
+    "nocolor": theme_name("16"),
+}
+
+
+@pytest.mark.parametrize(
+    ("size", "appearance"),
+    [
+        pytest.param(size, appearance, id=f"training-{size[0]}x{size[1]}-running-{appearance}")
+        for size in ALL_SIZES
+        for appearance in APPEARANCES
+    ],
+)
+def test_picture_of_a_run_that_is_going(
+    snap_compare: Any, going: FakeRun, size: tuple[int, int], appearance: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if appearance == "nocolor":
+        monkeypatch.setenv("NO_COLOR", "1")
+    going.write([going.event("metrics", step=0, epoch=0, eval_loss=3.902, asked_for=True, before_training=True)])
+    app = FinetuneApp(clock=lambda: 0.0, run=going.run, theme=APPEARANCES[appearance])
+    assert snap_compare(app, terminal_size=size, run_before=settle)
 
 
 @pictures("training", "finished")
@@ -93,13 +122,6 @@ def test_picture_of_the_preparation(snap_compare: Any, home: Path, size: tuple[i
     fake.phase("preparing_data", 701, 1204, "rows")
     with RunLock(fake.run.lock_path):
         assert snap_compare(FinetuneApp(clock=lambda: 0.0, run=fake.run), terminal_size=size, run_before=settle)
-
-
-@pictures("training", "running-light", (60, 20))
-def test_picture_on_a_narrow_screen_in_light_colors(snap_compare: Any, going: FakeRun, size: tuple[int, int]) -> None:
-    app = FinetuneApp(clock=lambda: 0.0, run=going.run)
-    app.theme = "finetune-light"
-    assert snap_compare(app, terminal_size=size, run_before=settle)
 
 
 @pictures("training", "no-run")
@@ -123,7 +145,7 @@ async def test_numbers_and_chart_tell_of_the_run(going: FakeRun, shown: Callable
     async with app.run_test(size=(120, 36)) as pilot:
         await settle(pilot)
         screen = shown(app)
-        for words in ("360  of 600", "1.80  of 3", "best 1.804 at step 360", "tok/s", "2.1 GB", "60 %", "360 / 600"):
+        for words in ("360  of 600", "1.80  of 3", "best 1.804 at step 360", "tok/s", "900 MB", "60 %", "360 / 600"):
             assert words in screen, words
         assert "●" in screen
         assert "★" in screen
@@ -170,22 +192,20 @@ async def test_a_run_with_100_000_points_hands_plotext_only_a_few(home: Path, mo
     fake = FakeRun(home / "runs" / "long-1", total=100_000)
     fake.prepare()
     fake.train(100_000, every=1, evaluate_every=5_000)
-    handed: list[int] = []
+    handed: list[float] = []
 
-    def counting(
-        curves: Curves, window: tuple[float, float], size: tuple[int, int], palette: Palette, *, log_scale: bool
-    ) -> Text:
-        handed.append(len(curves.raw[0]) + len(curves.smoothed[0]) + len(curves.evaluation[0]))
-        return draw_curves(curves, window, size, palette, log_scale=log_scale)
+    def counting(layers: Layers, x: Axis, *args: Any, **options: Any) -> Picture:
+        handed.append(sum(len(steps) for steps, _ in layers.lines.values()) / x.cells)
+        return draw(layers, x, *args, **options)
 
-    monkeypatch.setattr(loss_chart, "draw_curves", counting)
+    monkeypatch.setattr(panels, "draw", counting)
     app = FinetuneApp(clock=lambda: 0.0, run=fake.run)
     async with app.run_test(size=(120, 36)) as pilot:
         await settle(pilot)
-        chart = app.screen.query_one(LossChart)
+        chart = app.screen.query_one(RunChart)
         assert len(chart.train) == 100_000
-        # Two points a column of dots for the one curve, one for the other, and the evaluations.
-        assert 0 < max(handed) <= 3 * 2 * 120 + 40
+        # Four points a column of dots for the one curve, one for the other, and the evaluations.
+        assert 0 < max(handed) <= 2 * 5 + 1
 
 
 async def test_the_phase_is_shown_big_until_there_is_a_point(home: Path, shown: Callable[[Any], str]) -> None:
@@ -204,7 +224,7 @@ async def test_the_phase_is_shown_big_until_there_is_a_point(home: Path, shown: 
             fake.begin_training()
             fake.train(10)
             await settle(pilot)
-            assert app.screen.query_one(LossChart).display
+            assert app.screen.query_one(RunChart).display
             assert not app.screen.query_one("#preparation").display
 
 
@@ -218,6 +238,7 @@ async def test_an_evaluation_is_named_with_its_progress(going: FakeRun, shown: C
 
 
 async def test_hostile_text_is_only_text(going: FakeRun, shown: Callable[[Any], str]) -> None:
+    going.train(5)
     going.sample(prompt="[@click=app.quit()]x", text=HOSTILE)
     going.notice(HOSTILE, HOSTILE)
     going.run.log_path.write_text(f"10%\r100% done\n{HOSTILE}\n\x1b[31mred\x1b[0m\n")
@@ -245,12 +266,29 @@ async def test_the_log_shows_the_last_form_of_a_line_that_was_written_over(
         await settle(pilot)
         await pilot.press("v")
         await settle(pilot)
+        assert "Evaluated at step 360" in shown(app)
+        assert "Loading weights" not in shown(app)
+        await pilot.press("v", "v", "v")
+        await settle(pilot)
         screen = shown(app)
         assert "Loading weights: 100%" in screen
         assert "10%\r" not in screen
         assert "  10%" not in screen
         assert "careful" in screen
-        assert "12 texts are longer than max_length." in screen
+        assert "Evaluated at step 360" not in screen
+
+
+async def test_the_log_is_filtered_as_it_is_typed(going: FakeRun, shown: Callable[[Any], str]) -> None:
+    app = FinetuneApp(clock=lambda: 0.0, run=going.run)
+    async with app.run_test(size=(100, 36)) as pilot:
+        await settle(pilot)
+        await pilot.press("slash")
+        await settle(pilot)
+        assert "Evaluated at step 360" in shown(app)
+        await pilot.press(*"max_length")
+        await settle(pilot)
+        assert "12 texts are longer than max_length." in shown(app)
+        assert "Evaluated at step" not in shown(app)
 
 
 # Keys
@@ -297,7 +335,7 @@ async def test_the_chart_zooms_at_the_tail_and_follows_it(going: FakeRun) -> Non
     app = FinetuneApp(clock=lambda: 0.0, run=going.run)
     async with app.run_test(size=(120, 36)) as pilot:
         await settle(pilot)
-        view = app.screen.query_one(LossChart).view
+        view = app.screen.query_one(RunChart).view
         assert view.window() == (0, 400)
         await pilot.press("plus", "plus")
         low, high = view.window()
@@ -315,7 +353,7 @@ async def test_the_crosshair_tells_the_values_of_a_point(going: FakeRun) -> None
     app = FinetuneApp(clock=lambda: 0.0, run=going.run)
     async with app.run_test(size=(120, 36)) as pilot:
         await settle(pilot)
-        chart = app.screen.query_one(LossChart)
+        chart = app.screen.query_one(RunChart)
         await pilot.press("left")
         assert "step 360" in text_of(app, "#chart-caption")
         await pilot.press("left")
@@ -340,14 +378,81 @@ async def test_smoothing_and_log_scale_say_that_they_are_on(going: FakeRun) -> N
         assert "as logged" not in text_of(app, "#chart-caption")
 
 
-async def test_the_footer_shows_at_most_six_keys_whatever_the_run_does(going: FakeRun) -> None:
+async def test_the_footer_leads_with_what_a_run_needs(going: FakeRun) -> None:
     app = FinetuneApp(clock=lambda: 0.0, run=going.run)
     async with app.run_test(size=(120, 36)) as pilot:
-        for status in ("running", "paused", "stopping", "stopped"):
+        for status, keys in (("running", "^c p e s g ^d"), ("paused", "^c p e s g ^d"), ("stopped", "r x ^q ^r ?")):
             going.status(status, checkpoint="checkpoints/checkpoint-360")
             await settle(pilot)
-            footer = {b.binding.action for b in app.screen.active_bindings.values() if b.binding.show}
-            assert len(footer) <= 6, status
+            await pilot.pause(0.1)
+            assert " ".join(key.key_display for key in app.screen.query(FooterKey)) == keys, status
+
+
+async def test_any_curve_that_is_logged_comes_to_the_large_place(going: FakeRun, shown: Callable[[Any], str]) -> None:
+    reward = {"rewards/margins": 0.4, "eval_rewards/margins": 0.3, "rewards/accuracies": 0.6, "eval_runtime": 1.0}
+    going.write([going.event("metrics", step=step, epoch=1.8, **reward) for step in (361, 365)])
+    app = FinetuneApp(clock=lambda: 0.0, run=going.run)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settle(pilot)
+        seen = []
+        for _ in range(8):
+            await pilot.press("m")
+            seen.append(text_of(app, "#chart-caption").split("  ")[0])
+        assert seen == [
+            "Learning rate", "Gradient norm", "Useful tokens/s", "Memory", "rewards/margins", "rewards/accuracies",
+            "Loss", "Learning rate",
+        ]  # fmt: skip
+        assert "Loss  " in shown(app)  # in a strip now
+
+
+async def test_perplexity_stands_in_place_of_the_losses_on_a_key(going: FakeRun, shown: Callable[[Any], str]) -> None:
+    going.write([going.event("metrics", step=0, epoch=0, eval_loss=3.902, asked_for=True, before_training=True)])
+    app = FinetuneApp(clock=lambda: 0.0, run=going.run)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settle(pilot)
+        assert "1.804  ▼ was 3.902" in shown(app)
+        assert "before 3.902" in shown(app)
+        await pilot.press("u")
+        await settle(pilot)
+        assert "6.071  ▼ was 49.501" in shown(app)
+
+
+async def test_the_mouse_zooms_drags_and_puts_the_crosshair(going: FakeRun) -> None:
+    app = FinetuneApp(clock=lambda: 0.0, run=going.run)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settle(pilot)
+        chart, canvas = app.screen.query_one(RunChart), app.screen.query_one(Canvas)
+        assert chart.shown is not None
+        column = chart.shown.left + 1 + (chart.shown.x.dot(200) or 0)
+        await pilot.click(Canvas, offset=(column, 4))
+        await settle(pilot)
+        assert "step 200" in text_of(app, "#chart-caption")
+        canvas.post_message(Canvas.Wheeled(column, up=True))
+        canvas.post_message(Canvas.Wheeled(column, up=True))
+        await settle(pilot)
+        low, high = chart.view.window()
+        assert high - low == pytest.approx(400 / 1.6**2)
+        assert chart.shown.x.dot(200) == pytest.approx(column - chart.shown.left - 1, abs=4)
+        await pilot.mouse_down(Canvas, offset=(60, 4))
+        await pilot.hover(Canvas, offset=(50, 4))
+        await pilot.mouse_up(Canvas, offset=(50, 4))
+        await settle(pilot)
+        assert chart.view.window()[0] > low
+
+
+async def test_the_plan_line_and_the_numbers_tell_one_time(going: FakeRun, shown: Callable[[Any], str]) -> None:
+    app = FinetuneApp(clock=lambda: 0.0, run=going.run)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settle(pilot)
+        estimate: Any = SimpleNamespace(seconds=480.0, needed=10**8, usable=10**9, fits=True)
+        app.state.draft.show_plan(Plan(RunConfig(), steps=600, estimate=estimate, complete=True))
+        await settle(pilot)
+        left = re.search(r"left +(\d+ min \d+ s)", shown(app))
+        assert left is not None
+        assert f"600 steps  ·  {left[1]} left" in shown(app)
+        app.state.draft.show_plan(Plan(RunConfig(), steps=900, estimate=estimate, complete=True))
+        await settle(pilot)
+        assert "900 steps  ·  about 8 min" in shown(app)
 
 
 # The end
@@ -366,7 +471,7 @@ async def test_a_finished_run_says_where_its_model_is_and_what_to_do_next(
         assert "✓ Finished at step 600 in" in screen
         assert "runs/starter-1/final" in screen
         assert "training_plot.png in it" in screen
-        assert "5 chat with it" in screen
+        assert "c chat with it" in screen
         assert "Resume" not in screen
 
 
@@ -423,12 +528,23 @@ async def test_a_run_whose_process_is_gone_is_called_interrupted(home: Path, sho
         assert "r resume" in shown(app)
 
 
-async def test_any_size_is_survived(going: FakeRun) -> None:
+async def test_any_size_is_survived(going: FakeRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    layouts = 0
+    real = Screen._refresh_layout
+
+    def counting(self: Screen[Any], *args: Any, **options: Any) -> None:
+        nonlocal layouts
+        layouts += 1
+        real(self, *args, **options)
+
+    monkeypatch.setattr(Screen, "_refresh_layout", counting)
     app = FinetuneApp(clock=lambda: 0.0, run=going.run)
     async with app.run_test(size=(80, 24)) as pilot:
         await settle(pilot)
         for width, height in [(1, 1), (20, 5), (2, 40), (200, 3), (60, 20), (240, 80), (79, 29), (80, 24)]:
+            layouts = 0
             await pilot.resize_terminal(width, height)
             await pilot.press("left", "plus")
             await settle(pilot)
+            assert layouts < 15, (width, height)  # it comes to rest: no scrollbar appears because it is not there
         assert app.is_running

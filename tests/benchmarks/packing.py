@@ -16,7 +16,7 @@ import time
 import numpy as np
 
 from tui_finetune.cli.tables import table
-from tui_finetune.data.tokens.pack import Packer
+from tui_finetune.data.tokens.pack import Filler, joined
 from tui_finetune.data.tokens.tokenize import Tokens
 
 GOAL = 0.99
@@ -43,13 +43,13 @@ def main() -> int:
     from transformers.trainer_pt_utils import get_length_grouped_indices
 
     lengths = pieces(int(sys.argv[1]) if len(sys.argv) > 1 else DOCUMENTS)
-    packer = Packer(MAX_LENGTH)
+    filler: Filler[Tokens] = Filler(MAX_LENGTH, lambda tokens: len(tokens.ids))
     rows = used = 0
     began = time.monotonic()
     for length in lengths:
-        for row in packer.add(Tokens(np.zeros(length, np.int32), np.ones(length, np.bool_))):
+        for row in map(joined, filler.add(Tokens(np.zeros(length, np.int32), np.ones(length, np.bool_)))):
             rows, used = rows + 1, used + len(row.input_ids)
-    for row in packer.finish():
+    for row in map(joined, filler.finish()):
         rows, used = rows + 1, used + len(row.input_ids)
     took = time.monotonic() - began
     packed = used / (rows * MAX_LENGTH)

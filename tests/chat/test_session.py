@@ -13,7 +13,8 @@ from tui_finetune.chat.session import open_chat
 from tui_finetune.chat.targets import resolve_chat_target
 from tui_finetune.cli.main import main
 from tui_finetune.config.resolve import resolve
-from tui_finetune.runs.directory import RunDirectory, new_run_path
+from tui_finetune.runs.directory import RunDirectory
+from tui_finetune.runs.naming import new_run_path
 from tui_finetune.training.session import TrainingSession
 
 TEMPLATE = (

@@ -277,6 +277,16 @@ def test_s3_aliases_that_stand_for_gigabytes_are_refused_before_they_are_put_tog
         read_yaml(path)
 
 
+def test_s3_a_configuration_is_bounded_in_size_and_depth(tmp_path: Path) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text("seed: 1\n" + "# comment\n" * 20_000)
+    with pytest.raises(UserError, match="more than 100 kB"):
+        read_yaml(path)
+    path.write_text(f"seed: {'[' * 5000}{']' * 5000}\n")
+    with pytest.raises(UserError, match="line 1: nested too deeply"):
+        read_yaml(path)
+
+
 @pytest.mark.parametrize("text", ["seed: " + "9" * 5000, "seed: 2020-13-45"])
 def test_a_value_that_python_cannot_hold_is_refused_in_words(tmp_path: Path, text: str) -> None:
     path = tmp_path / "c.yaml"
@@ -296,7 +306,7 @@ def test_yaml_says_no_to_evaluation_with_a_bare_no(tmp_path: Path) -> None:
     ("content", "words"),
     [
         (b"a: [1", "line"),
-        (b"- a\n- b\n", "no mapping"),
+        (b"- a\n- b\n", "not a mapping"),
         (b"\xff\xfe\x00", "UTF-8"),
         (b"a: b: c", "line 1"),
         (b"a: !!python/object/apply:os.system ['true']", "line 1"),

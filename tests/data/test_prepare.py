@@ -25,7 +25,7 @@ from tui_finetune.data.open import open_dataset
 from tui_finetune.data.prepare import PreparedData, prepare
 from tui_finetune.data.segments import Example, Segment
 from tui_finetune.data.source import Source
-from tui_finetune.data.tokens.pack import IGNORED, Packer, best_fit
+from tui_finetune.data.tokens.pack import IGNORED, Filler, best_fit, joined
 from tui_finetune.data.tokens.tokenize import Encoder, Tokens
 from tui_finetune.errors import Cancelled, UserError
 
@@ -212,14 +212,28 @@ def test_best_fit_reaches_99_percent_on_ragged_documents_and_always_the_same() -
 
 
 def test_windows_bound_what_packing_holds_and_lose_nothing() -> None:
-    packer = Packer(10, window_tokens=50)
+    filler: Filler[Tokens] = Filler(10, lambda tokens: len(tokens.ids), window_tokens=50)
     documents = [Tokens(np.full(7, n, np.int32), np.ones(7, np.bool_)) for n in range(40)]
     rows = []
     for document in documents:
-        rows += list(packer.add(document))
-        assert packer._filler._tokens < 50
-    rows += list(packer.finish())
+        rows += list(map(joined, filler.add(document)))
+        assert filler._tokens < 50
+    rows += list(map(joined, filler.finish()))
     assert sorted(int(row.input_ids[0]) for row in rows) == list(range(40))
+
+
+@pytest.mark.parametrize("packing", [True, False])
+def test_each_training_row_knows_the_rows_of_the_data_set_that_it_is_made_of(tmp_path: Path, packing: bool) -> None:
+    texts: list[str | None] = [*stories(40), ""]
+    texts.insert(7, "a" * 70)  # makes three chunks
+    data = prepared(write(tmp_path / "d.jsonl", texts), packing=packing)
+    assert data.sources is not None
+    tokenizer = tiny_tokenizer()
+    for number, row in enumerate(data.train):
+        written = str(tokenizer.decode(row["input_ids"])).replace("</s>", " ").split()
+        named = [texts[source - 1] or "" for source in data.sources.of(number)]
+        assert sum(len(text) for text in named)
+        assert all(any(word in text for text in named) for word in written), (written, named)
 
 
 # Long documents, ends, masks

@@ -247,8 +247,8 @@ def test_parts_with_types_thoughts_calls_and_weights(tmp_path: Path) -> None:
 
 def test_pictures_are_told_and_not_taken_for_text(tmp_path: Path) -> None:
     turns = [{"role": "user", "content": "<image>Who is it?"}, {"role": "assistant", "content": "A sailor."}]
-    found = seen(array(tmp_path / "pictures.json", {"messages": turns, "images": ["1.jpg"]}))
-    assert found.unused == ["images"]
+    with pytest.raises(UserError, match="'images' holds images"):
+        seen(array(tmp_path / "pictures.json", {"messages": turns, "images": ["1.jpg"]}))
     pictured = [{"role": "user", "content": [{"type": "image_url", "value": "1.jpg"}]}, turns[1]]
     with pytest.raises(UserError, match="more than text"):
         seen(lines(tmp_path / "parts.jsonl", {"messages": pictured}))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import random
 import shutil
@@ -176,3 +177,47 @@ def test_fault_21_a_run_that_was_moved_goes_on_and_is_found(train: Train, place:
     assert place / "elsewhere" / "moved" in [run.path for run in known_runs(place)]
     assert place / "run" not in [run.path for run in known_runs(place)]
     assert stat.S_IMODE((place / "elsewhere" / "moved").stat().st_mode) == 0o700
+
+
+# Its lock is deleted
+
+
+def test_d9_a_lock_that_is_deleted_is_made_again_and_keeps_a_second_trainer_out(
+    start: Callable[..., Running], programs: Programs, place: Path
+) -> None:
+    run = RunDirectory(place / "run")
+    running = start("--max_steps", "100000", "--save_strategy", "steps", "--save_steps", "2")
+    wait_for(lambda: committed(run.checkpoints_dir), "nothing is saved")
+    running.send(signal.SIGSTOP)
+    run.lock_path.unlink(missing_ok=True)
+    assert run.is_live
+    second = programs.run("resume", "run", folder=place)
+    assert (second.status, second.words) == (2, ["error", "hint"])
+    assert not run.lock_path.exists()
+    running.send(signal.SIGCONT)
+    wait_for(run.lock_path.exists, "the lock is not made again")
+    wait_for(
+        lambda: [n for n in load_state(run).notices if "run.lock was deleted" in n.notice.message], "it isn't told"
+    )
+    running.send(signal.SIGTERM)
+    assert running.wait().status == 143
+    assert load_state(run).status == "stopped"
+    assert not run.is_live
+
+
+def test_d9_a_run_that_another_process_has_taken_over_is_left_to_it(train: Train, place: Path) -> None:
+    taken: list[int] = []
+
+    def take_over(run: RunDirectory) -> None:
+        # As by a version of the program, or a file system, that does not lock directories.
+        run.lock_path.unlink()
+        descriptor = os.open(run.lock_path, os.O_RDWR | os.O_CREAT)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        taken.append(descriptor)
+
+    trained = train(at={3: take_over}, max_steps=8, save_strategy="steps", save_steps=2, eval_strategy="no")
+    assert trained.outcome.status == "failed"
+    assert "another process trains the run now" in trained.outcome.reason
+    assert [saved.step for saved in trained.state.checkpoints] == [2]
+    assert trained.state.status == "running", "the log is the other process's"
+    os.close(taken[0])

@@ -171,3 +171,20 @@ def test_a_model_may_suggest_settings_for_learning_only(tmp_path: Path) -> None:
     (tmp_path / "finetune-tui.yaml").write_text("output_dir: /somewhere\n")
     with pytest.raises(UserError, match="can't set 'output_dir'"):
         model_settings(str(tmp_path))
+
+
+def test_s3_the_front_matter_of_a_model_card_is_no_bomb(tmp_path: Path) -> None:
+    from tests.tiny import make_model
+
+    model = make_model(tmp_path / "m")
+    levels = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
+    levels += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 12)]
+    card = "\n".join(["---", *levels, "license:", "- mit", "- apache-2.0", "---", "# A model"])
+    (model / "README.md").write_text(card)
+    facts = model_facts(str(model))
+    assert facts is not None
+    assert facts.license == "mit, apache-2.0"
+    (model / "README.md").write_text("---\nlicense: *a\n---\n")
+    facts = model_facts(str(model))
+    assert facts is not None
+    assert facts.license is None

@@ -143,6 +143,7 @@ def test_a_new_version_is_seen_and_only_what_changed_is_downloaded(hub: Any, tmp
         ("login", "refused the login", "hf auth login"),
         ("gated", "is gated", "ask for access"),
         ("broken", "status 500", "try again later"),
+        ("busy", "too many requests", "wait a few minutes"),
         ("slow", "took too long", "starter"),
         ("refused", "can't be reached", "starter"),
         ("offline", "HF_HUB_OFFLINE", "unset HF_HUB_OFFLINE"),
@@ -161,7 +162,7 @@ def test_each_fault_of_the_hub_is_said_plainly_and_soon(
     patience = 2.0 if fault == "slow" else 30.0
     said = fetch(hub, tmp_path, patience=patience, **environment)
     assert message in said["error"]
-    assert MODEL in said["error"] or fault == "broken"
+    assert MODEL in said["error"] or fault in {"broken", "busy"}
     assert remedy in said["remedy"]
     assert said["seconds"] < 15
 
@@ -185,6 +186,14 @@ def test_a_download_that_stands_still_is_given_up_and_goes_on_later(hub: Any, tm
 def test_a_download_can_be_cancelled_while_the_hub_is_slow(hub: Any, tmp_path: Path) -> None:
     hub.slow_files = 60.0
     assert fetch(hub, tmp_path, cancel=True)["cancelled"] < 10
+
+
+def test_a_download_that_is_cut_off_goes_on_where_it_was(hub: Any, tmp_path: Path, folders: Any) -> None:
+    hub.cut = 2
+    folder = Path(fetch(hub, tmp_path)["folder"])
+    assert hub.cut == 0
+    for name in ("model.safetensors", "tokenizer.json", "config.json"):
+        assert (folder / name).read_bytes() == (folders / "model" / name).read_bytes()
 
 
 def test_a_model_with_only_pickled_weights_is_refused_before_they_are_downloaded(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -95,9 +96,9 @@ def test_packed_models_take_a_quarter_or_half(folders: Path) -> None:
     )  # fmt: skip
     sizes = {
         name: method(**chosen).size(facts, "bf16")
-        for name, chosen in {
+        for name, chosen in dict[str, dict[str, Any]]({
             "lora": {"method": "lora"}, "nf4": {"method": "qlora"}, "int8": {"load_in_8bit": True, "use_peft": True},
-        }.items()
+        }).items()
     }  # fmt: skip
     stored = {name: size.stored - 4 * size.added for name, size in sizes.items() if size is not None}
     assert stored["lora"] == 2 * facts.parameters  # type: ignore[operator]

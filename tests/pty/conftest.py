@@ -52,6 +52,7 @@ class Machine:
         self.suit(ENDLESS)
         write_jsonl(self.folder / "data.jsonl", sentences(60))
         self.environment = without_foreign(os.environ) | {
+            "FINETUNE_TUI_THEME": "dark",  # else the terminal is asked, and this one has no answer
             "HOME": str(base / "home"),
             "FINETUNE_TUI_STATE": str(base / "state"),
             "FINETUNE_TUI_CACHE": str(base / "cache"),

@@ -23,10 +23,12 @@ def test_a_bug_in_a_screen_leaves_the_run_going_in_the_background(machine: Machi
     assert terminal.status() == 1
     assert terminal.is_as_before()
     text = terminal.text()
-    assert "error: the app has failed: KeyError: 'nowhere'" in text
+    assert "error: a bug in finetune-tui: KeyError: 'nowhere'" in text
+    assert "hint: please open an issue and attach" in text
     assert "keeps running in the background: `finetune-tui attach" in text
     assert "Traceback" not in text
-    assert "Traceback" in (machine.base / "state" / "app.log").read_text()
+    [report] = (machine.base / "state" / "reports").iterdir()
+    assert "Traceback" in report.read_text()
     step = machine.state.step
     wait_for(lambda: machine.state.step > step, "the run does not go on")
     machine.run.request("stop")

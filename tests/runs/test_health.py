@@ -40,7 +40,7 @@ def test_rising_evaluation_with_falling_training_is_called_overfitting() -> None
 def test_rising_evaluation_with_rising_training_is_not_overfitting() -> None:
     rising = [1 + 0.02 * n for n in range(60)]
     assert "Overfitting" not in told(run(rising, {20: 2.2, 40: 2.4, 60: 2.6}), "warning")
-    assert "higher than at the start" in told(run(rising, {}), "warning")
+    assert "rose from 1.00 to 2.09" in told(run(rising, {}), "error")
 
 
 def test_a_run_that_learns_has_no_warnings() -> None:

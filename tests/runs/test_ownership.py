@@ -14,8 +14,10 @@ import pytest
 from tests.events import line
 from tui_finetune.config.schema import RunConfig
 from tui_finetune.errors import UserError
+from tui_finetune.runs import checkpoints
 from tui_finetune.runs.control import take, waiting
-from tui_finetune.runs.directory import RunDirectory, create_run
+from tui_finetune.runs.directory import RunDirectory
+from tui_finetune.runs.naming import create_run
 from tui_finetune.runs.registry import known_runs
 from tui_finetune.runs.removal import delete_run, discard_run
 from tui_finetune.runs.summary import summarize
@@ -47,7 +49,7 @@ def foreign(place: Path) -> Path:
 
 def test_d1_a_new_run_in_a_folder_that_holds_anything_is_refused(foreign: Path) -> None:
     before = files_below(foreign)
-    with pytest.raises(UserError, match="is there already, and is no run") as caught:
+    with pytest.raises(UserError, match="already exists and is not a run") as caught:
         RunDirectory(foreign).create()
     assert caught.value.setting == "output_dir"
     assert files_below(foreign) == before
@@ -64,7 +66,7 @@ def test_d2_a_failed_start_leaves_a_foreign_folder_as_it_was(foreign: Path) -> N
 def test_d1_neither_a_file_nor_a_link_becomes_a_run(place: Path, name: str) -> None:
     (place / "file.txt").write_text("mine")
     (place / "link").symlink_to(place / "nowhere")
-    with pytest.raises(UserError, match="is there already"):
+    with pytest.raises(UserError, match="already exists"):
         RunDirectory(place / name).create()
 
 
@@ -131,6 +133,33 @@ def test_c2_a_setting_of_a_newer_version_harms_nothing(place: Path) -> None:
     run.events_path.write_bytes(line(BEGUN))
     assert run.read_config().dataset_name == "tales"
     assert summarize(run).dataset == "tales"
+
+
+def test_c2_a_setting_of_a_newer_version_is_kept_when_the_configuration_is_written_again(place: Path) -> None:
+    run = RunDirectory(place / "runs" / "new")
+    run.create()
+    run.config_path.write_text("dataset_name: tales\nfrom_the_future: {deep: [1, 2]}\n")
+    assert run.unknown_settings() == {"from_the_future": {"deep": [1, 2]}}
+    run.write_config(run.read_config())
+    assert run.unknown_settings() == {"from_the_future": {"deep": [1, 2]}}
+    assert run.read_config().dataset_name == "tales"
+
+
+def test_s1_a_checkpoint_that_is_a_link_is_neither_used_nor_deleted(place: Path) -> None:
+    run = RunDirectory(place / "run")
+    run.create()
+    (place / "elsewhere").mkdir()
+    (place / "elsewhere" / checkpoints.MANIFEST).write_text("{}")
+    (run.checkpoints_dir / "checkpoint-1").symlink_to(place / "elsewhere")
+    for step in (2, 3, 4):
+        (run.checkpoints_dir / f"checkpoint-{step}").mkdir()
+        (run.checkpoints_dir / f"checkpoint-{step}" / checkpoints.MANIFEST).write_text("{}")
+    checkpoints.prune(run.checkpoints_dir, 2, None)
+    assert [checkpoints.step_of(path) for path in checkpoints.committed(run.checkpoints_dir)] == [3, 4]
+    assert checkpoints.uncommitted(run.checkpoints_dir) == []
+    delete_run(run)
+    assert not run.exists
+    assert (place / "elsewhere" / checkpoints.MANIFEST).read_text() == "{}"
 
 
 _AS_NOBODY = """

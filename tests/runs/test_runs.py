@@ -16,10 +16,11 @@ from tests.events import event, raw_events
 from tui_finetune.config.schema import RunConfig
 from tui_finetune.errors import UserError
 from tui_finetune.runs import control, registry
-from tui_finetune.runs.directory import RunDirectory, new_run_path
+from tui_finetune.runs.directory import RunDirectory
 from tui_finetune.runs.events import MetricsEvent, NoticeEvent, from_fields
 from tui_finetune.runs.lock import RunLock, holder, is_held
 from tui_finetune.runs.log import EventLog, Follower
+from tui_finetune.runs.naming import new_run_path
 from tui_finetune.runs.state import RunState
 from tui_finetune.runs.summary import load_state, summarize
 from tui_finetune.runs.watch import Watch

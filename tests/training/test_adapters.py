@@ -132,7 +132,9 @@ def test_the_final_adapter_loads_with_plain_peft_and_answers_as_in_our_chat(tune
         assert torch.equal(engine.model(ids).logits, theirs(ids).logits)
     greedy = Sampling(max_new_tokens=12, temperature=0)
     before = engine.reply("the old lamp", greedy).text
-    base = engine.reply("the old lamp", greedy, base=True).text
+    engine.answers_as_base = True
+    base = engine.reply("the old lamp", greedy).text
+    engine.answers_as_base = False
     config = json.loads((folder / "adapter_config.json").read_text())
     alone = Engine.load(locate(config["base_model_name_or_path"]))
     assert not alone.has_adapter

@@ -9,7 +9,8 @@ import pytest
 from tui_finetune.config.resolve import resolve
 from tui_finetune.models.catalog import model_settings
 from tui_finetune.models.located import locate
-from tui_finetune.runs.directory import RunDirectory, new_run_path
+from tui_finetune.runs.directory import RunDirectory
+from tui_finetune.runs.naming import new_run_path
 from tui_finetune.runs.summary import load_state
 from tui_finetune.starter.recipe.judge import judge
 from tui_finetune.training.session import TrainingSession

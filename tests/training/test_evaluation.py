@@ -11,6 +11,8 @@ from datasets import Dataset
 from transformers import AutoModelForCausalLM
 
 from tests.training.conftest import Trained
+from tui_finetune.runs.directory import RunDirectory
+from tui_finetune.runs.summary import load_state
 from tui_finetune.training.trainer import RunTrainer
 
 Train = Callable[..., Trained]
@@ -77,3 +79,23 @@ def test_a_run_of_before_there_was_the_choice_keeps_trainers_mean(train: Train) 
     text = run.config_path.read_text()
     run.config_path.write_text("\n".join(line for line in text.splitlines() if "eval_loss_average" not in line))
     assert run.read_config().eval_loss_average == "batches"
+
+
+def test_the_evaluation_before_the_first_step_changes_nothing(train: Train) -> None:
+    with_it = train("with", max_steps=6, eval_steps=3, eval_strategy="steps")
+    without = train("without", max_steps=6, eval_steps=3, eval_strategy="steps", eval_on_start=False)
+    assert with_it.losses() == without.losses()
+    assert with_it.eval_losses() == without.eval_losses()
+    weights = [(trained.run.final_dir / "model.safetensors").read_bytes() for trained in (with_it, without)]
+    assert weights[0] == weights[1]
+    assert without.state.loss_before is None
+    assert with_it.state.loss_before == with_it.outcome.loss_before > with_it.eval_losses()[-1][1]
+    assert with_it.state.best_step in {3, 6}
+
+
+def test_a_resumed_run_keeps_the_loss_before_its_first_step(train: Train) -> None:
+    train("run", max_steps=4, eval_steps=2, eval_strategy="steps")
+    before = load_state(RunDirectory(Path("run"))).loss_before
+    again = train("run", resume=True, changes={"max_steps": 8})
+    assert again.state.loss_before == before is not None
+    assert sum(bool(event.get("before_training")) for event in again.events) == 1

@@ -23,9 +23,9 @@ from tui_finetune.errors import UserError
 from tui_finetune.models.weights import read_weights
 from tui_finetune.runs import checkpoints, registry
 from tui_finetune.runs.summary import summarize
-from tui_finetune.training.phases import Phases
+from tui_finetune.training.reporting import Phases
 
-TYPES = {"status", "phase", "progress", "metrics", "checkpoint", "sample", "resources", "notice"}
+TYPES = {"status", "phase", "progress", "metrics", "checkpoint", "sample", "resources", "notice", "facts", "spike"}
 PHASES = ["checking", "loading_model", "loading_data", "preparing_data", "loading_model", "checking", "training"]
 
 

@@ -18,35 +18,63 @@ class Conversation:
 
     Attributes:
         style: how the model is talked to.
-        messages: the turns, oldest first, as chat templates take them.
+        system: what the model is told before anything is said; '' for nothing. Text models are told nothing.
+        messages: the turns, oldest first, as chat templates take them, without the system's.
         text: what has been continued last, prompt and continuation together.
     """
 
     style: Style = "text"
+    system: str = ""
     messages: MessageList = field(default_factory=list)
     text: str = ""
+    _before: list[tuple[str, str]] = field(default_factory=list)
 
     def prompt_for(self, words: str) -> str | MessageList:
-        """What the model is given for these words. Where it continues text, no words go on with the last text."""
-        if self.style == "turns":
-            return [*self.messages, {"role": "user", "content": words}]
-        return words or self.text
+        """What the model is given for these words. Where it continues text, no words go on with the last text; in turns,
+        no words let it go on with its last reply."""
+        if self.style == "text":
+            return words or self.text
+        system = [{"role": "system", "content": self.system}] if self.system else []
+        return [*system, *self.messages, *([{"role": "user", "content": words}] if words else [])]
 
     def can_send(self, words: str) -> bool:
         """Whether there is anything to reply to."""
-        return bool(words.strip()) or (self.style == "text" and bool(self.text))
+        return bool(words.strip()) or self.can_continue
+
+    @property
+    def can_continue(self) -> bool:
+        """Whether there is something that the model can go on with."""
+        return bool(self.text) if self.style == "text" else bool(self.messages)
 
     def keep(self, words: str, reply: str) -> None:
         """Remember a reply, also one that was stopped: the model goes on from what is on the screen."""
-        if self.style == "turns":
-            self.messages += [{"role": "user", "content": words}, {"role": "assistant", "content": reply}]
-        else:
+        if self.style == "text":
+            self._before.append((words, self.text))
             self.text = (words or self.text) + reply
+        elif words:
+            self.messages += [{"role": "user", "content": words}, {"role": "assistant", "content": reply}]
+        elif self.messages:
+            self.messages[-1] = {"role": "assistant", "content": self.messages[-1]["content"] + reply}
+
+    def undo(self) -> str | None:
+        """Take back the last prompt and its reply; the prompt, or None where nothing was said."""
+        if self.style == "text":
+            if not self._before:
+                return None
+            words, self.text = self._before.pop()
+            return words
+        asked = [place for place, message in enumerate(self.messages) if message["role"] == "user"]
+        if not asked:
+            return None
+        words = self.messages[asked[-1]]["content"]
+        del self.messages[asked[-1] :]
+        return words
 
     def forget(self) -> None:
-        """Begin anew."""
+        """Begin anew; what the model is told before stays."""
         self.messages = []
         self.text = ""
+        self._before = []
 
 
 class TextBuffer:
@@ -65,25 +93,3 @@ class TextBuffer:
         with self._lock:
             pieces, self._pieces = self._pieces, []
         return "".join(pieces)
-
-
-class PromptHistory:
-    """The prompts of this session, gone through with up and down."""
-
-    def __init__(self) -> None:
-        self._prompts: list[str] = []
-        self._at = 0
-        self._draft = ""
-
-    def add(self, prompt: str) -> None:
-        """Remember a prompt, once where it is sent several times in a row."""
-        if prompt and (not self._prompts or self._prompts[-1] != prompt):
-            self._prompts.append(prompt)
-        self._at = len(self._prompts)
-
-    def go(self, by: int, shown: str) -> str:
-        """The prompt so many places away, -1 being the one before; after the last comes what was being written."""
-        if self._at == len(self._prompts):
-            self._draft = shown
-        self._at = min(max(self._at + by, 0), len(self._prompts))
-        return self._draft if self._at == len(self._prompts) else self._prompts[self._at]

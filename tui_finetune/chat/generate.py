@@ -1,39 +1,33 @@
-"""Text from a model: streamed, cancellable, and without touching the random numbers of a training beside it."""
+"""Text from a model, token by token: cancellable at each, and without touching the random numbers of a training."""
 
 from __future__ import annotations
 
-import random
+import inspect
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import torch
-from transformers import (
-    GenerationConfig,
-    LogitsProcessor,
-    LogitsProcessorList,
-    PreTrainedModel,
-    PreTrainedTokenizerBase,
-    RepetitionPenaltyLogitsProcessor,
-    StoppingCriteria,
-    StoppingCriteriaList,
-    TemperatureLogitsWarper,
-    TopKLogitsWarper,
-    TopPLogitsWarper,
-)
-from transformers.generation.streamers import BaseStreamer
 
-from tui_finetune.chat.prompts import Prompt, prepare
-from tui_finetune.chat.reply import Reply, Stopped
+from tui_finetune.chat.choose import Chooser
+from tui_finetune.chat.prompts import Prompt, prepare, turn_end
+from tui_finetune.chat.reply import Reply, Stopped, Token
 from tui_finetune.chat.sampling import Sampling
 from tui_finetune.chat.streaming import TextStream
-from tui_finetune.errors import UserError
 from tui_finetune.models.loading import context_length, embedding_weights
 from tui_finetune.models.methods.peft_models import plain
 
+if TYPE_CHECKING:
+    from transformers import Cache, PreTrainedModel, PreTrainedTokenizerBase
+
+LIKELIEST = 6
+"""So many tokens are noted at each place as those that the model thought likeliest."""
+
 
 @contextmanager
-def _evaluating(model: PreTrainedModel) -> Iterator[None]:
+def evaluating(model: PreTrainedModel) -> Iterator[None]:
     """Within it the model is in evaluation mode, every part of it; after it each part is as it was."""
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
@@ -44,89 +38,203 @@ def _evaluating(model: PreTrainedModel) -> Iterator[None]:
             module.training = training
 
 
-@contextmanager
-def _own_generation_config(model: PreTrainedModel) -> Iterator[list[int]]:
-    """Within it the model's own generation settings are set aside; gives its end-of-text tokens.
+@dataclass
+class KeptCache:
+    """What a model has read, kept so that the next turn of a conversation doesn't begin with reading all of it again.
 
-    generate() would mix them with those that are asked for, and warn about every pair that doesn't go together.
-    """
-    own = model.generation_config
-    ends = getattr(own, "eos_token_id", None)
-    model.generation_config = GenerationConfig()
-    try:
-        yield [ends] if isinstance(ends, int) else [int(token) for token in ends or []]
-    finally:
-        model.generation_config = own
-
-
-class _Chooser(LogitsProcessor):
-    """The step between logits and token.
-
-    It draws the token itself, from a generator of its own, and leaves generate() no choice: generate() can only draw
-    from the global random numbers, which belong to the training.
+    Attributes:
+        ids: the tokens that it has read.
+        cache: what it remembers of them.
     """
 
-    def __init__(self, sampling: Sampling, device: torch.device) -> None:
-        self._draws = sampling.temperature > 0
-        self._steps: list[LogitsProcessor] = []
-        if sampling.repetition_penalty != 1.0:
-            self._steps.append(RepetitionPenaltyLogitsProcessor(penalty=float(sampling.repetition_penalty)))
-        if self._draws:
-            self._steps.append(TemperatureLogitsWarper(float(sampling.temperature)))
-            if sampling.top_k > 0:
-                self._steps.append(TopKLogitsWarper(sampling.top_k))
-            if sampling.top_p < 1:
-                self._steps.append(TopPLogitsWarper(float(sampling.top_p)))
-        self._generator = torch.Generator(device=device)
-        seed = sampling.seed if sampling.seed is not None else random.SystemRandom().getrandbits(62)
-        self._generator.manual_seed(seed)
+    ids: list[int] = field(default_factory=list)
+    cache: Cache | None = None
 
-    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        scores = scores.float()
-        for step in self._steps:
-            scores = step(input_ids, scores)
-        if self._draws:
-            chosen = torch.multinomial(scores.softmax(-1), 1, generator=self._generator)
-        else:
-            chosen = scores.argmax(-1, keepdim=True)
-        return torch.full_like(scores, float("-inf")).scatter(1, chosen, 0.0)
+    @property
+    def has_state(self) -> bool:
+        """Whether the model keeps a state rather than what it has read; then it takes one more token at a time."""
+        return any(getattr(self.cache, "is_linear", ()))
+
+    def forget(self) -> None:
+        """The weights are others, or the memory is wanted."""
+        self.ids, self.cache = [], None
+
+    def cut_to_shared(self, ids: list[int]) -> int:
+        """Keep what these tokens begin with, and return its length; at least one of them is left to be read."""
+        shared = 0
+        for known, wanted in zip(self.ids, ids[:-1], strict=False):
+            if known != wanted:
+                break
+            shared += 1
+        if self.cache is None or not shared or self.has_state:  # a state can't go back
+            self.forget()
+            return 0
+        if (beyond := len(self.ids) - shared) > 0:
+            try:
+                self.cache.crop(-beyond)
+            except (RuntimeError, ValueError, NotImplementedError, AttributeError):
+                # Windows that slide can't go back.
+                self.forget()
+                return 0
+        self.ids = self.ids[:shared]
+        return shared
 
 
-class _Stream(BaseStreamer):
-    """Passes the tokens on as text, and notes how the reply ended."""
+def end_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, *, turns: bool) -> frozenset[int]:
+    """The tokens that end a reply: the model's own, the tokenizer's, and in turns the one that ends a turn."""
+    own = getattr(model.generation_config, "eos_token_id", None)
+    ends = {own} if isinstance(own, int) else {int(token) for token in own or ()}
+    if tokenizer.eos_token_id is not None:
+        ends.add(int(tokenizer.eos_token_id))
+    if turns and (end := turn_end(tokenizer)) is not None:
+        ends.add(end)
+    return frozenset(ends)
 
-    def __init__(self, text: TextStream, ends: list[int]) -> None:
+
+class Writing:
+    """A reply on its way. Each `step` writes a token.
+
+    The model has to be in evaluation mode meanwhile; nothing else of it is changed, and no global random number is used.
+
+    Args:
+        model: the model.
+        tokenizer: its tokenizer.
+        prompt: text to continue, or messages ({'role', 'content'}).
+        sampling: how tokens are chosen.
+        kept: what the model has read already; goes on with what it reads now.
+        on_text: called with each piece of the reply, always whole characters.
+        around: open while the model computes, to switch its adapter.
+        split_special_tokens: names of special tokens in the prompt's texts are text.
+
+    Raises:
+        UserError: the chat template refuses the messages.
+    """
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        prompt: Prompt,
+        sampling: Sampling,
+        kept: KeptCache | None = None,
+        on_text: Callable[[str], None] | None = None,
+        around: Callable[[], AbstractContextManager[None]] = nullcontext,
+        *,
+        split_special_tokens: bool = True,
+    ) -> None:
+        model = plain(model)  # it computes with its adapter all the same
+        self._around = around
+        self._began = self._ended = time.monotonic()
+        prepared = prepare(
+            tokenizer,
+            prompt,
+            context=context_length(model.config),
+            max_new_tokens=sampling.max_new_tokens,
+            split_special_tokens=split_special_tokens,
+        )
+        self.stopped: Stopped | None = None
         self.tokens = 0
-        self.stopped: Stopped = "length"
-        self._text = text
-        self._ends = ends
+        self._model, self._tokenizer = model, tokenizer
+        self._ids, self._room, self._notice = list(prepared.ids), prepared.max_new_tokens, prepared.notice
+        self._ends = end_tokens(model, tokenizer, turns=not isinstance(prompt, str))
+        self._text = TextStream(tokenizer, prepared.ids, on_text)
+        self._kept = kept if kept is not None else KeptCache()
+        self._from_cache = self._kept.cut_to_shared(self._ids)
+        self._device = embedding_weights(model).device
+        self._chooser = Chooser(sampling, self._device)
+        self._first: float | None = None
+        self._notes: list[tuple[torch.Tensor, torch.Tensor]] = []
+        takes = inspect.signature(type(model).forward).parameters
+        # transformers 5.23 has renamed it.
+        self._cache_name = "cache" if "cache" in takes else "past_key_values"
+        self._more = {"logits_to_keep": 1} if "logits_to_keep" in takes else {}
 
-    def put(self, value: torch.Tensor) -> None:
-        if value.dim() > 1:
-            return  # the prompt, which generate() passes first
-        token = int(value[0])
+    def step(self) -> bool:
+        """Write one token; False where the reply is over.
+
+        Raises:
+            UserError: the model's numbers are broken.
+        """
+        if self.stopped is not None:
+            return False
+        with torch.no_grad(), self._around():
+            logits = self._read()
+            chosen = self._chooser.choose(logits, self._ids)
+            self._note(logits, chosen)
+        token = int(chosen)
+        if self._first is None:
+            self._first = time.monotonic() - self._began
         if token in self._ends:
-            self.stopped = "end"
-        else:
-            self.tokens += 1
-            self._text.add(token)
+            self._notes.pop()
+            return self._end("end")
+        self._ids.append(token)
+        self.tokens += 1
+        self._text.add(token)
+        return self._end("length") if self.tokens >= self._room else True
 
-    def end(self) -> None:
+    def cancel(self) -> None:
+        """End it here, with what there is."""
+        if self.stopped is None:
+            self._end("cancelled")
+
+    def weights_changed(self) -> None:
+        """What the model remembers of the tokens was computed with other weights: it reads them again."""
+        self._kept.forget()
+
+    def reply(self) -> Reply:
+        """What was written so far."""
+        notes, tokenizer, written = self._notes, self._tokenizer, self._ids[len(self._ids) - self.tokens :]
+        return Reply(
+            self._text.text,
+            self.tokens,
+            self._ended - self._began,
+            self.stopped or "cancelled",
+            self._notice,
+            self._first,
+            self._from_cache,
+            lambda: _tokens(tokenizer, written, notes),
+        )
+
+    def _end(self, how: Stopped) -> bool:
         self._text.end()
+        self.stopped, self._ended = how, time.monotonic()
+        return False
+
+    def _read(self) -> torch.Tensor:
+        """Let the model read what it has not read yet; the logits of what comes next, of shape (vocabulary,)."""
+        kept = self._kept
+        new = torch.tensor([self._ids[len(kept.ids) :]], device=self._device)
+        mask = None if kept.has_state else torch.ones((1, len(self._ids)), dtype=torch.long, device=self._device)
+        more = {self._cache_name: kept.cache, **self._more}
+        try:
+            output = self._model(input_ids=new, attention_mask=mask, use_cache=True, return_dict=True, **more)
+        except BaseException:
+            kept.forget()  # it may have been written to already
+            raise
+        kept.cache = output.get(self._cache_name)
+        kept.ids = list(self._ids) if kept.cache is not None else []
+        logits: torch.Tensor = output.logits[0, -1].float()
+        return logits
+
+    def _note(self, logits: torch.Tensor, chosen: torch.Tensor) -> None:
+        """Note probabilities without waiting for the device: they are read when somebody looks."""
+        values, places = torch.topk(logits, min(LIKELIEST, logits.shape[0]))
+        numbers = torch.cat([values, logits[chosen].reshape(1)]) - torch.logsumexp(logits, 0)
+        self._notes.append((numbers, places))
 
 
-class _Cancel(StoppingCriteria):
-    """Stops before the next token where that was asked for."""
+def _tokens(
+    tokenizer: PreTrainedTokenizerBase, written: list[int], notes: list[tuple[torch.Tensor, torch.Tensor]]
+) -> tuple[Token, ...]:
+    def word(token: int) -> str:
+        return str(tokenizer.decode([token], clean_up_tokenization_spaces=False))
 
-    def __init__(self, stream: _Stream, cancelled: Callable[[], bool]) -> None:
-        self._stream = stream
-        self._cancelled = cancelled
-
-    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor, **_: object) -> torch.Tensor:
-        stop = self._stream.stopped != "end" and self._cancelled()
-        if stop:
-            self._stream.stopped = "cancelled"
-        return torch.full((input_ids.shape[0],), stop, device=input_ids.device, dtype=torch.bool)
+    tokens = []
+    for token, (numbers, places) in zip(written, notes, strict=True):
+        *likeliest, own = numbers.exp().tolist()
+        named = tuple((word(place), value) for place, value in zip(places.tolist(), likeliest, strict=True))
+        tokens.append(Token(word(token), own, named))
+    return tuple(tokens)
 
 
 def generate(
@@ -136,6 +244,8 @@ def generate(
     sampling: Sampling,
     on_text: Callable[[str], None] | None = None,
     cancelled: Callable[[], bool] = lambda: False,
+    *,
+    split_special_tokens: bool = True,
 ) -> Reply:
     """Let a model answer, in this thread.
 
@@ -145,62 +255,28 @@ def generate(
         prompt: text to continue, or messages ({'role', 'content'}).
         on_text: called with each piece of the reply, always whole characters.
         cancelled: asked before each token; generation stops when it says so.
+        split_special_tokens: names of special tokens in the prompt's texts are text.
 
     Raises:
         UserError: the chat template refuses the messages, or the model's numbers are broken.
     """
-    began = time.monotonic()
-    model = plain(model)  # it computes with its adapter all the same, and has the generation settings
-    prepared = prepare(tokenizer, prompt, context=context_length(model.config), max_new_tokens=sampling.max_new_tokens)
-    text = TextStream(tokenizer, prepared.ids, on_text)
-    with _evaluating(model), _own_generation_config(model) as ends, torch.no_grad():
-        if tokenizer.eos_token_id is not None and tokenizer.eos_token_id not in ends:
-            ends.append(tokenizer.eos_token_id)
-        stream = _Stream(text, ends)
-        if cancelled():
-            stream.stopped = "cancelled"
-        else:
-            _run(model, tokenizer, prepared.ids, prepared.max_new_tokens, sampling, stream, ends, cancelled)
-    return Reply(text.text, stream.tokens, time.monotonic() - began, stream.stopped, prepared.notice)
+    with evaluating(model):
+        told = split_special_tokens
+        writing = Writing(model, tokenizer, prompt, sampling, None, on_text, split_special_tokens=told)
+        while not cancelled():
+            if not writing.step():
+                return writing.reply()
+        writing.cancel()
+        return writing.reply()
 
 
-def _run(
+def generate_text(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
-    ids: list[int],
-    max_new_tokens: int,
+    prompt: str,
     sampling: Sampling,
-    stream: _Stream,
-    ends: list[int],
-    cancelled: Callable[[], bool],
-) -> None:
-    device = embedding_weights(model).device
-    inputs = torch.tensor([ids], device=device)
-    settings = GenerationConfig(
-        max_new_tokens=max_new_tokens,
-        do_sample=False,
-        use_cache=True,
-        eos_token_id=ends or None,
-        pad_token_id=tokenizer.pad_token_id if tokenizer.pad_token_id is not None else 0,
-        bos_token_id=tokenizer.bos_token_id,
-    )
-    try:
-        model.generate(  # type: ignore[operator] # transformers' types take it for a tensor
-            inputs,
-            attention_mask=torch.ones_like(inputs),
-            generation_config=settings,
-            logits_processor=LogitsProcessorList([_Chooser(sampling, device)]),
-            stopping_criteria=StoppingCriteriaList([_Cancel(stream, cancelled)]),
-            streamer=stream,
-        )
-    except RuntimeError as error:
-        if "probability tensor" in str(error):
-            raise UserError(
-                "the model's numbers are broken (inf or nan)", "go back to an earlier checkpoint, or another model"
-            ) from error
-        raise
-
-
-def generate_text(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompt: str, sampling: Sampling) -> str:
+    *,
+    split_special_tokens: bool = True,
+) -> str:
     """What a model in memory writes after a prompt; for samples in the middle of a training."""
-    return generate(model, tokenizer, prompt, sampling).text
+    return generate(model, tokenizer, prompt, sampling, split_special_tokens=split_special_tokens).text

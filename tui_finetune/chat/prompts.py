@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tui_finetune.errors import UserError
+from tui_finetune.models.special_tokens import SpecialTokens, prompt_ids
+from tui_finetune.models.templates import render_template
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -29,30 +31,63 @@ class Prepared:
     notice: str
 
 
-def encode(tokenizer: PreTrainedTokenizerBase, prompt: Prompt) -> list[int]:
+def encode(tokenizer: PreTrainedTokenizerBase, prompt: Prompt, *, split_special_tokens: bool = True) -> list[int]:
     """The tokens of a prompt.
 
-    Text is continued as it stands, with the special tokens that the tokenizer itself puts before a text. Messages go
+    Text is continued as it stands, with the special tokens that the tokenizer itself puts before a text. Messages, of
+    which a last one of the assistant's is continued, go
     through the tokenizer's chat template; without one their contents are put one below the other as plain text, because
     a model that was never shown names of speakers has no use for them.
+
+    Args:
+        tokenizer: of the model.
+        prompt: text to continue, or messages.
+        split_special_tokens: names of special tokens in texts are text, so that nothing that is said can end a turn.
 
     Raises:
         UserError: the chat template refuses the messages.
     """
+    special = SpecialTokens(tokenizer if split_special_tokens else None)
     if isinstance(prompt, str):
-        return _without_end(tokenizer, list(tokenizer(prompt, verbose=False)["input_ids"]))
+        ids = prompt_ids(tokenizer, special.split(prompt), add_special_tokens=True)
+        return _without_end(tokenizer, ids)
     messages = [dict(message) for message in prompt]
+    # A reply that stands at the end is gone on with.
+    begun = str(messages.pop().get("content", "")) if messages and messages[-1].get("role") == "assistant" else ""
     if not tokenizer.chat_template:
-        return encode(tokenizer, "".join(f"{message.get('content', '')}\n" for message in messages).rstrip("\n"))
+        lines = "".join(f"{message.get('content', '')}\n" for message in messages)
+        text = lines + begun if begun else lines.rstrip("\n")
+        return encode(tokenizer, text, split_special_tokens=split_special_tokens)
     try:
-        text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+        template = tokenizer.get_chat_template()
+        rendering = render_template(tokenizer, template, special.guarded(messages), prompt=True)
+    except UserError:
+        raise
     except Exception as error:  # the template is a program of the model's
         first = str(error).strip().splitlines()
         raise UserError(
             f"the model's chat template refuses the conversation: {first[0] if first else type(error).__name__}",
             "begin a new conversation; many templates want user and assistant to take turns",
         ) from error
-    return list(tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
+    ids = prompt_ids(tokenizer, special.restored(rendering), add_special_tokens=False)
+    if begun:
+        ids += prompt_ids(tokenizer, special.split(begun), add_special_tokens=False)
+    return ids
+
+
+def turn_end(tokenizer: PreTrainedTokenizerBase) -> int | None:
+    """The special token that ends a turn of the assistant in the chat template; None where there is none."""
+    if not tokenizer.chat_template:
+        return None
+    said = "finetune"
+    turns = [{"role": "user", "content": "a"}, {"role": "assistant", "content": said}]
+    try:
+        text = render_template(tokenizer, tokenizer.get_chat_template(), turns, prompt=False)
+    except Exception:  # the template is a program of the model's
+        return None
+    closing = text.rpartition(said)[2].strip()
+    ids = tokenizer(closing, add_special_tokens=False, verbose=False)["input_ids"] if closing else []
+    return int(ids[0]) if ids and ids[0] in tokenizer.all_special_ids else None
 
 
 def _without_end(tokenizer: PreTrainedTokenizerBase, ids: list[int]) -> list[int]:
@@ -63,7 +98,12 @@ def _without_end(tokenizer: PreTrainedTokenizerBase, ids: list[int]) -> list[int
 
 
 def prepare(
-    tokenizer: PreTrainedTokenizerBase, prompt: Prompt, *, context: int | None, max_new_tokens: int
+    tokenizer: PreTrainedTokenizerBase,
+    prompt: Prompt,
+    *,
+    context: int | None,
+    max_new_tokens: int,
+    split_special_tokens: bool = True,
 ) -> Prepared:
     """A prompt as tokens; of one that is too long the oldest part is left out.
 
@@ -74,8 +114,9 @@ def prepare(
     Args:
         context: tokens that the model can see at once, prompt and answer together; None for no limit.
         max_new_tokens: the length of the answer that is asked for.
+        split_special_tokens: see `encode`.
     """
-    ids = encode(tokenizer, prompt)
+    ids = encode(tokenizer, prompt, split_special_tokens=split_special_tokens)
     if not ids:
         start = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id
         ids = [start if start is not None else 0]
@@ -87,7 +128,7 @@ def prepare(
         kept = list(prompt)
         while len(ids) > room and (fewer := _without_oldest(kept)) is not None:
             kept = fewer
-            ids = encode(tokenizer, kept)
+            ids = encode(tokenizer, kept, split_special_tokens=split_special_tokens)
         dropped = len(prompt) - len(kept)
     cut = max(0, len(ids) - room)
     if cut:
@@ -108,7 +149,7 @@ def _without_oldest(messages: list[Mapping[str, Any]]) -> list[Mapping[str, Any]
     What remains begins with the user again: templates refuse it otherwise, and an answer alone means nothing.
     """
     said = [number for number, message in enumerate(messages) if message.get("role") != "system"]
-    if len(said) < 2:
+    if len(said) < 2 or (len(said) == 2 and messages[-1].get("role") == "assistant"):
         return None
     first = next((number for number in said[1:] if messages[number].get("role") == "user"), said[-1])
     return [message for number, message in enumerate(messages) if number >= first or number not in said]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tui_finetune.chat.conversation import Style
@@ -14,6 +14,7 @@ from tui_finetune.runs import checkpoints
 from tui_finetune.runs.directory import RunDirectory
 from tui_finetune.runs.registry import find_run, known_runs
 from tui_finetune.runs.summary import load_state
+from tui_finetune.system.paths import user_path
 
 
 @dataclass(frozen=True)
@@ -24,16 +25,20 @@ class ChatTarget:
         model: a folder, 'starter' or a name on the hub, as `models.located.locate` takes it.
         label: how it is called.
         trained_on: what the run that it is from has taught it; None where no run is known.
+        base: what that run began from; None where no run is known.
+        is_live: it is a run that is going, in the directory `model`, and answers between its steps.
     """
 
     model: str
     label: str
     trained_on: Style | None = None
+    base: str | None = field(default=None, compare=False)
+    is_live: bool = False
 
     @property
     def is_folder(self) -> bool:
         """Whether it is a folder on this machine, the starter's too, so that loading it needs no hub."""
-        return named_folder(self.model) is not None
+        return self.is_live or named_folder(self.model) is not None
 
     def style(self, *, has_chat_template: bool) -> Style:
         """How it is talked to: in turns where it has a chat template, but for a run that was trained on plain text."""
@@ -53,11 +58,33 @@ def _in_run(path: Path, label: str) -> ChatTarget:
             data_format = str(checkpoints.read_manifest(path).facts.get("data_format") or "")
         except checkpoints.UnsoundCheckpoint:
             pass  # said when it is loaded
-    return ChatTarget(str(path), label, ("text" if data_format == "text" else "turns") if data_format else None)
+    taught: Style | None = ("text" if data_format == "text" else "turns") if data_format else None
+    return ChatTarget(str(path), label, taught, _base_of(run))
+
+
+def _base_of(run: RunDirectory) -> str | None:
+    """The model that a run began from; None where its configuration can't be read."""
+    try:
+        return run.read_config().model_name_or_path
+    except UserError:
+        return None
+
+
+def _going(run: RunDirectory) -> ChatTarget | None:
+    """A run that is going, where it takes what is said to it."""
+    if not run.is_live:
+        return None
+    state = load_state(run, brief=True)
+    if state.is_over or state.taught is None:
+        return None
+    style: Style = "text" if state.taught == "text" else "turns"
+    return ChatTarget(str(run.path), f"{run.name} (training)", style, _base_of(run), is_live=True)
 
 
 def _of_run(run: RunDirectory) -> ChatTarget | None:
-    """A run's final model, else its newest checkpoint."""
+    """The run itself while it is going, then its final model, else its newest checkpoint."""
+    if (going := _going(run)) is not None:
+        return going
     if holds_model(run.final_dir):
         return _in_run(run.final_dir, run.name)
     saved = checkpoints.committed(run.checkpoints_dir)
@@ -82,7 +109,7 @@ def resolve_chat_target(name: str | None, base: Path | None = None) -> ChatTarge
         return next((target for target in targets if target is not None), ChatTarget(STARTER, STARTER))
     if name == STARTER:
         return ChatTarget(STARTER, STARTER)
-    folder = Path(name).expanduser()
+    folder = user_path(name)
     if holds_model(folder):
         in_checkpoints = checkpoints.step_of(folder) >= 0 and folder.parent.name == "checkpoints"
         if in_checkpoints and folder not in checkpoints.committed(folder.parent):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections import deque
-from typing import Any, Protocol
+from typing import Protocol
 
 from tui_finetune.cli.output import write_line, write_text
 from tui_finetune.formatting import amount, duration, size
@@ -16,12 +16,16 @@ from tui_finetune.runs.events import (
     NoticeEvent,
     PhaseEvent,
     SampleEvent,
+    SpikeEvent,
     StatusEvent,
     to_line,
 )
 from tui_finetune.runs.state import RunState
+from tui_finetune.runs.story import happened as story_of
+from tui_finetune.runs.story import resume_words
+from tui_finetune.runs.verdict import Verdict
 from tui_finetune.runs.watch import Watch
-from tui_finetune.system.terminal import printable
+from tui_finetune.system.terminal import printable, printable_json
 
 PLAIN_PROGRESS_SECONDS = 10.0
 
@@ -73,8 +77,12 @@ def event_lines(event: Event, state: RunState, left: float | None) -> list[str]:
         word = event.notice.level if event.notice.level in {"error", "warning"} else "note"
         lines = [f"{word}: {event.notice.message}"]
         return [*lines, f"hint: {event.notice.remedy}"] if event.notice.remedy else lines
-    if isinstance(event, StatusEvent) and event.status in {"paused", "stopping"}:
-        return [event.status]
+    if isinstance(event, SpikeEvent):
+        return [f"warning: {happened.words}"] if (happened := story_of(event)) else []
+    if isinstance(event, StatusEvent):
+        if event.status in {"paused", "stopping"}:
+            return [event.status]
+        return [words] if (words := resume_words(event)) else []
     return []
 
 
@@ -110,10 +118,13 @@ def ending_lines(watch: Watch) -> list[str]:
     if result.early_stopped:
         head += " (early stopping: the evaluation loss got no better)"
     lines = [head]
+    if result.verdict is not None:
+        lines += verdict_lines(result.verdict)
     if result.train_loss is not None:
         lines.append(f"  training loss    {result.train_loss:.4f}")
     if result.eval_loss is not None:
-        lines.append(f"  evaluation loss  {result.eval_loss:.4f}, best at step {result.best_step}")
+        was = f" (before training {result.loss_before:.4f})" if result.loss_before is not None else ""
+        lines.append(f"  evaluation loss  {result.eval_loss:.4f}, best at step {result.best_step}{was}")
     lines += [
         f"  final model      {result.final_dir} (step {result.final_step})",
         f"  plot             {result.plot}",
@@ -126,12 +137,23 @@ def ending_lines(watch: Watch) -> list[str]:
     return lines
 
 
+def verdict_lines(verdict: Verdict) -> list[str]:
+    """What a run's verdict comes to: how it did, and of what is wrong or worth doing, a line each."""
+    lines = [verdict.headline[:1].upper() + verdict.headline[1:] + "."] if verdict.went_wrong else []
+    lines += [verdict.plain] if verdict.plain and not verdict.went_wrong else []
+    for finding in verdict.findings:
+        if finding.level == "warning" or finding.kind == "still-improving":
+            lines.append(f"{'warning' if finding.level == 'warning' else 'note'}: {finding.message}")
+    remedy = next((finding.remedy for finding in verdict.findings if finding.way is not None and finding.remedy), "")
+    return [*lines, f"hint: {remedy}"] if remedy else lines
+
+
 class JsonDisplay:
     """One event a line on standard output, as in events.jsonl."""
 
     def show(self, events: list[Event], state: RunState) -> None:
         if events:
-            write_text("".join(to_line(event).decode() for event in events), sys.stdout)
+            write_text(printable_json("".join(to_line(event).decode() for event in events)), sys.stdout)
 
     def say(self, text: str) -> None:
         write_line(text, sys.stderr)
@@ -164,77 +186,3 @@ class PlainDisplay:
 
     def close(self) -> None:
         pass
-
-
-class LiveDisplay:
-    """Lines, and below them one bar for what is being done."""
-
-    def __init__(self) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn
-
-        self._eta = Eta()
-        self._console = Console(file=sys.stdout, highlight=False, markup=False, emoji=False)
-        self._bar = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=None),
-            TextColumn("{task.fields[count]}", markup=False),
-            console=self._console,
-            auto_refresh=False,
-        )
-        self._task = self._bar.add_task("Starting", total=None, count="")
-        self._bar.start()
-
-    def show(self, events: list[Event], state: RunState) -> None:
-        left = self._eta.left(state)
-        for event in events:
-            if not isinstance(event, PhaseEvent):
-                for line in event_lines(event, state, left):
-                    self._print(line)
-        progress = state.progress.get(state.phase)
-        label = state.phase_label or ("Training" if state.phase == "training" else state.phase) or "Starting"
-        fields: dict[str, Any] = {"description": printable(label, lines=False), "count": ""}
-        if progress is None:
-            fields |= {"total": None}
-        else:
-            count = f"{amount(progress.done)}/{amount(progress.total)}" if progress.total else amount(progress.done)
-            more = f"  {duration(left)} left" if left is not None else ""
-            fields |= {"total": progress.total, "completed": progress.done, "count": f"{count} {progress.unit}{more}"}
-        self._bar.update(self._task, **fields)
-        try:
-            self._bar.refresh()
-        except OSError:
-            return
-
-    def _print(self, line: str) -> None:
-        from rich.text import Text
-
-        try:
-            self._bar.console.print(Text(printable(line)), soft_wrap=True)
-        except OSError:
-            return
-
-    def say(self, text: str) -> None:
-        self._print(text)
-
-    def close(self) -> None:
-        self._bar.update(self._task, visible=False)
-        try:
-            self._bar.stop()
-        except OSError:
-            return
-
-
-def choose_display(*, json: bool) -> Display:
-    """The display that suits standard output."""
-    if json:
-        return JsonDisplay()
-    if sys.stdout.isatty() and _can_draw():
-        return LiveDisplay()
-    return PlainDisplay()
-
-
-def _can_draw() -> bool:
-    import os
-
-    return (os.environ.get("TERM") or "dumb") != "dumb" and (sys.stdout.encoding or "").lower().startswith("utf")

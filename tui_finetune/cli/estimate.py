@@ -67,6 +67,7 @@ def _lines(plan: Plan) -> list[str]:
         f"disk         {size(estimate.disk)}",
         *(f"assumed: {assumption}" for assumption in estimate.assumptions),
         *(f"note: {said.message} {said.remedy}" for said in (plan.choices.notices if plan.choices else ())),
+        *(f"warning: {warning.message} {warning.remedy}" for warning in plan.warnings),
     ]
 
 
@@ -81,7 +82,11 @@ def dry_run(resolved: Resolved, path: Path) -> int:
     """Check all that a run needs, say what it would be, and where each setting comes from."""
     from tui_finetune.config.resolve import unused
     from tui_finetune.config.schema import settings
+    from tui_finetune.runs.directory import RunDirectory
+    from tui_finetune.training.inputs import check_tracker
 
+    check_tracker(resolved.config.report_to)
+    RunDirectory(path).check_can_be_made()
     plan = _plan(resolved)
     write_line(f"run          {path}")
     for line in _lines(plan):

@@ -90,14 +90,14 @@ def resolved_from(arguments: argparse.Namespace, **more: str) -> Resolved:
     Raises:
         UserError: something in it is not allowed.
     """
-    from tui_finetune.config.files import read_yaml
+    from tui_finetune.cli.convert import settings_in
     from tui_finetune.config.resolve import resolve
     from tui_finetune.models.catalog import model_settings
 
     path: str | None = getattr(arguments, "config_file", None)
     return resolve(
         {**given_settings(arguments), **more},
-        read_yaml(Path(path)) if path else None,
+        settings_in(Path(path))[0] if path else None,
         preset_name=arguments.preset,
         model_settings=model_settings,
         where=path or "",

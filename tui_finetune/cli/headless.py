@@ -10,7 +10,8 @@ from contextlib import closing
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from tui_finetune.cli.displays import Display, JsonDisplay, choose_display, ending_lines
+from tui_finetune.cli.choose_display import choose_display
+from tui_finetune.cli.displays import Display, JsonDisplay, ending_lines
 from tui_finetune.cli.output import write_error, write_line
 from tui_finetune.errors import UserError
 from tui_finetune.runs.directory import RunDirectory
@@ -25,6 +26,7 @@ from tui_finetune.system.stopping import Press, Stopping
 
 if TYPE_CHECKING:
     from tui_finetune.config.resolve import Resolved
+    from tui_finetune.config.schema import RunConfig
     from tui_finetune.training.launch import Launch
 
 TICK_SECONDS = 0.1
@@ -103,12 +105,15 @@ def _train(
 def _show(launch: Launch, watch: Watch, signals: Signals, display: Display) -> None:
     """Train, and show it, to its end."""
     told, is_there, run = 0, True, launch.run
+    watch.poll()  # what a resumed run has told before is no news
+    warned = Warned(watch)
     launch.begin()
     try:
         while not launch.wait(TICK_SECONDS):
             if not signals.hung_up:
                 display.show(watch.poll(), watch.state)
                 told = _tell_signals(signals, display, told)
+                warned.tell(display)
             if is_there and not run.events_path.exists() and watch.state.starts:
                 is_there = False
                 display.say(f"warning: {run.path} is gone; the training continues, but nothing is logged any more")
@@ -120,6 +125,40 @@ def _show(launch: Launch, watch: Watch, signals: Signals, display: Display) -> N
         launch.stop()
         launch.wait()
         raise
+
+
+class Warned:
+    """Says what is found wrong with a run as soon as it is, each kind once while it is so.
+
+    Args:
+        watch: the run.
+    """
+
+    def __init__(self, watch: Watch) -> None:
+        self._watch = watch
+        self._config: RunConfig | None = None
+        self._told: set[str] = set()
+
+    def tell(self, display: Display) -> None:
+        """Say what is new."""
+        if isinstance(display, JsonDisplay) or not self._watch.state.losses:
+            return
+        if self._config is None:
+            try:
+                self._config = self._watch.run.read_config()
+            except UserError:
+                return
+        found = {
+            finding.kind: finding
+            for finding in self._watch.verdict(self._config).findings
+            if finding.level in {"warning", "error"} and finding.kind != "spike"  # its own event has told that
+        }
+        for kind, finding in found.items():
+            if kind not in self._told:
+                display.say(f"warning: {finding.message}")
+                if finding.remedy:
+                    display.say(f"hint: {finding.remedy}")
+        self._told = set(found)
 
 
 def _tell_signals(signals: Signals, display: Display, told: int) -> int:

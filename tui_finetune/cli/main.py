@@ -6,6 +6,7 @@ import argparse
 import difflib
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from typing import NoReturn, Protocol
 
 from tui_finetune.errors import UserError
@@ -34,7 +35,7 @@ class _Parser(argparse.ArgumentParser):
 
 def commands() -> Mapping[str, Command]:
     """The commands by name, in the order in which the help lists them."""
-    from tui_finetune.cli import attach, chat, doctor, estimate, preview, resume, runs, stop, train
+    from tui_finetune.cli import attach, chat, convert, doctor, estimate, export, preview, resume, runs, stop, train
 
     return {
         "train": train,
@@ -45,6 +46,8 @@ def commands() -> Mapping[str, Command]:
         "chat": chat,
         "preview": preview,
         "estimate": estimate,
+        "export": export,
+        "convert": convert,
         "doctor": doctor,
     }
 
@@ -53,22 +56,36 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status."""
     from tui_finetune.cli.output import write_error
     from tui_finetune.system.environment import prepare_environment
-    from tui_finetune.system.output import open_missing
+    from tui_finetune.system.output import one_gate, open_missing
 
     prepare_environment()
     open_missing()
-    try:
-        return _run(list(sys.argv[1:] if argv is None else argv))
-    except UserError as error:
-        write_error(error)
-        return 2
-    except KeyboardInterrupt:
-        return 130
-    except BrokenPipeError:
-        return 141
+    with one_gate():
+        try:
+            return _run(list(sys.argv[1:] if argv is None else argv))
+        except UserError as error:
+            write_error(error)
+            return 2
+        except KeyboardInterrupt:
+            return 130
+        except BrokenPipeError:
+            return 141
+        except (SystemExit, GeneratorExit):
+            raise
+        except BaseException as error:  # the panics of libraries in Rust are no Exceptions
+            from tui_finetune.system.reports import bug
+
+            write_error(bug(error))
+            return 1
+
+
+QUIET = frozenset({"chat", "preview", "estimate", "doctor", "runs", "stop"})
+"""Commands on whose terminal libraries have nothing to say. The others lead their output to a log themselves."""
 
 
 def _run(argv: list[str]) -> int:
+    from tui_finetune.system.output import libraries_apart
+
     if not argv:  # the usual way in: no parser before the first frame
         return _open_app()
     known = commands()
@@ -81,7 +98,8 @@ def _run(argv: list[str]) -> int:
         _refuse(unknown[0], arguments)
     if arguments.command is None:
         return _open_app()
-    return known[arguments.command].run(arguments)
+    with libraries_apart() if arguments.command in QUIET else nullcontext():
+        return known[arguments.command].run(arguments)
 
 
 def _open_app() -> int:

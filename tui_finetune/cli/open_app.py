@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from tui_finetune.errors import UserError
 from tui_finetune.system.allocator import keep_freed_memory
+from tui_finetune.system.appearance import choose, color_depth, is_dark
 from tui_finetune.system.background import Front, let_go_of_terminal, run_detachable
 from tui_finetune.system.files import PRIVATE_DIRECTORY
 from tui_finetune.system.paths import state_dir
@@ -52,16 +53,24 @@ def _log_path() -> Path:
     return state_dir() / "app.log"
 
 
+def _appearance_path() -> Path:
+    """Where it is remembered what colors suit the terminal."""
+    return state_dir() / "appearance.json"
+
+
 def _run_app(front: Front, run: RunDirectory | None) -> int:
     from tui_finetune.system.output import keep_terminal, output_to
 
+    log_path, remembered = _log_path(), _appearance_path()
+    dark = is_dark(os.environ, remembered)
     gc.disable()  # what is imported now stays; the app turns it on again behind its first frame
     keep_freed_memory()
     duplicates = keep_terminal()
-    log_path = _log_path()
     from tui_finetune.tui.app import FinetuneApp
+    from tui_finetune.tui.theme import theme_name
 
-    app = FinetuneApp(run=run, log_path=log_path)
+    theme = theme_name(color_depth(os.environ), dark=dark)
+    app = FinetuneApp(run=run, log_path=log_path, theme=theme, on_theme=lambda dark: choose(dark, remembered))
     _Signals(app, duplicates)
     with output_to(log_path):
         return asyncio.run(_until_over(app, front, duplicates))
@@ -71,12 +80,10 @@ async def _until_over(app: FinetuneApp, front: Front, duplicates: list[int]) -> 
     """Run the app; afterwards end the process, or let it train on in the background."""
     status = await app.run_async()
     status = app.return_code or 0 if status is None else status
-    if app.crash:
+    if app.crash is not None:
         from tui_finetune.cli.output import write_error
-        from tui_finetune.system.paths import short_path
 
-        log = short_path(_log_path())
-        write_error(UserError(f"the app has failed: {app.crash}", f"this is a bug; {log} has the details"))
+        write_error(app.crash)
     launch, leaving = app.state.monitor.launch, app.state.leaving
     if launch is not None and not leaving.ended_at_once and _goes_on(app, launch):
         name = launch.run.name

@@ -9,6 +9,9 @@ from typing import TextIO
 from tui_finetune.errors import UserError
 from tui_finetune.system.terminal import printable
 
+LONGEST_LINE = 1000
+"""Characters of an error."""
+
 
 def write_line(text: str = "", stream: TextIO | None = None) -> None:
     """Print one line; characters that a terminal might obey, or that its encoding lacks, are replaced."""
@@ -30,6 +33,11 @@ def write_text(text: str, stream: TextIO) -> None:
 
 def write_error(error: UserError) -> None:
     """One line with the cause, one with the remedy, on standard error."""
-    write_line(f"error: {printable(error.message, lines=False)}", sys.stderr)
+    write_line(f"error: {printable(_shortened(error.message), lines=False)}", sys.stderr)
     if error.remedy:
-        write_line(f"hint: {printable(error.remedy, lines=False)}", sys.stderr)
+        write_line(f"hint: {printable(_shortened(error.remedy), lines=False)}", sys.stderr)
+
+
+def _shortened(text: str) -> str:
+    """A line that may have a name or a number of thousands of characters in it."""
+    return text if len(text) <= LONGEST_LINE else f"{text[: LONGEST_LINE - 300]} … {text[-297:]}"

@@ -22,15 +22,18 @@ def run(arguments: Namespace) -> int:
         from tui_finetune.training.worker import main
 
         return main([arguments.worker])
-    from tui_finetune.runs.directory import RunDirectory, create_run, new_run_path
+    from tui_finetune.runs.directory import RunDirectory
+    from tui_finetune.runs.naming import check_places, create_run, new_run_path
 
     resolved = resolved_from(arguments)
     directory = RunDirectory(new_run_path(resolved.config))
-    directory.check_free()  # refused here, before the seconds that the imports take
+    check_places(directory, resolved.config)  # refused here, before the seconds that the imports take
     if arguments.dry_run:
         from tui_finetune.cli.estimate import dry_run
+        from tui_finetune.system.output import libraries_apart
 
-        return dry_run(resolved, directory.path)
+        with libraries_apart():
+            return dry_run(resolved, directory.path)
     from tui_finetune.cli.headless import train_new
     from tui_finetune.planning.precheck import precheck
 

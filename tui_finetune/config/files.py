@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable
+from collections.abc import Collection, Hashable, Mapping
 from pathlib import Path
 
 import yaml
@@ -11,8 +11,11 @@ from yaml.constructor import ConstructorError
 
 from tui_finetune.config.schema import RunConfig, settings
 from tui_finetune.errors import UserError
+from tui_finetune.system.paths import refuse_strange, user_path
 
-MAX_CONFIG_BYTES = 1_000_000
+MAX_CONFIG_BYTES = 100_000
+MAX_DEPTH = 20
+"""Lists in lists; a setting needs two."""
 
 _REMEDY = "a configuration has one `key: value` a line"
 
@@ -20,11 +23,18 @@ _REMEDY = "a configuration has one `key: value` a line"
 class _Loader(yaml.SafeLoader):
     """Plain YAML: no key twice, and no aliases, a few of which can stand for gigabytes."""
 
+    _depth = 0
+
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
             mark = self.peek_event().start_mark
-            raise ComposerError(None, None, "aliases (*name) are not taken; write the value out", mark)
-        return super().compose_node(parent, index)
+            raise ComposerError(None, None, "aliases (*name) are not supported; write the value out", mark)
+        self._depth += 1
+        if self._depth > MAX_DEPTH:
+            raise ComposerError(None, None, "nested too deeply", self.peek_event().start_mark)
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, object]:
         lines: dict[object, int] = {}
@@ -40,9 +50,14 @@ class _Loader(yaml.SafeLoader):
 
 def read_yaml(path: Path) -> dict[str, object]:
     """The mapping in a YAML file, by key as it is written; raises UserError for whatever is wrong with it."""
+    path = user_path(str(path))
+    refuse_strange(path, str(path))
     try:
         if path.stat().st_size > MAX_CONFIG_BYTES:
-            raise UserError(f"{path}: too large for a configuration", "name a YAML file with settings")
+            raise UserError(
+                f"{path}: too large for a configuration (more than {MAX_CONFIG_BYTES // 1000} kB)",
+                "name a YAML file with settings",
+            )
         text = path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
         raise UserError(
@@ -79,16 +94,19 @@ def parse_yaml(text: str, where: str) -> dict[str, object]:
     if content is None:
         return {}
     if not isinstance(content, dict):
-        raise UserError(f"{where}: no mapping of settings", _REMEDY)
+        raise UserError(f"{where}: not a mapping of settings", _REMEDY)
     return {str(key): value for key, value in content.items()}
 
 
-def to_yaml(config: RunConfig, *, only: Collection[str] | None = None) -> str:
+def to_yaml(
+    config: RunConfig, *, only: Collection[str] | None = None, comments: Mapping[str, str] | None = None
+) -> str:
     """The configuration as YAML, in groups.
 
     Args:
         config: the settings.
         only: the keys that are written; left out, all.
+        comments: what is written behind a setting, by key.
     """
     lines: list[str] = []
     group = ""
@@ -99,5 +117,6 @@ def to_yaml(config: RunConfig, *, only: Collection[str] | None = None) -> str:
             group = item.group
             lines += ["", f"# {group}"] if lines else [f"# {group}"]
         value = yaml.safe_dump(getattr(config, key), default_flow_style=True, allow_unicode=True, width=10_000)
-        lines.append(f"{key}: {value.removesuffix(chr(10) + '...' + chr(10)).strip()}")
+        comment = f"  # {comments[key]}" if comments and key in comments else ""
+        lines.append(f"{key}: {value.removesuffix(chr(10) + '...' + chr(10)).strip()}{comment}")
     return "\n".join(lines) + "\n"

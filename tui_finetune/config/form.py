@@ -94,7 +94,8 @@ def fill_form(chosen: Values, preset_name: str, model_settings: Suits = None) ->
             problems[key] = error
     if callable(model_settings):
         model_settings = model_settings(str(good.get("model_name_or_path", settings()["model_name_or_path"].default)))
-    layers = layered(preset_name=preset_name, model_settings=model_settings)
+    dataset = str(good.get("dataset_name", settings()["dataset_name"].default))
+    layers = layered(preset_name=preset_name, model_settings=model_settings, dataset=dataset)
     meant = {key: value for key, value in with_strategies(good).items() if key not in problems}
     unset = {key: settings()[key].default for key in left}
     config = layers.config.model_copy(update={**unset, **meant})

@@ -29,6 +29,12 @@ def _weak(message: str, remedy: str, setting: str) -> Notice:
     return Notice("info", message, remedy, setting)
 
 
+SAMPLE_SETTINGS: Mapping[str, Mapping[str, object]] = {
+    # Made to be overfitted: long enough for evaluation to turn, and evaluated often enough to stop soon after.
+    "tiny": {"num_train_epochs": 20.0},
+}
+"""Settings that suit a sample: they stand between the model's and the preset's."""
+
 KEPT = frozenset({"model_name_or_path", "dataset_name", "dataset_config", "dataset_train_split", "output_dir"})
 """What was chosen for these stays when another preset is chosen in the form."""
 
@@ -49,6 +55,7 @@ PRESETS = {
                 "group_by_length": False,
                 "excess_length_strategy": "truncate",
                 "train_on_eos": False,
+                "split_special_tokens": False,
                 "validation_split": 0.1,
                 "num_train_epochs": 3.0,
                 "per_device_train_batch_size": 8,
@@ -73,6 +80,7 @@ PRESETS = {
                 "adam_epsilon": 1e-8,
                 "logging_steps": 50,
                 "eval_strategy": "epoch",
+                "eval_on_start": False,
                 "eval_loss_average": "batches",
                 "save_strategy": "epoch",
                 "early_stopping_patience": 2,

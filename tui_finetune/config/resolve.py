@@ -13,7 +13,7 @@ from typing import Annotated, Any
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from tui_finetune.config.aliases import canonical
-from tui_finetune.config.presets import preset
+from tui_finetune.config.presets import SAMPLE_SETTINGS, preset
 from tui_finetune.config.schema import ADAPTERS, STARTER, RunConfig, settings
 from tui_finetune.errors import Notice, UserError
 
@@ -31,7 +31,7 @@ Suits = Values | Callable[[str], Values] | None
 class Resolved:
     """A configuration and where each of its values comes from.
 
-    ``origins`` maps a key to 'flag', 'file', 'form', 'preset NAME', 'model' or 'method'; keys that are not in it have
+    ``origins`` maps a key to 'flag', 'file', 'form', 'preset NAME', 'sample', 'model' or 'method'; keys not in it have
     their default.
     """
 
@@ -40,7 +40,7 @@ class Resolved:
     preset: str = "default"
 
     def origin(self, key: str) -> str:
-        """Where a value comes from: 'flag', 'file', 'form', 'preset NAME', 'model', 'method' or 'default'."""
+        """Where a value comes from: 'flag', 'file', 'form', 'preset NAME', 'sample', 'model', 'method' or 'default'."""
         return self.origins.get(key, "default")
 
 
@@ -146,10 +146,17 @@ def resolve(
     model_settings: Suits = None,
     where: str = "",
     flag_origin: str = "flag",
+    dataset: str | None = None,
 ) -> Resolved:
     """Put the layers together, and let follow what follows from them. Arguments as for `layered`."""
     layers = layered(
-        flags, file, preset_name=preset_name, model_settings=model_settings, where=where, flag_origin=flag_origin
+        flags,
+        file,
+        preset_name=preset_name,
+        model_settings=model_settings,
+        where=where,
+        flag_origin=flag_origin,
+        dataset=dataset,
     )
     return following_method(layers)
 
@@ -162,6 +169,7 @@ def layered(
     model_settings: Suits = None,
     where: str = "",
     flag_origin: str = "flag",
+    dataset: str | None = None,
 ) -> Resolved:
     """Put the layers together; what follows from them is not in it.
 
@@ -173,6 +181,7 @@ def layered(
             of the model that the other layers name.
         where: the file's path, for messages.
         flag_origin: what the strongest layer is called in the origins.
+        dataset: the data set, where none of the layers names it.
 
     Raises:
         UserError: for anything that is not allowed.
@@ -189,11 +198,15 @@ def layered(
         (layer["model_name_or_path"] for _, layer in reversed(strong) if "model_name_or_path" in layer), STARTER
     )
     suits = model_settings(str(model)) if callable(model_settings) else model_settings
-    weakest = ("model", canonical(suits or {}, f"the model's {MODEL_SETTINGS_FILE}"))
     known = settings()
+    named = next((layer["dataset_name"] for _, layer in reversed(strong) if "dataset_name" in layer), dataset)
+    weak = [
+        ("model", canonical(suits or {}, f"the model's {MODEL_SETTINGS_FILE}")),
+        ("sample", SAMPLE_SETTINGS.get(str(named), {})),
+    ]
     values: dict[str, object] = {}
     origins: dict[str, str] = {}
-    for origin, layer in (weakest, *strong):
+    for origin, layer in (*weak, *strong):
         before = values.get("model_name_or_path")
         if layer.get("model_name_or_path", before) != before:
             # The revision of another model means nothing to this one.

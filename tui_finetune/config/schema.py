@@ -11,7 +11,7 @@ from functools import cache
 from types import MappingProxyType
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
 
 from tui_finetune.config.fields import Setting, describe, setting
 
@@ -44,6 +44,13 @@ def _false_is_no(value: object) -> object:
     return "no" if value is False else value
 
 
+def _prompts_in_a_line(value: object) -> object:
+    """A list as one line, and what YAML makes of a bare ``off``."""
+    if isinstance(value, list) and all(isinstance(item, str) and item.strip() for item in value):
+        return " | ".join(" ".join(item.split()) for item in value) or None
+    return "off" if value is False else _auto_is_none(value)
+
+
 def _short_optimizer(value: object) -> object:
     """Other spellings of the same optimizers."""
     return _OPTIMIZERS.get(value, value) if isinstance(value, str) else value
@@ -64,7 +71,17 @@ def _list_is_text(value: object) -> object:
     return ",".join(str(item).strip() for item in value) if isinstance(value, (list, tuple)) else value
 
 
+def _steps_or_share(value: float | None) -> float | None:
+    """Whole from 1 on."""
+    if value is None or value < 1:
+        return value
+    if value != int(value):
+        raise ValueError("steps are whole")
+    return int(value)
+
+
 Auto = BeforeValidator(_auto_is_none)
+StepsOrShare = AfterValidator(_steps_or_share)
 Optimizer = BeforeValidator(_short_optimizer)
 Listed = BeforeValidator(_list_is_text)
 Targets = BeforeValidator(lambda value: "all-linear" if value == "all" else value)
@@ -174,6 +191,25 @@ class RunConfig(BaseModel):
         help="Column that holds the completion, output or answer: the part that is trained on.",
         explanation="Only needed where the column has an unusual name: 'completion', 'response', 'output' and "
         "'answer' are found automatically. Set it together with dataset_prompt_field.",
+    )
+    dataset_label_field: Annotated[str | None, Auto] = setting(
+        None,
+        group="Model and data",
+        aliases=("label_column",),
+        help="Column that tells good replies (true) from bad ones (false): only the good ones are trained on.",
+        explanation="Data for KTO has a bad reply in every row whose 'label' is false. Trained on like the others, it would "
+        "be learned like the others, so such data is refused until you say so: with this column named, its bad rows are "
+        "left out and counted.",
+    )
+    max_samples: Annotated[int | None, Auto] = setting(
+        None,
+        ge=1,
+        group="Model and data",
+        unset="auto",
+        aliases=("max_train_samples", "num_samples"),
+        help="How many rows of the data are used, from the first on; auto is all.",
+        explanation="A few hundred rows show whether data and settings are right before the whole is trained on. Rows for "
+        "evaluation are among them.",
     )
     validation_split: float = setting(
         0.1,
@@ -360,6 +396,15 @@ class RunConfig(BaseModel):
         "beginning, 'drop' leaves out the whole text. Conversations, and prompts with completions, are never split, "
         "because the second half would lack its question: 'split' cuts off their end, and says how many there are.",
     )
+    split_special_tokens: bool = setting(
+        True,
+        group="Text to tokens",
+        help="Read names of special tokens that stand in your texts, such as <|im_end|>, as plain text.",
+        explanation="The tokens that begin and end turns are written by the chat template. Where their names stand in the "
+        "texts themselves, a document could end a turn or begin one of the system: so they are split into ordinary tokens, "
+        "and the preview says in how many rows. An end-of-text token at the very end of a text stays one. Turn it off for texts that were put into a model's chat format beforehand. "
+        "The preset 'tutorial' turns it off, as its script does.",
+    )
     completion_only_loss: Annotated[bool | None, Auto] = setting(
         None,
         group="Text to tokens",
@@ -375,6 +420,15 @@ class RunConfig(BaseModel):
         explanation="In a conversation, the model is trained to write the assistant's turns, each with the token "
         "that ends it, and only reads everything else; auto does so. Turned off, it is trained to write the user's "
         "and the system's words as well.",
+    )
+    preserve_thinking: bool = setting(
+        False,
+        group="Text to tokens",
+        help="Keep the thoughts of earlier turns, where the chat template would leave them out.",
+        explanation="Many templates show the model only the thoughts of the last turn, as it will be when it is talked to; "
+        "a conversation's earlier replies are then learned without theirs. Turned on, they are written before each reply "
+        "as the template writes the last one's, between <think> and </think>. The preview says in how many rows thoughts are "
+        "left out.",
     )
     train_on_eos: bool = setting(
         True,
@@ -610,14 +664,31 @@ class RunConfig(BaseModel):
         explanation="Evaluation takes time and tells you when to stop. Once per epoch is fine for small data; if an "
         "epoch takes hours, choose 'steps'.",
     )
-    eval_steps: Annotated[int | None, Auto] = setting(
+    eval_steps: Annotated[float | None, Auto, StepsOrShare] = setting(
         None,
-        ge=1,
+        gt=0,
         group="Evaluation and saving",
         unset="auto",
-        help="Steps between evaluations, where eval_strategy is 'steps'; auto is a tenth of the run.",
+        help="Steps between evaluations, where eval_strategy is 'steps'; below 1, a share of all steps; auto is a tenth of the run.",
         explanation="Each evaluation takes as long as a pass over the held-out rows. Five to twenty per run are "
         "plenty. Given alone, it sets eval_strategy to 'steps'.",
+    )
+    eval_on_start: bool = setting(
+        True,
+        group="Evaluation and saving",
+        help="Evaluate once before the first step, so that the losses after it can be read against it.",
+        explanation="The loss before training is the number that all others are read against: a run whose best evaluation "
+        "is not below it has taught the model nothing. It costs one evaluation and changes nothing in the run. Without "
+        "rows to evaluate on, or with eval_strategy 'no', there is none.",
+    )
+    sample_prompts: Annotated[str | None, BeforeValidator(_prompts_in_a_line)] = setting(
+        None,
+        group="Evaluation and saving",
+        help="Prompts that the model completes as it trains: a list, a file, or off; auto takes three from the data.",
+        explanation="What the model writes after the same few prompts, before the first step, at each evaluation and at "
+        "the end, shows what training does to it. Auto takes the beginnings of three rows that are not trained on. Several "
+        "prompts are separated by |, or stand in a file, one a line. It takes at most 2 % of the training time: where that "
+        "is little, samples are shorter and fewer. The run stays the same, bit for bit; 'off' leaves them out.",
     )
     eval_loss_average: Literal["tokens", "batches"] = setting(
         "tokens",
@@ -635,11 +706,11 @@ class RunConfig(BaseModel):
         explanation="A checkpoint has everything needed to resume exactly: weights, optimizer, random state, "
         "position in the data. Stopping always saves one, and so does every evaluation that is the best so far.",
     )
-    save_steps: int = setting(
+    save_steps: Annotated[float, StepsOrShare] = setting(
         500,
-        ge=1,
+        gt=0,
         group="Evaluation and saving",
-        help="Steps between checkpoints, where save_strategy is 'steps'.",
+        help="Steps between checkpoints, where save_strategy is 'steps'; below 1, a share of all steps.",
         explanation="The most that a crash can cost you. Each checkpoint is about three times the size of the "
         "weights. Given alone, it sets save_strategy to 'steps'.",
     )
@@ -751,6 +822,22 @@ class RunConfig(BaseModel):
         help="Experiment tracker to report to as well.",
         explanation="The tracker's package must be installed, and you must be logged in to it. Its own settings are "
         "read from its environment variables.",
+    )
+    notify: Literal["terminal", "none"] = setting(
+        "terminal",
+        group="Output",
+        help="How to be told at the end, on failure and when something is badly wrong.",
+        explanation="'terminal' rings the terminal's bell and has it show a notification on the desktop, where it can: "
+        "iTerm2, WezTerm, kitty, Ghostty, foot, urxvt and others do, also over SSH; inside tmux it takes "
+        "'set -g allow-passthrough on'. 'none' keeps quiet.",
+    )
+    notify_command: Annotated[str | None, Auto] = setting(
+        None,
+        group="Output",
+        help="A program to run at the end of the run and on failure, such as one that sends a mail; none by default.",
+        explanation="It is started directly, not by a shell, with FINETUNE_TUI_RUN (the run's directory), "
+        "FINETUNE_TUI_NAME, FINETUNE_TUI_OUTCOME (finished, stopped or failed), FINETUNE_TUI_REASON, FINETUNE_TUI_STEP and "
+        "FINETUNE_TUI_EVAL_LOSS in its environment, for a mail, ntfy or a webhook. What it prints goes to train.log.",
     )
 
 

@@ -8,7 +8,7 @@ without packing they are the rows already, and the split is a list of their numb
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -24,10 +24,10 @@ from tui_finetune.data.chunk import Chunker, is_plain
 from tui_finetune.data.examples import RowTransform, documents, leave_out, none_left
 from tui_finetune.data.problems import Tally
 from tui_finetune.data.readers.row import Row
-from tui_finetune.data.segments import Example
+from tui_finetune.data.segments import Example, has_literals
 from tui_finetune.data.source import Source
 from tui_finetune.data.split import divide
-from tui_finetune.data.tokens.pack import Packer, labels_of
+from tui_finetune.data.tokens.pack import Filler, joined, labels_of
 from tui_finetune.data.tokens.tokenize import Encoder, Tokens, batched
 from tui_finetune.errors import UserError
 from tui_finetune.system.progress import Report, Ticker
@@ -61,6 +61,8 @@ class DataStatistics:
         left_out: rows of the data set that nothing was made of.
         max_token_id: the highest token there is; the model's vocabulary must have it.
         longest: tokens of the longest document.
+        cut_tokens: tokens of documents that are in no row, as max_length cut them off.
+        special_in_text: documents in whose texts there are names of special tokens, read as text.
     """
 
     documents: int
@@ -73,6 +75,31 @@ class DataStatistics:
     left_out: int
     max_token_id: int
     longest: int
+    cut_tokens: int = 0
+    special_in_text: int = 0
+
+
+class RowSources:
+    """Which rows of the data set are in each training row.
+
+    Args:
+        directory: where they are kept.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._ends = np.load(directory / "source_ends.npy", mmap_mode="r")
+        self._rows = np.load(directory / "sources.npy", mmap_mode="r")
+
+    def of(self, row: int) -> list[int]:
+        """The numbers of the data set's rows, from 1, that the training row is made of."""
+        begin = int(self._ends[row - 1]) if row else 0
+        return [int(number) + 1 for number in self._rows[begin : int(self._ends[row])]]
+
+    @staticmethod
+    def save(directory: Path, ends: Sequence[int] | Indices, rows: Sequence[int] | Indices) -> None:
+        """Keep them: `rows` of the data set from 0, and where those of each training row end."""
+        np.save(directory / "source_ends.npy", np.asarray(ends, np.int64))
+        np.save(directory / "sources.npy", np.asarray(rows, np.int64))
 
 
 class ArrowLists:
@@ -141,7 +168,9 @@ class RowsBuilder:
         self.tally = Tally()
         self.encoder = Encoder(tokenizer, train_on_eos=config.train_on_eos, rendered=transform.rendered)
         self.chunker = Chunker(self.encoder, transform, config, max_length)
-        self.left_out = self.tokens = self.trained = self.over = self.highest = self.longest = 0
+        self.left_out = self.tokens = self.trained = self.over = self.highest = self.longest = self.cut = 0
+        self.special_in_text = 0
+        self._row_of_chunk = array("q")
         self._report = report
         self._tick = Ticker(report, len(source.rows), "rows")
         self._row = 0
@@ -167,6 +196,10 @@ class RowsBuilder:
                 train_rows, eval_rows = self._pack(directory, bounds, evaluation)
             else:
                 train_rows = _save_rows(directory / "train.npy", bounds, train)
+                chunks = np.load(directory / "train.npy")
+                RowSources.save(
+                    directory, np.arange(1, train_rows + 1), np.frombuffer(self._row_of_chunk, np.int64)[chunks]
+                )
                 eval_rows = _save_rows(directory / "evaluation.npy", bounds, evaluation)
             self._check_left(train_rows, eval_rows, wanted=len(evaluation))
             statistics = DataStatistics(
@@ -180,6 +213,8 @@ class RowsBuilder:
                 left_out=len(self.source.rows) - usable + self.left_out,
                 max_token_id=self.highest,
                 longest=self.longest,
+                cut_tokens=self.cut,
+                special_in_text=self.special_in_text,
             )
             content["statistics"] = asdict(statistics)
             content["problems"] = [problem.to_json() for problem in self.tally.problems()]
@@ -202,6 +237,7 @@ class RowsBuilder:
         for row, example, tokens in self._encoded():
             for chunk in self._chunks(row, example, tokens):
                 file.add(as_row(chunk))
+                self._row_of_chunk.append(row)
             first_chunk.append(file.rows)
         file.close()
         return np.frombuffer(first_chunk, np.int64)
@@ -229,6 +265,7 @@ class RowsBuilder:
             for (row, example), tokens in zip(batch, encoded, strict=True):
                 self.longest = max(self.longest, len(tokens.ids))
                 self.over += len(tokens.ids) > self.max_length
+                self.special_in_text += has_literals(example)
                 yield row, example, tokens
             self._alive()
         self._tick(len(self.source.rows))
@@ -252,6 +289,7 @@ class RowsBuilder:
         if why_none:
             self.left_out += 1
             leave_out(self.tally, self.source, row, why_none)
+        self.cut += max(len(tokens.ids) - sum(len(chunk.ids) for chunk in chunks), 0) if chunks else 0
         for chunk in chunks:
             self.tokens += len(chunk.ids)
             self.trained += int(chunk.trained.sum())
@@ -267,18 +305,27 @@ class RowsBuilder:
         part_of = np.repeat(part_of_document, np.diff(bounds))
         columns = _int32("input_ids", "position_ids", "labels")
         files = [ArrowLists(directory / f"{part}.arrow", columns) for part in ("train", "evaluation")]
-        packers = [Packer(self.max_length), Packer(self.max_length)]
+        fillers = [Filler(self.max_length, _size_of_numbered), Filler(self.max_length, _size_of_numbered)]
+        sources, ends = array("q"), array("q")
         tick = Ticker(self._report, len(part_of), "chunks packed")
-        for number, (part, chunk) in enumerate(zip(part_of, _read_chunks(directory / CHUNKS), strict=True)):
-            for packed in packers[part].add(chunk):
-                files[part].add(packed)
+
+        def write(part: int, members: list[tuple[int, Tokens]]) -> None:
+            files[part].add(joined([chunk for _, chunk in members]))
+            if part == 0:
+                sources.extend(self._row_of_chunk[number] for number, _ in members)
+                ends.append(len(sources))
+
+        for number, (part, chunk) in enumerate(zip(part_of.tolist(), _read_chunks(directory / CHUNKS), strict=True)):
+            for members in fillers[part].add((number, chunk)):
+                write(part, members)
                 tick(number)
         (directory / CHUNKS).unlink()
-        for file, packer in zip(files, packers, strict=True):
-            for packed in packer.finish():
-                file.add(packed)
+        for part, filler in enumerate(fillers):
+            for members in filler.finish():
+                write(part, members)
                 tick(len(part_of) - 1)
-            file.close()
+            files[part].close()
+        RowSources.save(directory, ends, sources)
         tick(len(part_of))
         return files[0].rows, files[1].rows
 
@@ -297,8 +344,12 @@ class RowsBuilder:
         if self.config.excess_length_strategy == "drop" and self.over:
             return "every text is longer than max_length: set excess_length_strategy: split"
         if not self.transform.splits and self.over:
-            return "what is to be trained on begins beyond max_length: set a larger max_length"
+            return "everything to train on lies beyond max_length: set a larger max_length"
         return "the texts are too short to train on: they have one token at most"
+
+
+def _size_of_numbered(item: tuple[int, Tokens]) -> int:
+    return len(item[1].ids)
 
 
 def _int32(*names: str) -> Columns:

@@ -9,20 +9,37 @@ from tui_finetune.config.schema import RunConfig
 from tui_finetune.data.chat_template.choose import choose_template
 from tui_finetune.data.chat_template.render import Renderer
 from tui_finetune.data.file_kinds import place_in
-from tui_finetune.data.formats.conversations import conversation, scalar
+from tui_finetune.data.formats.conversations import conversation, is_good, refuse_placeholders, scalar
 from tui_finetune.data.formats.spec import Format
 from tui_finetune.data.problems import Tally
 from tui_finetune.data.readers.row import Row
-from tui_finetune.data.segments import Example, Segment, Unfit, merged
+from tui_finetune.data.segments import Example, Segment, Unfit, has_literals, merged, plain_text
 from tui_finetune.data.source import Source
 from tui_finetune.errors import UserError
+from tui_finetune.models.special_tokens import Piece, SpecialTokens
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 CUT = "turns after the last reply", "these turns are left out"
-UNSAID = "thoughts that the chat template leaves out", "these thoughts are left out"
+UNSAID = "thoughts that the chat template leaves out", "these thoughts are left out; preserve_thinking: true keeps them"
+STILL_UNSAID = UNSAID[0], "these thoughts are left out: this template can't be made to keep them"
 """What may be left out of a row that is trained on, and what is said of it."""
+
+NAMED = (
+    "names of special tokens in its texts",
+    "they are read as text; split_special_tokens: false makes tokens of them",
+)
+"""What may be in a row, and what is said of it."""
+
+
+MAX_WORD = 200_000
+"""Characters without a space. A tokenizer takes a word as a whole, and needs a hundred bytes and more for each character."""
+
+
+def _refuse_endless_words(text: str) -> None:
+    if len(text) > MAX_WORD and max(map(len, text.split()), default=0) > MAX_WORD:
+        raise Unfit(f"more than {MAX_WORD:,} characters without a space")
 
 
 class RowTransform:
@@ -41,19 +58,21 @@ class RowTransform:
         Args:
             shape: as recognized.
             config: says what is trained on.
-            tokenizer: without one, conversations are put into words by a plain template.
+            tokenizer: without one, conversations are formatted with a plain template.
         """
         self.shape = shape
         self.reason = shape.reason
         self.masked = is_masked(shape.name, config)
         self.template: str | None = None
         self.notes: list[tuple[str, str]] = []
+        self._special = SpecialTokens(tokenizer if config.split_special_tokens else None)
+        self._eos: str = getattr(tokenizer, "eos_token", None) or ""
         self._renderer: Renderer | None = None
         if shape.turns:
             chosen = choose_template(tokenizer, shape.name, tools="tools" in shape.mapping)
             self.reason = f"{shape.reason}; {chosen.words}"
             self.template = None if chosen.own else chosen.source
-            self._renderer = Renderer(tokenizer, chosen, masked=self.masked)
+            self._renderer = Renderer(tokenizer, chosen, masked=self.masked, preserve_thinking=config.preserve_thinking)
 
     @property
     def rendered(self) -> bool:
@@ -69,7 +88,9 @@ class RowTransform:
     def identity(self) -> list[object]:
         """All that the documents depend on besides rows and tokenizer, as JSON can write it."""
         source = self._renderer.template.source if self._renderer else None
-        return [self.shape.name, self.shape.mapping, self.shape.turns, self.masked, source]
+        preserves = self._renderer is not None and self._renderer.preserve_thinking
+        known = [self.shape.name, self.shape.mapping, self.shape.turns, self.masked, source]
+        return [*known, self._special.identity, preserves]
 
     def end_token(self) -> int | None:
         """The id of the token that ends the assistant's turns, where a chat template has one."""
@@ -86,23 +107,48 @@ class RowTransform:
             Unfit: there is nothing to train on in it.
         """
         self.notes = []
+        example = self._rendered(row) if self._renderer is not None else self._as_it_stands(row, keep_blank=keep_blank)
+        _refuse_endless_words(plain_text(example))
+        if has_literals(example):
+            self.notes.append(NAMED)
+        return example
+
+    def _rendered(self, row: Row) -> Example:
+        assert self._renderer is not None
+        messages, tools, cut = conversation(row, self.shape)
+        example = self._renderer.example(self._special.guarded(messages), self._special.guarded(tools))
+        unsaid = STILL_UNSAID if self._renderer.preserve_thinking else UNSAID
+        self.notes = [note for note, holds in ((CUT, cut), (unsaid, self._renderer.left_out_thoughts)) if holds]
+        return merged([part for s in example for part in _segments(self._special.restored(s.text), trained=s.trained)])
+
+    def _as_it_stands(self, row: Row, *, keep_blank: bool) -> Example:
         part = self.shape.mapping
-        if self._renderer is not None:
-            messages, tools, cut = conversation(row, self.shape)
-            example = self._renderer.example(messages, tools)
-            self.notes = [note for note, holds in ((CUT, cut), (UNSAID, self._renderer.left_out_thoughts)) if holds]
-            return example
         if self.shape.name == "text":
             text = row.get(part["text"])
             if not isinstance(text, str) or not (keep_blank or text.strip()):
                 raise Unfit("no text")
-            return [Segment(text, True)]
+            return self._whole(text, trained=True)
+        if "label" in part and not is_good(row.get(part["label"])):
+            raise Unfit(f"'{part['label']}' not true")
         prompt, completion = scalar(row.get(part["prompt"])), scalar(row.get(part["completion"]))
+        refuse_placeholders(prompt)
         if prompt is None:
             raise Unfit(f"no text in '{part['prompt']}'")
         if completion is None or not completion.strip():
             raise Unfit(f"no text in '{part['completion']}'")
-        return merged([Segment(prompt, not self.masked), Segment(completion, True)])
+        asked = _segments(self._special.split(prompt), trained=not self.masked)
+        return merged([*asked, *self._whole(completion, trained=True)])
+
+    def _whole(self, text: str, *, trained: bool) -> Example:
+        """The text that a document ends with; the end-of-text token at its very end, if there is one, stays one."""
+        kept = self._eos if self._eos and text.endswith(self._eos) else ""
+        pieces = self._special.split(text.removesuffix(kept))
+        ending = [Segment(kept, trained)] if kept else []
+        return merged([*_segments(pieces, trained=trained), *ending]) or [Segment("", trained)]
+
+
+def _segments(pieces: list[Piece], *, trained: bool) -> Example:
+    return [Segment(piece.text, trained, piece.literal) for piece in pieces]
 
 
 def is_masked(format_name: str, config: RunConfig) -> bool:
@@ -143,13 +189,13 @@ def leave_out(tally: Tally, source: Source, row: int, what: str) -> None:
 
 def none_left(source: Source, shape: Format, tally: Tally) -> UserError:
     """The error where nothing in any row can be trained on."""
-    if shape.name == "text":
+    most = tally.most_frequent()
+    if shape.name == "text" and (most is None or "no text" in most.message):
         return UserError(
             f"{source.name}: no row has text in '{shape.main_column}'",
             "choose another column with dataset_text_field, or other data",
             setting="dataset_text_field",
         )
-    most = tally.most_frequent()
     file = f"{most.file}, " if most and most.file != source.name else ""
     place = place_in(most.file, most.row) if most and most.row is not None else ""
     why = f": {most.message} ({file}{place})" if most else ""

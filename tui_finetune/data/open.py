@@ -7,12 +7,13 @@ memory does not grow with the data, and opening it again takes no time.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterator
 
 from tui_finetune.config.schema import RunConfig
 from tui_finetune.data.cache import Entry, fingerprint
 from tui_finetune.data.problems import Problem, Tally
-from tui_finetune.data.readers.files import ByteStream, DataFile, find_files, looks_like_path, nearest_path
+from tui_finetune.data.readers.files import ByteStream, DataFile, Unpacked, find_files, looks_like_path, nearest_path
 from tui_finetune.data.readers.hub import load_hub
 from tui_finetune.data.readers.row import Row
 from tui_finetune.data.readers.saved import saved_files
@@ -31,6 +32,19 @@ def open_dataset(config: RunConfig, report: Report | None = None) -> Source:
     Raises:
         UserError: it isn't there, is empty, or something in it can't be read.
     """
+    source = _open(config, report)
+    if source.files and (begin := _FIRST.fullmatch(config.dataset_train_split)) is not None:
+        count, percent = int(begin[1]), bool(begin[2])
+        source = source.first(max(1, len(source.rows) * min(count, 100) // 100 if percent else count))
+    return source.first(config.max_samples) if config.max_samples else source
+
+
+_FIRST = re.compile(r"train\[:(\d+)(%?)\]")
+
+"""The beginning of local data, as `datasets` writes it: 'train[:10%]', 'train[:500]'."""
+
+
+def _open(config: RunConfig, report: Report | None) -> Source:
     name = config.dataset_name
     sample = sample_path(name)
     if not sample and (saved := saved_files(name, config.dataset_train_split)) is not None:
@@ -43,10 +57,10 @@ def open_dataset(config: RunConfig, report: Report | None = None) -> Source:
         rows = load_hub(config, report)
         key = fingerprint("hub", name, config.dataset_config, config.dataset_train_split, rows._fingerprint)
         return Source(rows, name, [], [], key)
-    if config.dataset_train_split != "train":
+    if config.dataset_train_split != "train" and not _FIRST.fullmatch(config.dataset_train_split):
         raise UserError(
             f"local data has no split '{config.dataset_train_split}'",
-            "leave dataset_train_split out, and name the file to train on",
+            "leave dataset_train_split out and name the file to train on, or take its first rows: train[:10%], train[:500]",
             setting="dataset_train_split",
         )
     files, problems = found
@@ -91,7 +105,7 @@ def _open_files(
         except (OSError, ValueError):  # damaged without a change of size; pyarrow's errors are ValueErrors
             entry.remove()
     else:
-        raise UserError(f"what was read of {name} can't be kept in the cache", "look after the disk; try again")
+        raise UserError(f"what was read of {name} can't be written to the cache", "check the disk, then try again")
     columns = {
         column: Column(column, {kind: (place[0], place[1]) for kind, place in kinds.items()})
         for column, kinds in meta["columns"].items()
@@ -111,7 +125,7 @@ def _read(entry: Entry, files: list[DataFile], report: Report | None) -> None:
     layouts: dict[str, str] = {}
     empty: list[Problem] = []
     with entry.building() as (directory, content):
-        writer = TableWriter(directory, names, tally)
+        writer = TableWriter(directory, names, tally, [Unpacked(file) for file in files])
         before = 0
         for index, file in enumerate(files):
             rows = 0

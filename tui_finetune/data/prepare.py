@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tui_finetune.config.schema import RunConfig
-from tui_finetune.data.build import DataStatistics, Indices, RowsBuilder
+from tui_finetune.data.build import DataStatistics, Indices, RowsBuilder, RowSources
 from tui_finetune.data.cache import Entry, fingerprint
 from tui_finetune.data.chunk import is_plain
 from tui_finetune.data.examples import RowTransform
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     Collator = Callable[[Sequence[TokenRow]], Batch]
 
-PREPARING = 3
+PREPARING = 4
 """Raise this when preparing changes, so that nothing prepared the old way is taken from the cache."""
 
 
@@ -52,6 +52,7 @@ class PreparedData:
         end_token: the token that ends the assistant's turns, where a chat template has one; generation must stop there.
         lengths: tokens of each row of `train`, where rows of like length are to come in the same batch. None where their
             order is left to chance, and where no batch is padded to its longest row.
+        sources: which rows of the data set are in each row of `train`.
     """
 
     train: Dataset
@@ -66,6 +67,7 @@ class PreparedData:
     chat_template: str | None = None
     end_token: int | None = None
     lengths: Indices | None = None
+    sources: RowSources | None = None
 
 
 def prepare(
@@ -104,13 +106,13 @@ def prepare(
             RowsBuilder(source, config, tokenizer, max_length, transform, report).build(entry)
             meta = entry.meta()
         try:
-            result = None if meta is None else _load(entry.path, config)
+            result = None if meta is None else (*_load(entry.path, config), RowSources(entry.path))
             break
         except (OSError, ValueError):  # damaged without a change of size
             entry.remove()
     if meta is None or result is None:
-        raise UserError("the prepared data can't be kept in the cache", "look after the disk; try again")
-    train, evaluation = result
+        raise UserError("the prepared data can't be written to the cache", "check the disk, then try again")
+    train, evaluation, sources = result
     statistics = DataStatistics(**meta["statistics"])
     grouped = config.group_by_length and not config.packing and config.padding == "longest"
     return PreparedData(
@@ -126,6 +128,7 @@ def prepare(
         chat_template=transform.template,
         end_token=transform.end_token(),
         lengths=_lengths(train) if grouped else None,
+        sources=sources,
     )
 
 
@@ -216,6 +219,15 @@ def _notices(
                 f"{statistics.left_out:,} of {total:,} rows are left out",
                 "`finetune-tui preview` shows which and why",
                 "dataset_name",
+            )
+        )
+    if statistics.special_in_text:
+        notices.append(
+            Notice(
+                "warning",
+                f"names of special tokens in the texts of {statistics.special_in_text:,} rows are read as text",
+                "set split_special_tokens: false to make tokens of them, where the texts are in a chat format already",
+                "split_special_tokens",
             )
         )
     over, strategy = statistics.over_max_length, config.excess_length_strategy

@@ -14,7 +14,7 @@ from tui_finetune.data.formats.recognize import recognize
 from tui_finetune.data.open import open_dataset
 from tui_finetune.data.problems import Problem, Tally
 from tui_finetune.data.readers.row import Row
-from tui_finetune.data.segments import Example, plain_text
+from tui_finetune.data.segments import Example, as_read, plain_text
 from tui_finetune.data.source import Source
 from tui_finetune.data.split import divide
 from tui_finetune.errors import UserError
@@ -115,7 +115,9 @@ class Preview:
             "rows": self.rows,
             "mapping": self.mapping,
             "unused_columns": self.unused,
-            "examples": [[asdict(segment) for segment in example] for example in self.examples],
+            "examples": [
+                [{"text": segment.text, "trained": segment.trained} for segment in example] for example in self.examples
+            ],
             "lengths": None if self.lengths is None else asdict(self.lengths),
             "tokens": self.tokens,
             "trained_tokens": self.trained_tokens,
@@ -315,7 +317,7 @@ class _Look:
             self.duplicates += hash(text) in self._texts
             self._texts.add(hash(text))
             if len(self.examples) < EXAMPLES:
-                self.examples.append(example)
+                self.examples.append(as_read(example))
             yield row, example
             characters += len(text)
             if characters > MAX_CHARACTERS:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tui_finetune.data.cache import fingerprint
 from tui_finetune.data.problems import Problem
 from tui_finetune.data.readers.row import Row
 
@@ -35,7 +36,7 @@ class Source:
         columns: for local files, what each column holds; all are stored as text (see `readers.tables`). None for the hub.
         layout: how plain text was divided into documents, in words; else ''.
         note: what else should be known about where it is from, in words; else ''.
-        parts: for local files, the Arrow files that `rows` are in.
+        parts: for local files, the Arrow files that `rows` are in; it may be that only the first of their rows are used.
     """
 
     rows: Dataset
@@ -63,6 +64,13 @@ class Source:
             table = pa.ipc.open_stream(file).read_all()
         return table["file"], table["row"]
 
+    def first(self, count: int) -> Source:
+        """The same, with no more rows than these."""
+        if count >= len(self.rows):
+            return self
+        key = fingerprint("first", count, self.fingerprint)
+        return replace(self, rows=self.rows.select(range(count)), fingerprint=key)
+
     def batches(self, columns: list[str]) -> Iterator[list[Row]]:
         """All rows in order, a batch at a time, with only these columns.
 
@@ -77,9 +85,15 @@ class Source:
                 for few in range(0, len(table), FEW_ROWS):
                     yield table.slice(few, FEW_ROWS).to_pylist()
             return
+        left = len(self.rows)
         for part in self.parts:
+            if left == 0:
+                return
             with pa.OSFile(str(part)) as file, pa.ipc.open_stream(file) as reader:
                 names = [name for name in columns if name in reader.schema.names]
                 for batch in reader:
-                    rows = batch.select(names).to_pylist()
+                    rows = batch.slice(0, left).select(names).to_pylist()
+                    left -= len(rows)
                     yield [{name: row.get(name) for name in columns} for row in rows] if names != columns else rows
+                    if left == 0:
+                        break

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 
 from tui_finetune.config.resolve import MODEL_SETTINGS_FILE
 from tui_finetune.config.schema import RunConfig
-from tui_finetune.errors import Notice, UserError
+from tui_finetune.errors import Notice
 from tui_finetune.export.model_card import Made, write_model_card
 from tui_finetune.export.plot import draw_losses
 from tui_finetune.models.methods.peft_models import as_adapted, load_adapter, plain, save_adapter
+from tui_finetune.runs import places
 from tui_finetune.runs.state import RunState
 from tui_finetune.system.files import PRIVATE_DIRECTORY, sync_directory, sync_file
 
@@ -25,18 +26,6 @@ if TYPE_CHECKING:
 
 PLOT = "training_plot.png"
 CARD = "README.md"
-
-
-def check_final_dir(final_dir: Path, run_path: Path) -> None:
-    """Refuse a place for the final model where something else is; raises UserError."""
-    if final_dir.is_relative_to(run_path) or not final_dir.exists():
-        return
-    if not final_dir.is_dir() or any(final_dir.iterdir()):
-        raise UserError(
-            f"final_model_dir {final_dir} is there already and not empty",
-            "choose another place; nothing that is saved is overwritten",
-            setting="final_model_dir",
-        )
 
 
 def load_weights(model: PreTrainedModel, checkpoint: Path) -> None:
@@ -102,6 +91,7 @@ def export(
     config: RunConfig,
     state: RunState,
     made: Made,
+    run_id: str = "",
 ) -> None:
     """Write the final folder beside its place, then put it there, so that it is whole or not there.
 
@@ -110,20 +100,23 @@ def export(
         final_dir: where it goes; what an earlier start of this run left there is replaced.
         base_model: the folder of the model that training began from, for the settings that suit it.
         adapter_base: the model that the adapter belongs to, where the model has one, which alone is written then.
+        run_id: the run that it is of, which the folder says.
         run_name, config, state, made: for the plot and the model card.
     """
     final_dir.parent.mkdir(mode=PRIVATE_DIRECTORY, parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(prefix=f".{final_dir.name}-", dir=final_dir.parent))
     try:
+        places.sign(draft, run_id, finished=False)
         # Training needs no cache; who loads the model does.
         model.config.use_cache = True
         _save_model(model, draft, adapter_base)
         tokenizer.save_pretrained(draft)
-        _clean(draft / "tokenizer_config.json")
+        clean_tokenizer(draft / "tokenizer_config.json")
         if base_model is not None and (base_model / MODEL_SETTINGS_FILE).is_file():
             shutil.copyfile(base_model / MODEL_SETTINGS_FILE, draft / MODEL_SETTINGS_FILE)
         draw_losses(state, draft / PLOT, run_name)
         write_model_card(draft / CARD, run_name, config, state, made)
+        places.sign(draft, run_id)
         for path in draft.rglob("*"):
             if path.is_file():
                 path.chmod(0o600)
@@ -150,7 +143,8 @@ _OF_LOADING = ("local_files_only", "is_local", "trust_remote_code", "name_or_pat
 """How a tokenizer was loaded, which transformers writes into its configuration, and which is nobody else's business."""
 
 
-def _clean(tokenizer_config: Path) -> None:
+def clean_tokenizer(tokenizer_config: Path) -> None:
+    """Take out of a tokenizer's configuration how it was loaded here."""
     content = json.loads(tokenizer_config.read_bytes())
     kept = {key: value for key, value in content.items() if key not in _OF_LOADING}
     if kept != content:
@@ -163,4 +157,6 @@ def _replace(draft: Path, final_dir: Path) -> None:
         shutil.rmtree(old, ignore_errors=True)
         os.rename(final_dir, old)
     os.rename(draft, final_dir)
+    if old.exists():
+        places.keep_others(old, final_dir)
     shutil.rmtree(old, ignore_errors=True)

@@ -70,6 +70,8 @@ def _number(value: float | None) -> str:
 def _losses(state: RunState) -> list[str]:
     """Evaluation losses, each beside the training loss logged last before it."""
     rows: list[tuple[str, ...]] = []
+    if state.loss_before is not None:
+        rows.append(("0", "", f"{_number(state.loss_before)} (before training)"))
     count = len(state.eval_losses)
     every = max(1, -(-count // MAX_EVALUATIONS))
     for number, (step, loss) in enumerate(state.eval_losses):
@@ -78,11 +80,25 @@ def _losses(state: RunState) -> list[str]:
             continue
         before = [value for at, value in state.losses if at <= step]
         rows.append((str(step), _number(before[-1] if before else None), _number(loss) + (" (best)" if best else "")))
-    if rows:
+    if count:
         return _table(("step", "training loss", "evaluation loss"), rows)
     if (last := state.losses.newest) is not None:
         return [f"The last training loss was {last:.4f}; it was not evaluated."]
     return ["No loss was logged."]
+
+
+def _verdict(result: RunResult | None) -> list[str]:
+    """What training came to, and what is wrong with it; nothing where that isn't known."""
+    verdict = result.verdict if result is not None else None
+    if verdict is None:
+        return []
+    words = [verdict.plain] if verdict.plain else []
+    words += [finding.message for finding in verdict.findings if finding.level in {"error", "warning"}]
+    if verdict.went_wrong:
+        words.insert(0, "**This run went wrong.**")
+        words[1:] = [escape(word) for word in words[1:]]
+        return [" ".join(words), ""]
+    return [" ".join(map(escape, words)), ""] if words else []
 
 
 def _versions() -> str:
@@ -102,7 +118,7 @@ class Made:
     Attributes:
         result: how the run ended; None where that isn't known.
         license: of the model it was made from, which its weights stay under.
-        chat: whether it was trained on conversations, which its chat template puts into words; else it continues text.
+        chat: whether it was trained on conversations, which its chat template formats; else it continues text.
         stop: the token that it ends its replies or texts with, '' where it has none.
         dtype: the number format of the weights, as 'bfloat16'.
         prompt: what it may be tried with.
@@ -170,6 +186,7 @@ def model_card(
         "",
         "## How well it learned",
         "",
+        *_verdict(made.result),
         *_losses(state),
         "",
     ]
@@ -219,7 +236,7 @@ def _usage(made: Made) -> list[str]:
         "",
     ]
     if made.chat:
-        how, ends = "It was trained on conversations, which its chat template puts into words.", "Its replies end with"
+        how, ends = "It was trained on conversations, which its chat template formats.", "Its replies end with"
     else:
         how, ends = "It continues the text that it is given.", "Its texts end with"
     return [*lines, how + (f" {ends} {_code(made.stop)}, where generation stops." if made.stop else "")]

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from tui_finetune.config.aliases import canonical
 from tui_finetune.config.files import read_yaml
@@ -16,8 +16,14 @@ from tui_finetune.errors import UserError
 from tui_finetune.models.adapters import holds_model, is_adapter, read_adapter
 from tui_finetune.models.facts import ModelFacts
 from tui_finetune.models.hub import REQUEST_SECONDS, cached_folder, cached_models, hub_error
+from tui_finetune.models.hub_query import HubQuery, license_of, parameters_of
 from tui_finetune.models.located import SETTING, LocatedModel, find_local, locate, named_folder
+from tui_finetune.models.recent import recent_folders
 from tui_finetune.starter.paths import MODEL
+from tui_finetune.system.paths import short_path
+
+MANY = 100
+"""Models that the hub is asked for where only some of them are of the size that is wanted."""
 
 ModelSource = Literal["starter", "local", "cache", "hub"]
 
@@ -26,13 +32,17 @@ ModelSource = Literal["starter", "local", "cache", "hub"]
 class ModelEntry:
     """One model that can be chosen.
 
-    ``name`` is what model_name_or_path takes; ``path`` is its folder where it is on this machine.
+    ``name`` is what model_name_or_path takes; ``path`` is its folder where it is on this machine; ``bytes`` the size of its
+    weights there. ``gated`` and ``license`` are known of what a search on the hub has found.
     """
 
     source: ModelSource
     name: str
     path: Path | None
     summary: str
+    bytes: int | None = None
+    gated: bool = False
+    license: str = ""
 
 
 def _short(number: int | None) -> str:
@@ -54,10 +64,13 @@ def _summary(facts: ModelFacts) -> str:
 
 
 def _entry(source: ModelSource, name: str, folder: Path, remark: str = "") -> ModelEntry:
-    if is_adapter(folder):
-        return _adapter_entry(source, name, folder, remark)
-    summary = _summary(LocatedModel(name, folder).facts())
-    return ModelEntry(source, name, folder, " · ".join(part for part in (remark, summary) if part))
+    try:
+        if is_adapter(folder):
+            return _adapter_entry(source, name, folder, remark)
+        facts = LocatedModel(name, folder).facts()
+    except UserError as error:  # said in full when it is chosen
+        return ModelEntry(source, name, folder, f"can't be used: {error.message.split(': ', 1)[-1]}")
+    return ModelEntry(source, name, folder, " · ".join(part for part in (remark, _summary(facts)) if part), facts.bytes)
 
 
 def _adapter_entry(source: ModelSource, name: str, folder: Path, remark: str) -> ModelEntry:
@@ -78,13 +91,16 @@ def _folders_with(inside: str, parent: Path) -> Iterator[Path]:
 
 
 def _local(base: Path) -> Iterator[ModelEntry]:
-    """Folders of models beside the user, and the final models of the runs."""
+    """Folders of models beside the user, the final models of the runs, folders that were chosen before, and ~/models."""
     # The ./ in the names tells a folder of two words from a name on the hub.
     for parent in (base, base / "models"):
         for path in _folders_with(".", parent):
             yield _entry("local", f"./{path.relative_to(base)}", path)
     for path in _folders_with("final", base / "runs"):
         yield _entry("local", f"./{path.relative_to(base) / 'final'}", path / "final", f"run {path.name}")
+    for path in dict.fromkeys([*recent_folders(), *_folders_with(".", Path.home() / "models")]):
+        if not path.is_relative_to(base.absolute()):
+            yield _entry("local", short_path(path), path)
 
 
 def list_models(base: Path) -> list[ModelEntry]:
@@ -101,18 +117,22 @@ def list_models(base: Path) -> list[ModelEntry]:
 def search_hub(query: str, limit: int = 20) -> list[ModelEntry]:
     """Models on the hub that write text, the most downloaded first.
 
+    Args:
+        query: words in their names, and filters (`hub_query`).
+        limit: how many at most.
+
     Raises:
         UserError: the hub can't be reached.
     """
     from huggingface_hub import HfApi
     from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_status
 
-    api = HfApi()
+    api, asked = HfApi(), HubQuery.read(query)
     # HfApi.list_models takes no time limit, so the request behind it is made here.
     try:
         response = get_session().get(
             f"{api.endpoint}/api/models",
-            params={"search": query, "filter": "text-generation", "sort": "downloads", "limit": limit},
+            params=[*asked.parameters, ("limit", str(MANY if asked.most < float("inf") or asked.least else limit))],
             headers=build_hf_headers(),
             timeout=REQUEST_SECONDS,
         )
@@ -121,10 +141,17 @@ def search_hub(query: str, limit: int = 20) -> list[ModelEntry]:
     except Exception as error:
         raise hub_error(error, query, kind="search", setting=SETTING) from error
     return [
-        ModelEntry("hub", item["id"], cached_folder(item["id"]), f"{_short(item.get('downloads'))} downloads".strip())
+        _found(item)
         for item in found
-        if isinstance(item, Mapping) and isinstance(item.get("id"), str)
+        if isinstance(item, Mapping) and isinstance(item.get("id"), str) and asked.fits(item)
     ][:limit]
+
+
+def _found(item: Mapping[str, Any]) -> ModelEntry:
+    downloads = f"{_short(item.get('downloads'))} downloads".strip()
+    words = " · ".join(part for part in (downloads, _short(parameters_of(item))) if part)
+    gated = bool(item.get("gated"))
+    return ModelEntry("hub", item["id"], cached_folder(item["id"]), words, gated=gated, license=license_of(item))
 
 
 def model_facts(name: str, revision: str | None = None, *, network: bool = False) -> ModelFacts | None:
@@ -173,7 +200,7 @@ def model_settings(name: str) -> dict[str, object]:
     known = settings()
     for key in values:
         if known[key].group not in _SUITING:
-            raise UserError(f"{path}: a model can't set '{key}'", "take the line out of the file")
+            raise UserError(f"{path}: a model can't set '{key}'", "remove the line from the file")
     return {**values, **own}
 
 
@@ -184,3 +211,12 @@ def _adapter_settings(folder: Path) -> dict[str, object]:
         return read_adapter(folder).settings() if is_adapter(folder) else {}
     except UserError:
         return {}
+
+
+def suggested_rate(name: str) -> float | None:
+    """The learning rate that a model's folder says suits it; None where it says nothing."""
+    try:
+        rate = model_settings(name).get("learning_rate")
+        return float(str(rate)) if rate is not None else None
+    except (UserError, ValueError):
+        return None

@@ -28,7 +28,7 @@ TOKENIZER_FILES = (
 )  # fmt: skip
 
 
-class _Transfer:
+class Transfer:
     """Bytes of a download so far, counted by progress bars that draw nothing."""
 
     def __init__(self) -> None:
@@ -65,7 +65,7 @@ class _Transfer:
         return Bar
 
 
-def _watched(work: Callable[[], T], transfer: _Transfer, report: Report | None, patience: float) -> T:
+def watched(work: Callable[[], T], transfer: Transfer, report: Report | None, patience: float) -> T:
     """The result of some work in a thread, while this thread reports its progress and can leave it.
 
     Raises:
@@ -88,7 +88,7 @@ def _watched(work: Callable[[], T], transfer: _Transfer, report: Report | None, 
             if report is not None:
                 report(transfer.done, transfer.total, "B")
             if thread.is_alive() and time.monotonic() - transfer.moved > patience:
-                raise TimeoutError("the download stands still")
+                raise TimeoutError("the download has stalled")
     except BaseException:
         transfer.cancelled = True  # the thread ends at its next piece
         raise
@@ -138,9 +138,9 @@ def fetch(
     known = cached_folder(name, revision)
     if known is not None and (is_commit(revision) or not newest) and _has_tokenizer(known) and is_whole(known, weights):
         return known
-    transfer = _Transfer()
+    transfer = Transfer()
     try:
-        return _watched(lambda: _download(name, revision, transfer, weights=weights), transfer, report, patience)
+        return watched(lambda: _download(name, revision, transfer, weights=weights), transfer, report, patience)
     except (Cancelled, UserError):
         raise
     except Exception as error:
@@ -150,7 +150,7 @@ def fetch(
         raise hub_error(error, name, setting="model_name_or_path", revision=revision) from error
 
 
-def _download(name: str, revision: str | None, transfer: _Transfer, *, weights: bool) -> Path:
+def _download(name: str, revision: str | None, transfer: Transfer, *, weights: bool) -> Path:
     """Ask what a revision is, and download those of its files that are missing."""
     from huggingface_hub import HfApi, hf_hub_download
 

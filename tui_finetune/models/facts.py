@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from tui_finetune.config.files import parse_yaml
 from tui_finetune.errors import UserError
 from tui_finetune.models.layers import (
     CONTEXT,
@@ -137,6 +137,16 @@ def is_causal(config: Mapping[str, Any]) -> bool:
     return not architectures or any(str(name).endswith(_CAUSAL_ENDINGS) for name in architectures)
 
 
+def _said(lines: Sequence[str], key: str) -> str:
+    """What front matter says of a key, as it is written; of a list, which may be on lines of its own, the items."""
+    for number, line in enumerate(lines):
+        if line.startswith(f"{key}:"):
+            items = itertools.takewhile(lambda item: item.lstrip().startswith("- "), lines[number + 1 : number + 10])
+            listed = ", ".join(item.lstrip().removeprefix("- ").strip() for item in items)
+            return line.removeprefix(f"{key}:").strip() or (f"[{listed}]" if listed else "")
+    return ""
+
+
 def _license(folder: Path) -> str | None:
     """The license in the front matter of the model card."""
     try:
@@ -150,11 +160,11 @@ def _license(folder: Path) -> str | None:
     end = next((number for number, line in enumerate(lines[1:], 1) if line.strip() == "---"), None)
     if end is None:
         return None
+    # Only the lines about the license, whatever else there is: a few others can stand for gigabytes.
+    about = [f"{key}: {said}" for key in ("license", "license_name") if (said := _said(lines[1:end], key))]
     try:
-        content = yaml.safe_load("\n".join(lines[1:end]))
-    except (yaml.YAMLError, RecursionError, ValueError):
-        return None
-    if not isinstance(content, dict):
+        content = parse_yaml("\n".join(about), "README.md")
+    except UserError:
         return None
     value = content.get("license")
     if value == "other" and content.get("license_name"):

@@ -135,7 +135,7 @@ def _refusal(kinds: set[str], status: int | None, name: str, kind: str) -> tuple
     if status == 429:
         return "the hub received too many requests from here", "wait a few minutes and try again"
     if status is not None and status >= 500:
-        return f"the hub has a problem of its own (status {status})", "try again later, or name a local folder"
+        return f"the hub has a problem (status {status})", "try again later, or name a local folder"
     return None
 
 
@@ -150,7 +150,7 @@ def _no_answer(chain: list[BaseException], kinds: set[str], name: str, kind: str
     if numbers & {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST}:
         return f"the hub's cache can't be written to: {cache_dir()}", "set HF_HOME to a directory that you may write to"
     if numbers & {errno.ENOSPC, errno.EDQUOT}:
-        return f"the disk is full: {cache_dir()}", "make room, or set HF_HOME to a larger disk"
+        return f"the disk is full: {cache_dir()}", "free some space, or set HF_HOME to a larger disk"
     if any("Timeout" in item for item in kinds):
         return f"the hub took too long to answer for the {kind} '{name}'", _OFFLINE_REMEDY
     if kinds & {"ConnectError", "ConnectionError", "NetworkError", "TransportError", "LocalEntryNotFoundError"}:

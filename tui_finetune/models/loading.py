@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tui_finetune.config.schema import RunConfig
 from tui_finetune.errors import Cancelled, Notice, UserError
+from tui_finetune.models.checks import checked_config
 from tui_finetune.models.devices import best_device
 from tui_finetune.models.download import TOKENIZER_FILES
 from tui_finetune.models.facts import read_json, row_length
@@ -54,7 +55,7 @@ def check_trainable(model: LocatedModel) -> None:
     if facts.quantized:
         raise _refuse(f"the weights of {name} are quantized and can't be trained", "take the model it was made from")
     if raw.get("transformers_weights"):
-        raise _refuse(f"{name} keeps its weights in a file of its own naming", "save it anew with save_pretrained")
+        raise _refuse(f"{name} keeps its weights in a file with an unusual name", "save it again with save_pretrained")
 
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
     from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
@@ -93,7 +94,9 @@ def load_tokenizer(model: LocatedModel) -> PreTrainedTokenizerBase:
     try:
         with quiet():
             tokenizer = AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False, local_files_only=True)
-    except Exception as error:
+    except (KeyboardInterrupt, SystemExit, MemoryError):
+        raise
+    except BaseException as error:  # a panic of the tokenizer's library is no Exception
         if "trust_remote_code" in str(error):
             raise _refuse(
                 f"the tokenizer of {name} brings program code of its own, which is not run", _ANOTHER
@@ -174,7 +177,7 @@ def load_model(
     if tokenizer is not None:
         check_vocabulary(tokenizer, loaded)
     if gradient_checkpointing:
-        _turn_on_checkpointing(loaded, model.name)
+        turn_on_checkpointing(loaded, model.name)
     return loaded
 
 
@@ -221,8 +224,12 @@ def _from_files(
     return found
 
 
-def _turn_on_checkpointing(model: PreTrainedModel, name: str) -> None:
-    """Raises UserError where the model can't."""
+def turn_on_checkpointing(model: PreTrainedModel, name: str) -> None:
+    """Recompute activations in the backward pass.
+
+    Raises:
+        UserError: the model can't.
+    """
     if not model.supports_gradient_checkpointing:
         raise UserError(
             f"{name} can't compute with gradient checkpointing",
@@ -242,16 +249,30 @@ def context_length(model_config: PreTrainedConfig) -> int | None:
     return first_number(model_config.to_dict(), CONTEXT)
 
 
+def load_config(model: LocatedModel) -> PreTrainedConfig:
+    """A model's configuration, as transformers understands it; raises UserError where it doesn't."""
+    from transformers import AutoConfig
+
+    checked_config(model.folder / "config.json")
+    try:
+        with quiet():
+            found: PreTrainedConfig = AutoConfig.from_pretrained(str(model.folder), local_files_only=True)
+    except Exception as error:
+        raise _refuse(
+            f"{model.folder / 'config.json'} can't be used: {_first_line(error)}",
+            "copy or download the model again, or choose another",
+        ) from error
+    return found
+
+
 def resolve_max_length(config: RunConfig, model: LocatedModel) -> int:
     """The tokens in a training row: the setting, or the model's limit, at most 1024.
 
     Raises:
         UserError: the setting is beyond the model's limit.
     """
-    from transformers import AutoConfig
-
     # Its own defaults count too, where config.json leaves something out.
-    limit = context_length(AutoConfig.from_pretrained(str(model.folder), local_files_only=True))
+    limit = context_length(load_config(model))
     if config.max_length is not None and limit is not None and config.max_length > limit:
         raise UserError(
             f"max_length is {config.max_length}, but {config.model_name_or_path} sees at most {limit} tokens",

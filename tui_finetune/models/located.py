@@ -10,10 +10,12 @@ from pathlib import Path
 from tui_finetune.config.names import STARTER
 from tui_finetune.errors import UserError
 from tui_finetune.models.adapters import ADAPTER_CONFIG, BASE_FILE, Adapter, holds_model, is_adapter, read_adapter
+from tui_finetune.models.checks import checked_config
 from tui_finetune.models.download import fetch, is_whole
-from tui_finetune.models.facts import ModelFacts, facts_from, has_chat_template, read_json
+from tui_finetune.models.facts import ModelFacts, facts_from, has_chat_template
 from tui_finetune.models.hub import NAME, cached_folder
 from tui_finetune.starter.paths import MODEL
+from tui_finetune.system.paths import refuse_closed, refuse_strange, user_path
 from tui_finetune.system.progress import Report
 
 SETTING = "model_name_or_path"
@@ -48,8 +50,13 @@ class LocatedModel:
         return self if self.adapter is None else LocatedModel(self.adapter.base.name, self.folder, self.revision)
 
     def facts(self) -> ModelFacts:
-        """What its files say about it; of an adapter, what those of its model say."""
-        facts = facts_from(self.name, read_json(self.folder / "config.json"), self.folder)
+        """What its files say about it; of an adapter, what those of its model say.
+
+        Raises:
+            UserError: its config.json says what no model can be.
+        """
+        path = self.folder / "config.json"
+        facts = facts_from(self.name, checked_config(path) if path.is_file() else {}, self.folder)
         return replace(facts, chat_template=has_chat_template(self.own_folder)) if self.adapter else facts
 
 
@@ -66,7 +73,9 @@ def named_folder(name: str) -> Path | None:
     """
     if name == STARTER:
         return MODEL
-    path = Path(name).expanduser()
+    path = user_path(name, SETTING)
+    refuse_strange(path, name, SETTING)
+    refuse_closed(path, name, SETTING)
     if path.is_dir():
         return path
     if path.exists():
@@ -127,7 +136,7 @@ def locate(
         if revision is not None:
             raise UserError(
                 f"model_revision is {revision}, but {name} is not on the hub: only models there have revisions",
-                "take model_revision out of the settings",
+                "remove model_revision from the settings",
                 setting=REVISION_SETTING,
             )
         if is_adapter(folder):

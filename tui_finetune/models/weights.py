@@ -46,7 +46,7 @@ class Tensor:
 
 def _damaged(path: Path, why: str) -> UserError:
     return UserError(
-        f"{path}: {why}", "copy or download the model again; the file is not whole", setting="model_name_or_path"
+        f"{path}: {why}", "copy or download the model again; the file is incomplete", setting="model_name_or_path"
     )
 
 
@@ -79,7 +79,7 @@ def read_header(path: Path) -> list[Tensor]:
             if len(start) < 8 or size < 8 + length:
                 raise _damaged(path, f"the file is cut short ({size:,} bytes)")
             if length > MAX_HEADER_BYTES:
-                raise _damaged(path, "this is no safetensors file")
+                raise _damaged(path, "this is not a safetensors file")
             header = json.loads(file.read(length))
         tensors = []
         end = 0
@@ -92,7 +92,7 @@ def read_header(path: Path) -> list[Tensor]:
             f"{path}: {error.strerror}", "check that the file is there and may be read", setting="model_name_or_path"
         ) from None
     except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError):
-        raise _damaged(path, "this is no safetensors file") from None
+        raise _damaged(path, "this is not a safetensors file") from None
     if size < 8 + length + end:
         raise _damaged(path, f"the file is cut short: it has {size:,} of {8 + length + end:,} bytes")
     return tensors
@@ -116,7 +116,7 @@ def weight_files(folder: Path) -> list[Path]:
                 raise ValueError
             paths = [folder / name for name in names]
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            raise _damaged(index, "this is no index of weights") from None
+            raise _damaged(index, "this is not an index of weights") from None
         for path in paths:
             if not path.is_file():
                 raise _damaged(path, f"there is no such file, but {INDEX_FILE} names it")

@@ -188,4 +188,5 @@ def _evaluations(config: RunConfig, steps: int, epochs: float) -> float:
         return 0
     if config.eval_strategy == "epoch":
         return math.ceil(epochs)
-    return steps // (config.eval_steps or config.logging_steps)
+    every = config.eval_steps or config.logging_steps
+    return int(steps // (math.ceil(every * steps) if every < 1 else every))

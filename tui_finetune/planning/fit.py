@@ -1,4 +1,4 @@
-"""Whether all of a model can be trained on this machine, in words. Knows no screen."""
+"""Whether a model can be trained on this machine by the method that is chosen, in words. Knows no screen."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from tui_finetune.formatting import size
 from tui_finetune.models import devices
 from tui_finetune.models.choices import choose
 from tui_finetune.models.facts import row_length
+from tui_finetune.models.methods.choose import method_of
 from tui_finetune.planning.estimate import estimate
 
 if TYPE_CHECKING:
@@ -22,10 +23,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Fit:
-    """Whether it fits, and what to say about it."""
+    """Whether it fits, and what to say about it; ``method`` is what would be trained, in a few words."""
 
     fits: bool
     words: str
+    method: str = ""
 
 
 def may_have_gpu() -> bool:
@@ -52,7 +54,7 @@ _THRIFTIER: tuple[tuple[dict[str, object], str], ...] = (
 
 
 def fit_of(resolved: Resolved | RunConfig, facts: ModelFacts, device: DeviceFacts) -> Fit | None:
-    """Whether training all weights fits with the settings as they are, and if not, whether it would with thriftier ones.
+    """Whether training it by the method that is chosen fits with the settings as they are, and if not, whether it would with thriftier ones.
 
     Args:
         resolved: the settings that are chosen, and where they come from; its model may be another one.
@@ -68,13 +70,16 @@ def fit_of(resolved: Resolved | RunConfig, facts: ModelFacts, device: DeviceFact
     length = row_length(resolved.config.max_length, facts.context_length)
     config = choose(resolved, facts, device, length).config
     needed = estimate(config, facts, device=device)
+    method = method_of(config).words(facts)
     where = "" if device.kind == "cpu" else f" on the {device.name}"
     if needed.fits:
-        return Fit(True, f"fits{where}: {needed.memory_words()}")
+        return Fit(True, f"fits{where}: {needed.memory_words()}", method)
     words = f"does not fit{where} as set: {needed.memory_words()}"
     small = {"per_device_train_batch_size": 1, "per_device_eval_batch_size": 1}
     for changes, named in _THRIFTIER:
         less = estimate(config.model_copy(update={**small, **changes}), facts, device=device)
         if less.fits:
-            return Fit(False, f"{words}. With other settings it would fit: about {size(less.needed)} with {named}")
-    return Fit(False, words)
+            return Fit(
+                False, f"{words}. With other settings it would fit: about {size(less.needed)} with {named}", method
+            )
+    return Fit(False, words, method)

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 from tui_finetune.config.resolve import Resolved, set_by_somebody
 from tui_finetune.config.schema import RunConfig
-from tui_finetune.errors import UserError
-from tui_finetune.formatting import size
+from tui_finetune.errors import Notice, UserError
+from tui_finetune.formatting import duration, size
 from tui_finetune.models.methods.choose import method_of
+from tui_finetune.runs.findings.rates import rate_notice
 from tui_finetune.system.progress import Report
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class Plan:
         choices: the configuration with what nobody chose chosen, why, and what should be known; None while not known.
         amount: how much data there is.
         problem: the first thing that keeps it from being started.
+        warnings: what would be wrong with it.
         complete: nothing more will be known.
     """
 
@@ -48,21 +50,32 @@ class Plan:
     choices: Choices | None = None
     amount: Amount | None = None
     problem: UserError | None = None
+    warnings: tuple[Notice, ...] = ()
     complete: bool = False
 
-    def parts(self) -> list[str]:
-        """The plan in a few words each, most important first."""
+    def parts(self, left: float | None = None) -> list[str]:
+        """The plan in a few words each, most important first.
+
+        Args:
+            left: seconds that are left of a run of it that is going; they take the place of the estimate.
+        """
         parts = [f"{short_name(self.config.model_name_or_path)} → {short_name(self.config.dataset_name)}"]
+        method = method_of(self.config)
+        if method.trains_adapter:  # full fine-tuning is what it is taken for where nothing is said
+            parts.append(method.label)
         if self.steps is not None:
             parts.append(f"{self.steps:,} step{'s' if self.steps != 1 else ''}")
         if self.estimate is not None:
-            if self.estimate.seconds is not None and self.steps is not None:
+            if left is not None:
+                parts.append(f"{duration(left)} left")
+            elif self.estimate.seconds is not None and self.steps is not None:
                 parts.append(f"about {rough_duration(self.estimate.seconds)}")
             needed, usable = size(self.estimate.needed), size(self.estimate.usable)
             parts.append(f"{needed} memory" if self.estimate.fits else f"✗ needs {needed} memory, {usable} usable")
         if self.facts is not None and self.facts.parameters:
-            parts.append(method_of(self.config).words(self.facts))
-        return parts
+            words = method.words(self.facts)
+            parts.append(words.removeprefix(f"{method.label}: ") if method.trains_adapter else words)
+        return [*parts[:1], *(f"! {warning.message.rstrip('.')}" for warning in self.warnings), *parts[1:]]
 
 
 def short_name(name: str) -> str:
@@ -110,6 +123,7 @@ def examine(
 
 def _stages(resolved: Resolved, report: Report | None, *, read_hub_data: bool) -> Iterator[Plan]:
     """The plan, growing: first what files say, then what needs the heavy libraries."""
+    from tui_finetune.models.catalog import suggested_rate
     from tui_finetune.models.located import locate
     from tui_finetune.planning.fit import may_have_gpu, this_device
     from tui_finetune.planning.precheck import precheck
@@ -118,7 +132,8 @@ def _stages(resolved: Resolved, report: Report | None, *, read_hub_data: bool) -
     precheck(config)
     # What is in the cache is good enough for a plan: the run itself asks whether there is a newer version.
     model = locate(config.model_name_or_path, config.model_revision, weights=False, newest=False)
-    plan = Plan(config, model.facts())
+    said = rate_notice(config, suggested_rate(config.model_name_or_path))
+    plan = Plan(config, model.facts(), warnings=(said,) if said else ())
     yield plan if may_have_gpu() else _with_estimate(plan, resolved, this_device())
 
     from tui_finetune.system.libraries import import_libraries
@@ -126,8 +141,10 @@ def _stages(resolved: Resolved, report: Report | None, *, read_hub_data: bool) -
     import_libraries("torch", "transformers", "datasets")
     from tui_finetune.data.preview import estimate_rows, preview
     from tui_finetune.models.loading import check_trainable, load_tokenizer, resolve_max_length
+    from tui_finetune.models.saving import check_savable
 
     check_trainable(model)
+    check_savable(model)
     method_of(config).check(model)
     max_length = resolve_max_length(config, model)
     device = this_device()

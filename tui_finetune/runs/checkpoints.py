@@ -161,9 +161,14 @@ def verify(checkpoint: Path) -> Manifest:
 
 def committed(checkpoints_dir: Path) -> list[Path]:
     """The checkpoints that have a manifest, by step."""
+    return [path for path in _folders(checkpoints_dir) if (path / MANIFEST).is_file()]
+
+
+def _folders(checkpoints_dir: Path) -> list[Path]:
+    """What is named as a checkpoint, by step; links are left alone, for what they lead to is not the run's."""
     if not checkpoints_dir.is_dir():
         return []
-    found = [path for path in checkpoints_dir.iterdir() if step_of(path) >= 0 and (path / MANIFEST).is_file()]
+    found = [path for path in checkpoints_dir.iterdir() if step_of(path) >= 0 and not path.is_symlink()]
     return sorted(found, key=step_of)
 
 
@@ -191,10 +196,7 @@ def remove(checkpoint: Path) -> None:
 
 def uncommitted(checkpoints_dir: Path) -> list[Path]:
     """What a crash left of checkpoints that were being saved or deleted, by step."""
-    if not checkpoints_dir.is_dir():
-        return []
-    found = [path for path in checkpoints_dir.iterdir() if step_of(path) >= 0 and not (path / MANIFEST).exists()]
-    return sorted(found, key=step_of)
+    return [path for path in _folders(checkpoints_dir) if not (path / MANIFEST).exists()]
 
 
 def prune(checkpoints_dir: Path, keep_newest: int, best_step: int | None) -> None:

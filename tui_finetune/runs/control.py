@@ -15,7 +15,7 @@ from typing import Literal, cast, get_args
 from tui_finetune.runs.values import Fields
 from tui_finetune.system.files import PRIVATE_DIRECTORY, open_regular, write_atomically
 
-Action = Literal["stop", "pause", "continue", "evaluate", "save", "sample"]
+Action = Literal["stop", "pause", "continue", "evaluate", "save", "sample", "chat"]
 ACTIONS: frozenset[str] = frozenset(get_args(Action))
 
 MAX_BYTES = 64 * 1024

@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import json
 import math
-import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import ClassVar, Literal, TypedDict
+from dataclasses import dataclass
+from typing import ClassVar, Literal
 
 from tui_finetune.errors import Level, Notice
+from tui_finetune.runs.event import BESIDE_VALUES, Common
+from tui_finetune.runs.event import Event as Event
 from tui_finetune.runs.result import End, RunResult
 from tui_finetune.runs.series import Later
+from tui_finetune.runs.telling_events import FactsEvent as FactsEvent
+from tui_finetune.runs.telling_events import SpikeEvent as SpikeEvent
 from tui_finetune.runs.values import Fields, as_number, flag, number, text, whole
 
 Status = Literal["starting", "running", "paused", "stopping", "finished", "stopped", "failed"]
@@ -40,35 +43,6 @@ PHASE_LABELS: dict[str, str] = {
 }
 
 
-class Common(TypedDict):
-    """What events of all kinds are made with."""
-
-    time: float | None
-    answers: tuple[str, ...]
-
-
-def _now() -> float:
-    return round(time.time(), 3)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Event:
-    """What all events have.
-
-    Attributes:
-        time: Unix seconds; None where a line doesn't say.
-        answers: the ids of the requests that were obeyed, or refused, by what is told.
-    """
-
-    type: ClassVar[str] = ""
-    time: float | None = field(default_factory=_now)
-    answers: tuple[str, ...] = ()
-
-    def fields(self) -> dict[str, object]:
-        """What its line has besides time, type and answers."""
-        return {}
-
-
 @dataclass(frozen=True)
 class StatusEvent(Event):
     """The run is in another state.
@@ -78,7 +52,9 @@ class StatusEvent(Event):
         reason: why.
         total_steps: of the whole run; with 'running'.
         resumed_from: the step of the checkpoint that a start goes on from, 0 where it begins again; None for a new run.
+        changed: settings that a resumed run goes on with and that were others before, in words.
         model, dataset: their names; with 'starting'.
+        taught: whether the model is taught 'turns' or 'text', so that who talks to the run knows; with 'running'.
         result: how it ended, with a status that ends it.
     """
 
@@ -90,10 +66,12 @@ class StatusEvent(Event):
     model: str = ""
     dataset: str = ""
     result: RunResult | None = None
+    taught: str = ""
+    changed: str = ""
 
     def fields(self) -> dict[str, object]:
         known: dict[str, object] = {"status": self.status, "reason": self.reason}
-        for key in ("total_steps", "resumed_from", "model", "dataset"):
+        for key in ("total_steps", "resumed_from", "model", "dataset", "taught", "changed"):
             if (value := getattr(self, key)) not in (None, ""):
                 known[key] = value
         return known | (self.result.to_fields() if self.result else {})
@@ -118,6 +96,8 @@ class StatusEvent(Event):
             text(fields, "model"),
             text(fields, "dataset"),
             result,
+            text(fields, "taught"),
+            text(fields, "changed"),
             **common,
         )
 
@@ -157,17 +137,15 @@ class ProgressEvent(Event):
         return cls(text(fields, "phase"), done or 0, whole(fields, "total"), text(fields, "unit"), **common)
 
 
-_BESIDE_VALUES = frozenset({"time", "type", "answers", "step", "epoch", "asked_for"})
-
-
 @dataclass(frozen=True)
 class MetricsEvent(Event):
     """Whatever was logged as a number at a step, by the name that Trainer gives it.
 
     Attributes:
         step, epoch: where.
-        values: the numbers.
+        values: the numbers; nan for one that was logged and is none.
         asked_for: an evaluation on the side: nothing is decided by it.
+        before_training: the evaluation before the first step, on the side as well.
     """
 
     type: ClassVar[str] = "metrics"
@@ -175,9 +153,11 @@ class MetricsEvent(Event):
     epoch: float | None
     values: Mapping[str, float]
     asked_for: bool = False
+    before_training: bool = False
 
     def fields(self) -> dict[str, object]:
-        asked = {"asked_for": True} if self.asked_for else {}
+        asked = {"asked_for": True} if self.asked_for or self.before_training else {}
+        asked |= {"before_training": True} if self.before_training else {}
         epoch = {} if self.epoch is None else {"epoch": self.epoch}
         return {"step": self.step, **epoch, **self.values, **asked}
 
@@ -185,12 +165,15 @@ class MetricsEvent(Event):
     def read(cls, fields: Fields, common: Common) -> MetricsEvent | None:
         if (step := whole(fields, "step")) is None:
             return None
+        # JSON has no name for a number that is none: it was written as null.
         values = {
-            key: value
+            key: math.nan if value is None else value
             for key, given in fields.items()
-            if key not in _BESIDE_VALUES and (value := as_number(given)) is not None
+            if key not in BESIDE_VALUES and ((value := as_number(given)) is not None or given is None)
         }
-        return cls(step, number(fields, "epoch"), values, flag(fields, "asked_for"), **common)
+        before = flag(fields, "before_training")
+        asked = flag(fields, "asked_for") and not before
+        return cls(step, number(fields, "epoch"), values, asked, before, **common)
 
 
 @dataclass(frozen=True)
@@ -246,6 +229,26 @@ class SampleEvent(Event):
 
 
 @dataclass(frozen=True)
+class ReplyEvent(Event):
+    """A run that was talked to has answered: the request `id`, in replies/ID.jsonl; `cost` is how long the run waited."""
+
+    type: ClassVar[str] = "reply_end"
+    step: int
+    id: str
+    end: str = ""
+    tokens: int = 0
+    cost: float | None = None
+
+    def fields(self) -> dict[str, object]:
+        return {"step": self.step, "id": self.id, "end": self.end, "tokens": self.tokens, "cost": self.cost}
+
+    @classmethod
+    def read(cls, fields: Fields, common: Common) -> ReplyEvent | None:
+        tokens, cost = whole(fields, "tokens") or 0, number(fields, "cost")
+        return cls(whole(fields, "step") or 0, text(fields, "id"), text(fields, "end"), tokens, cost, **common)
+
+
+@dataclass(frozen=True)
 class ResourcesEvent(Event):
     """A reading of the device and the machine.
 
@@ -267,7 +270,7 @@ class ResourcesEvent(Event):
         readings = {
             _SPELLED.get(key, key): value
             for key, given in fields.items()
-            if key not in _BESIDE_VALUES and (value := as_number(given)) is not None
+            if key not in BESIDE_VALUES and (value := as_number(given)) is not None
         }
         return cls(readings, text(fields, "gpu_name"), **common)
 
@@ -310,7 +313,7 @@ class CurvesEvent(Event):
     type: ClassVar[str] = "curves"
     steps: Sequence[int] = ()
     losses: Sequence[float] = ()
-    later: Later = tuple
+    later: Later = dict
 
 
 _KINDS = {
@@ -322,8 +325,11 @@ _KINDS = {
         MetricsEvent,
         CheckpointEvent,
         SampleEvent,
+        ReplyEvent,
         ResourcesEvent,
         NoticeEvent,
+        FactsEvent,
+        SpikeEvent,
     )
 }
 

@@ -1,23 +1,31 @@
-"""How a run is doing: the one answer that the screen, the list of runs, the exit lines and the card are made from."""
+"""How a run is doing: the one answer that the screen, the list of runs, the exit lines and the card are made from.
+
+What can be found, one kind a function, is in `findings`; from where on, and where each figure is from, in `findings.limits`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
-from tui_finetune.errors import Notice
+from tui_finetune.errors import Level
+from tui_finetune.runs.findings.evaluation import evaluation_findings
+from tui_finetune.runs.findings.evidence import WINDOW, Evidence, shown
+from tui_finetune.runs.findings.limits import CAUSE_TIMES
+from tui_finetune.runs.findings.surroundings import surroundings
+from tui_finetune.runs.findings.training import training_findings
 from tui_finetune.runs.state import RunState
+from tui_finetune.runs.verdict import Finding, Verdict
 
 if TYPE_CHECKING:
     from tui_finetune.config.schema import RunConfig
-
-WINDOW = 10
-"""Logged losses whose mean is compared with as many before, or all that there are while there are fewer."""
 
 LEVEL = 0.005
 """Share of the loss below which a change is chance."""
 
 Trend = Literal["falling", "level", "rising"]
+
+_ORDER: dict[Level, int] = {"error": 0, "warning": 1, "good": 2, "info": 3}
 
 
 def trend(losses: Sequence[float]) -> Trend | None:
@@ -32,92 +40,86 @@ def trend(losses: Sequence[float]) -> Trend | None:
     return "falling" if now < before else "rising"
 
 
-def diagnose(state: RunState, config: RunConfig | None = None) -> list[Notice]:
-    """All that can be said now, the most important first.
+def verdict(state: RunState, config: RunConfig | None = None, now: float | None = None) -> Verdict:
+    """How a run is doing, or did: of one that has ended what it wrote down itself, if it did.
 
     Args:
         state: the run.
         config: its configuration, where it can be read.
+        now: Unix seconds, where it is asked about a run that a process trains now.
     """
-    findings = [*_overfitting(state), *_training(state), *_evaluation(state, config), *_saved(state)]
-    order = {"error": 0, "warning": 1, "good": 2, "info": 3}
-    return sorted(findings, key=lambda finding: order[finding.level])
+    if state.result is not None and state.result.verdict is not None:
+        return state.result.verdict
+    return judge(state, config, now)
 
 
-def _rises_since(losses: Sequence[float]) -> int:
-    """How many of the newest evaluations in a row were each higher than the one before."""
-    count = 0
-    while count + 1 < len(losses) and losses[-1 - count] > losses[-2 - count]:
-        count += 1
-    return count
+def judge(state: RunState, config: RunConfig | None = None, now: float | None = None) -> Verdict:
+    """The verdict worked out from what was logged; arguments as for `verdict`."""
+    findings = diagnose(state, config, now)
+    seen = Evidence(state, config, state.is_over)
+    plain = plain_words(seen, findings)
+    worst = findings[0] if findings else None
+    if worst is None:
+        return Verdict(plain=plain)
+    if worst.level == "error":
+        return Verdict("error", f"went wrong: {worst.short}", plain, tuple(findings))
+    if worst.level == "warning":
+        return Verdict("warning", worst.short, plain, tuple(findings))
+    level: Level = "good" if worst.level == "good" or _is_better(seen) else "info"
+    return Verdict(level, plain[:1].lower() + plain[1:] if plain else worst.short, plain, tuple(findings))
 
 
-def _overfitting(state: RunState) -> list[Notice]:
-    evaluations = state.eval_losses
-    rises = _rises_since(evaluations.values)
-    if rises < 2 or state.best_step is None:
-        return []
-    at = evaluations.steps[-1 - rises]
-    earlier = [loss for step, loss in state.losses if step <= at][-WINDOW:]
-    newest = state.losses.values[-WINDOW:]
-    if not earlier or sum(newest) / len(newest) >= sum(earlier) / len(earlier):
-        return []
-    return [
-        Notice(
-            "warning",
-            f"Overfitting: the evaluation loss has risen {rises} times in a row while the training loss fell.",
-            f"the best was at step {state.best_step:,}; stop, or use fewer epochs or more data",
-        )
-    ]
+def diagnose(state: RunState, config: RunConfig | None = None, now: float | None = None) -> list[Finding]:
+    """All that can be said now, the most important first; arguments as for `verdict`."""
+    seen = Evidence(state, config, state.is_over, now)
+    findings = list(training_findings(seen))
+    findings += evaluation_findings(seen, frozenset(finding.kind for finding in findings))
+    findings += surroundings(seen)
+    findings += _going(state, findings)
+    return sorted(findings, key=lambda finding: _ORDER[finding.level])
 
 
-def _training(state: RunState) -> list[Notice]:
+def _going(state: RunState, findings: list[Finding]) -> list[Finding]:
+    """What is well, where nothing is wrong with it, and what is saved."""
+    found: list[Finding] = []
     losses = state.losses.values
-    way = trend(losses)
-    if way is None or len(losses) < 2 * WINDOW:
-        return []
-    first, now = sum(losses[:WINDOW]) / WINDOW, sum(losses[-WINDOW:]) / WINDOW
-    so_far = f"{first:.3f} → {now:.3f}"
-    if now > first * 1.1:
-        message = f"The training loss is higher than at the start ({so_far})."
-        return [Notice("warning", message, "a lower learning_rate usually cures that", "learning_rate")]
-    if way == "falling":
-        return [Notice("good", f"The training loss is falling ({so_far}).")]
-    if way == "rising":
-        return [Notice("info", f"The training loss has risen a little lately ({so_far} since the start).")]
-    return [Notice("info", f"The training loss is level ({so_far} since the start).")]
+    if len(losses) >= 2 * WINDOW and not any(finding.level in {"error", "warning"} for finding in findings):
+        first, newest = sum(losses[:WINDOW]) / WINDOW, sum(losses[-WINDOW:]) / WINDOW
+        if newest < (1 - LEVEL) * first and trend(losses) == "falling" and not state.is_over:
+            found.append(
+                Finding("good", f"The training loss is falling ({shown(first)} → {shown(newest)}).", kind="falling")
+            )
+    if state.checkpoints:
+        words = f"The newest checkpoint is of step {state.checkpoints[-1].step:,}"
+        best = [saved.step for saved in state.checkpoints if saved.best]
+        words += f", the best one of step {best[-1]:,}" if best else ""
+        found.append(Finding("info", words + ".", kind="saved"))
+    return found
 
 
-def _evaluation(state: RunState, config: RunConfig | None) -> list[Notice]:
-    losses = state.eval_losses
-    if not losses:
-        if config is not None and (config.validation_split == 0 or config.eval_strategy == "no"):
-            message = "There is no evaluation: nothing tells whether the model overfits."
-            return [Notice("info", message, "set validation_split and eval_strategy")]
-        return []
-    if state.best_step is None or state.best_eval_loss is None:
-        return []  # Only evaluations that were asked for by hand.
-    if losses.newest == state.best_eval_loss:
-        if len(losses) == 1:
-            return [Notice("info", f"One evaluation so far: {state.best_eval_loss:.3f}.")]
-        message = f"The newest of {len(losses)} evaluations is the best ({state.best_eval_loss:.3f})."
-        return [Notice("good", message)]
-    since = sum(1 for step in losses.steps if step > state.best_step)
-    times = "evaluation" if since == 1 else "evaluations"
-    return [
-        Notice(
-            "info",
-            f"No better evaluation since step {state.best_step:,} ({since} {times}).",
-            "early_stopping_patience ends a run that gets no better",
-        )
-    ]
+def _is_better(seen: Evidence) -> bool:
+    best = seen.state.best_eval_loss
+    return best is not None and seen.before is not None and best < seen.before
 
 
-def _saved(state: RunState) -> list[Notice]:
-    if not state.checkpoints:
-        return []
-    words = f"The newest checkpoint is of step {state.checkpoints[-1].step:,}"
-    best = [saved.step for saved in state.checkpoints if saved.best]
-    if best:
-        words += f", the best one of step {best[-1]:,}"
-    return [Notice("good", words + ".")]
+def plain_words(seen: Evidence, findings: Sequence[Finding]) -> str:
+    """One line that a beginner understands: what training came to."""
+    before, best = seen.before, seen.state.best_eval_loss
+    kinds = {finding.kind: finding for finding in findings}
+    if before is not None and best is not None:
+        if best >= before:
+            return f"On text it never saw it got no better: {shown(before)} before, {shown(best)} at best."
+        words = f"It went from {shown(before)} to {shown(best)} on text it never saw"
+        since = kinds.get("overfitting") or kinds.get("memorized")
+        if since is not None and since.since is not None:
+            return f"{words}; after step {since.since:,} it only memorized."
+        if {"shot-up", "rate", "flat"} & set(kinds) and abs(seen.rate_times) >= CAUSE_TIMES:
+            return (
+                f"{words}, which is little: the learning rate was far too {'high' if seen.rate_times > 0 else 'low'}."
+            )
+        return words + ("; then it went wrong." if {"diverged", "not-finite"} & set(kinds) else ".")
+    if best is not None:
+        return f"Its loss on text it never saw was {shown(best)} at best."
+    if len(seen.losses) >= 2 and seen.current is not None:
+        return f"Its training loss went from {shown(seen.losses[0])} to {shown(seen.current)}; it was not evaluated."
+    return ""

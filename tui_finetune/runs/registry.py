@@ -12,7 +12,7 @@ from pathlib import Path
 from tui_finetune.errors import UserError
 from tui_finetune.runs.directory import NAME, RunDirectory
 from tui_finetune.system.files import PRIVATE_DIRECTORY, write_atomically
-from tui_finetune.system.paths import state_dir
+from tui_finetune.system.paths import state_dir, user_path
 
 
 def note(run: RunDirectory) -> None:
@@ -90,10 +90,13 @@ def find_run(name: str | None, base: Path | None = None) -> RunDirectory:
         if not known:
             raise UserError("there are no runs yet", "`finetune-tui train` makes one")
         return known[0]
-    by_path = RunDirectory(Path(os.path.expanduser(name)).absolute())
+    by_path = RunDirectory(user_path(name).absolute())
     if ("/" in name or not NAME.match(name) or by_path.exists) and by_path.exists:
         return by_path
-    for run in known:
-        if run.name == name:
-            return run
+    named = [run for run in known if run.name == name]
+    if len(named) > 1:
+        paths = " and ".join(str(run.path) for run in named)
+        raise UserError(f"there are {len(named)} runs '{name}': {paths}", "give the directory of the one that is meant")
+    if named:
+        return named[0]
     raise UserError(f"there is no run '{name}'", "`finetune-tui runs` lists them")

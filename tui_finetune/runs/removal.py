@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 
 from tui_finetune.errors import UserError
-from tui_finetune.runs import registry
+from tui_finetune.runs import places, registry
 from tui_finetune.runs.directory import RunDirectory
 from tui_finetune.runs.lock import RunLock
 
@@ -37,16 +37,19 @@ def delete_run(run: RunDirectory) -> None:
     Raises:
         UserError: it is no run, is being trained, or something can't be deleted.
     """
+    final, run_id = run.final_dir, run.id
     if not run.exists:
         raise UserError(f"{run.path} is no run", "only runs are deleted; look into it, and delete it by hand")
     try:
-        with _lock_if_possible(run):
+        # On a full disk the lock file can't be made, which must not keep anybody from making room.
+        with RunLock(run.lock_path, make=False):
             _delete_parts(run)
         _delete_rest(run)
     except OSError as error:
         raise UserError(
             f"{error.filename or run.path}: {error.strerror or error}", "check the permissions of the run's directory"
         ) from None
+    places.release(final, run_id)
     registry.forget(run)
 
 
@@ -55,16 +58,11 @@ def discard_run(run: RunDirectory) -> None:
     with contextlib.suppress(OSError):
         if run.is_live or (run.checkpoints_dir.is_dir() and any(run.checkpoints_dir.iterdir())):
             return
+        final, run_id = run.final_dir, run.id
         _delete_parts(run)
         _delete_rest(run)
+        places.release(final, run_id)
     registry.forget(run)
-
-
-def _lock_if_possible(run: RunDirectory) -> contextlib.AbstractContextManager[object]:
-    """The run's lock. On a full disk it can't be made, which must not keep anybody from making room."""
-    if not os.path.lexists(run.lock_path):
-        return contextlib.nullcontext()
-    return RunLock(run.lock_path)
 
 
 def _delete_parts(run: RunDirectory) -> None:

@@ -8,6 +8,7 @@ from typing import Literal
 
 from tui_finetune.errors import UserError
 from tui_finetune.runs.values import Fields, flag, name, number, text, whole
+from tui_finetune.runs.verdict import Verdict
 
 End = Literal["finished", "stopped", "failed"]
 
@@ -45,12 +46,15 @@ class RunResult:
         seconds: of training, in this start.
         train_loss: mean over the steps of this start.
         early_stopped: evaluation got no better, so it ended before its last step.
+        loss_before: the evaluation loss before the first step.
         eval_loss, best_step: the lowest evaluation loss and its step.
         checkpoint, checkpoint_step: the newest checkpoint, relative to the run's directory.
         final_dir, final_step: the folder of the final model, and the step that its weights are from.
         plot, card: files of the final model.
         data_format: what the rows were: 'text', 'messages', ...
+        not_finite: it failed because the loss was no longer a number.
         remedies: ways on after a failure, the best first.
+        verdict: how it did.
     """
 
     status: End
@@ -62,6 +66,7 @@ class RunResult:
     seconds: float | None = None
     train_loss: float | None = None
     early_stopped: bool = False
+    loss_before: float | None = None
     eval_loss: float | None = None
     best_step: int | None = None
     checkpoint: str | None = None
@@ -71,7 +76,9 @@ class RunResult:
     plot: str | None = None
     card: str | None = None
     data_format: str = ""
+    not_finite: bool = False
     remedies: tuple[Remedy, ...] = ()
+    verdict: Verdict | None = None
 
     @property
     def error(self) -> UserError | None:
@@ -91,6 +98,10 @@ class RunResult:
         """As it stands in the last status event; what isn't known is left out."""
         fields = {_WRITTEN.get(key, key): value for key, value in vars(self).items() if key not in {"status", "reason"}}
         known = {key: value for key, value in fields.items() if value not in (None, "", ())}
+        if not self.not_finite:
+            known.pop("not_finite")
+        if self.verdict is not None:
+            known["verdict"] = self.verdict.to_fields()
         if self.remedies:
             known["remedies"] = [remedy.to_fields() for remedy in self.remedies]
         return known
@@ -109,6 +120,7 @@ class RunResult:
             seconds=number(fields, "train_runtime"),
             train_loss=number(fields, "train_loss"),
             early_stopped=flag(fields, "early_stopped"),
+            loss_before=number(fields, "loss_before"),
             eval_loss=number(fields, "eval_loss"),
             best_step=whole(fields, "best_step"),
             checkpoint=name(fields, "checkpoint"),
@@ -118,6 +130,8 @@ class RunResult:
             plot=name(fields, "plot"),
             card=name(fields, "card"),
             data_format=text(fields, "data_format"),
+            not_finite=flag(fields, "not_finite"),
+            verdict=Verdict.from_fields(judged) if isinstance(judged := fields.get("verdict"), dict) else None,
             remedies=tuple(Remedy.from_fields(item) for item in remedies if isinstance(item, dict))
             if isinstance(remedies, list)
             else (),

@@ -49,7 +49,10 @@ class Series:
         return zip(self.steps, self.values, strict=True)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Series) and self.steps == other.steps and self.values == other.values
+        # Byte by byte, so that a value that is not a number is like itself.
+        return (
+            isinstance(other, Series) and self.steps == other.steps and self.values.tobytes() == other.values.tobytes()
+        )
 
     __hash__ = None  # type: ignore[assignment] # it changes
 
@@ -60,15 +63,15 @@ class Series:
 LOSS, EVAL_LOSS = "loss", "eval_loss"
 """The curves that every run is read by, under Trainer's names: always there at once."""
 
-Later = Callable[[], Iterable[tuple[int, Mapping[str, float]]]]
-"""Reads what was passed over: steps, each with numbers by their names."""
+Later = Callable[[], Mapping[str, Series]]
+"""Reads what was passed over: curves by their names."""
 
 
 class Curves(Mapping[str, Series]):
     """All curves of a run by the names that Trainer logs.
 
     Whoever attaches to a long run waits for its losses only: the other numbers of a log that was skimmed are read when
-    somebody asks for one of them.
+    somebody asks for one of them, or in a thread by `read_waiting`.
     """
 
     def __init__(self) -> None:
@@ -84,7 +87,7 @@ class Curves(Mapping[str, Series]):
                 self._of(name).add(step, values[name])
         others = {name: value for name, value in values.items() if name not in {LOSS, EVAL_LOSS}}
         if self._waiting:  # older ones come first
-            self._waiting.append(lambda: [(step, others)])
+            self._waiting.append(lambda: {name: Series([(step, value)]) for name, value in others.items()})
         else:
             for name, value in others.items():
                 self._of(name).add(step, value)
@@ -97,6 +100,27 @@ class Curves(Mapping[str, Series]):
     def newest(self, name: str) -> float | None:
         """The value that was logged last; never reads anything."""
         return self._newest.get(name)
+
+    def known(self, name: str) -> Series:
+        """As much of a curve as is there without reading anything: all of it, or nothing."""
+        return Series() if self._waiting and name not in {LOSS, EVAL_LOSS} else self._series.get(name) or Series()
+
+    @property
+    def names(self) -> list[str]:
+        """The names of all curves, as far as they are known without reading anything."""
+        return list(dict.fromkeys([*self._series, *self._newest]))
+
+    @property
+    def waiting(self) -> list[Later]:
+        """What is still to be read, oldest first. Reading it takes long and may be done in a thread; see `take`."""
+        return list(self._waiting)
+
+    def take(self, read: Sequence[Mapping[str, Series]]) -> None:
+        """Take in what the oldest of `waiting` have read."""
+        del self._waiting[: len(read)]
+        for curves in read:
+            for name, series in curves.items():
+                self._of(name).extend(series.steps, series.values)
 
     def forget_after(self, step: int) -> None:
         """Take back all points beyond a step."""
@@ -112,11 +136,7 @@ class Curves(Mapping[str, Series]):
         return self._series.setdefault(name, Series())
 
     def _settle(self) -> None:
-        waiting, self._waiting = self._waiting, []
-        for read in waiting:
-            for step, values in read():
-                for name, value in values.items():
-                    self._of(name).add(step, value)
+        self.take([read() for read in self._waiting])
 
     def __getitem__(self, name: str) -> Series:
         if name not in {LOSS, EVAL_LOSS}:

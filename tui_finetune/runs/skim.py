@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 
 from tui_finetune.runs.events import CurvesEvent, Event, MetricsEvent, from_lines
-from tui_finetune.runs.series import LOSS
+from tui_finetune.runs.series import LOSS, Series
 
 KEPT_WHOLE = 200
 """Newest lines that are all kept."""
@@ -100,11 +100,24 @@ def _curves(data: bytes, begin: int, end: int, again: ReadAgain) -> list[Event]:
     return [CurvesEvent(list(map(int, steps)), list(map(float, losses)), later, time=None)]
 
 
-def _other_values(read: Callable[[], bytes]) -> list[tuple[int, Mapping[str, float]]]:
-    """What lines of metrics have beside their losses."""
-    lines = [line for line in read().split(b"\n") if _NEWEST[0] in line]
-    told = [event for event in from_lines(lines) if isinstance(event, MetricsEvent)]
-    return [(event.step, {name: value for name, value in event.values.items() if name != LOSS}) for event in told]
+_PIECE = 1 << 20
+"""Bytes that are parsed at a time, so that a thread that does it leaves the others their turn."""
+
+
+def _other_values(read: Callable[[], bytes]) -> dict[str, Series]:
+    """What lines of metrics have beside their losses, as curves."""
+    data = read()
+    curves: dict[str, Series] = {}
+    begin = 0
+    while begin < len(data):
+        end = data.find(b"\n", min(begin + _PIECE, len(data) - 1)) + 1 or len(data)
+        for event in from_lines([line for line in data[begin:end].split(b"\n") if _NEWEST[0] in line]):
+            if isinstance(event, MetricsEvent):
+                for name, value in event.values.items():
+                    if name != LOSS:
+                        curves.setdefault(name, Series()).add(event.step, value)
+        begin = end
+    return curves
 
 
 def _line_of_last(data: bytes, mark: bytes, begin: int, end: int) -> int:

@@ -24,6 +24,10 @@ MARKS = {
 """A character for each, so that no status is told by color alone."""
 
 
+WRONG = "went wrong"
+"""Stands for the status of a run that ended worse than it began."""
+
+
 def word(status: str) -> str:
     return WORDS.get(status, status)
 

@@ -22,7 +22,8 @@ class RunSummary:
     """One line of the list of runs.
 
     ``status`` is that of the last status event, or 'interrupted' where the run hasn't ended and no process trains it.
-    ``updated`` is Unix seconds of its last event.
+    ``updated`` is Unix seconds of its last event. ``verdict`` is how it did, as it wrote down at its end: its level and
+    what it comes to, both '' where it hasn't ended, or was trained before there were verdicts.
     """
 
     name: str
@@ -35,6 +36,14 @@ class RunSummary:
     best_eval_loss: float | None
     loss: float | None
     updated: float
+    loss_before: float | None = None
+    verdict_level: str = ""
+    verdict: str = ""
+
+    @property
+    def went_wrong(self) -> bool:
+        """Whether it ended worse than it began."""
+        return self.verdict_level == "error"
 
     @property
     def shown_model(self) -> str:
@@ -88,6 +97,13 @@ def _brief(events_path: Path) -> list[bytes]:
     return [line for line in digest if line not in known] + newest
 
 
+def status_of(run: RunDirectory, state: RunState) -> str:
+    """The status of a run as a watcher sees it."""
+    if not run.is_readable:
+        return CLOSED
+    return state.status if state.status in ENDED or run.is_live else INTERRUPTED
+
+
 def summarize(run: RunDirectory) -> RunSummary:
     """One line about a run; nothing in its directory can make it fail."""
     state = load_state(run, brief=True)
@@ -98,20 +114,19 @@ def summarize(run: RunDirectory) -> RunSummary:
             model, dataset = config.model_name_or_path, config.dataset_name
         except UserError:
             model = dataset = "?"
-    status = state.status
-    if not run.is_readable:
-        status = CLOSED
-    elif status not in ENDED and not run.is_live:
-        status = INTERRUPTED
+    verdict = state.result.verdict if state.result is not None else None
     return RunSummary(
         name=run.name,
         path=str(run.path),
         model=model,
         dataset=dataset,
-        status=status,
+        status=status_of(run, state),
         step=state.step,
         total_steps=state.total_steps,
         best_eval_loss=state.best_eval_loss,
         loss=state.losses.newest,
         updated=state.updated or last_activity(run)[0],
+        loss_before=state.loss_before,
+        verdict_level=verdict.level if verdict is not None else "",
+        verdict=verdict.headline if verdict is not None else "",
     )

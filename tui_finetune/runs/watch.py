@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from tui_finetune.runs.directory import RunDirectory
 from tui_finetune.runs.events import Event
+from tui_finetune.runs.findings.limits import SILENT_SECONDS
+from tui_finetune.runs.health import verdict
 from tui_finetune.runs.log import Follower
 from tui_finetune.runs.state import RunState
+from tui_finetune.runs.verdict import Verdict
+
+if TYPE_CHECKING:
+    from tui_finetune.config.schema import RunConfig
 
 LIVE_CHECK_INTERVAL = 1.0
+
+LIVE = frozenset({"starting", "running", "paused", "stopping"})
+"""Statuses of a run that is going."""
 
 
 class Watch:
@@ -33,6 +43,7 @@ class Watch:
         self._polled = False
         self._live = True
         self._checked = -LIVE_CHECK_INTERVAL
+        self._judged: tuple[object, Verdict] | None = None
 
     def poll(self) -> list[Event]:
         """Take in what is new, and return it; the first time all there is, without what newer events make pointless."""
@@ -45,6 +56,19 @@ class Watch:
                 events += more
         self._polled = self._polled or bool(events)
         return events
+
+    def verdict(self, config: RunConfig | None = None, now: float | None = None) -> Verdict:
+        """How the run is doing, worked out again where there is something new to judge; arguments as for `health.verdict`.
+
+        Of a run that was interrupted as of one that is over.
+        """
+        state = self.state
+        silent = now is not None and state.updated is not None and now - state.updated >= SILENT_SECONDS
+        counts = [len(found) for found in (state.losses, state.eval_losses, state.spikes, state.checkpoints)]
+        judged = (id(state), id(config), self.status, state.logged_step, counts, state.updated if silent else None)
+        if self._judged is None or self._judged[0] != judged:
+            self._judged = judged, verdict(state, config, now if self.status in LIVE else None)
+        return self._judged[1]
 
     @property
     def is_live(self) -> bool:

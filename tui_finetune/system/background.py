@@ -17,6 +17,10 @@ import sys
 import termios
 from collections.abc import Callable
 
+from tui_finetune.errors import UserError
+from tui_finetune.system.reports import bug
+from tui_finetune.system.terminal import printable
+
 TerminalSettings = list[int | list[bytes | int]]
 """What termios tells of a terminal."""
 
@@ -91,8 +95,12 @@ def run_detachable(program: Callable[[Front], int]) -> int:
             status = program(Front(writing))
         except SystemExit as stop:
             status = stop.code if isinstance(stop.code, int) else 1
-        except BaseException:
-            sys.excepthook(*sys.exc_info())
+        except BaseException as error:
+            told = error if isinstance(error, UserError) else bug(error, "(the app)")
+            status = 2 if told is error else 1
+            for line in (f"error: {told.message}", f"hint: {told.remedy}"):
+                with contextlib.suppress(OSError, ValueError):
+                    print(printable(line, lines=False), file=sys.stderr)
         finally:
             for stream in (sys.stdout, sys.stderr):
                 with contextlib.suppress(OSError, ValueError):

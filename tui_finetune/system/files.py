@@ -9,6 +9,9 @@ import stat
 import tempfile
 from pathlib import Path
 
+DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""What a system says where nothing more can be written."""
+
 PRIVATE_FILE = 0o600
 PRIVATE_DIRECTORY = 0o700
 

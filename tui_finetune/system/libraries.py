@@ -96,10 +96,17 @@ def quiet(report: Report | None = None) -> Iterator[None]:
         logging.set_verbosity(verbosity)
 
 
+class _Log(logging.FileHandler):
+    """Where what can't be written, as on a full disk, is passed over: nothing of it belongs on the terminal."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 # logging's own name
+        return
+
+
 @contextlib.contextmanager
 def library_log(path: Path) -> Iterator[None]:
     """Lead what libraries log and warn about into the run's train.log."""
-    handler = logging.FileHandler(path, encoding="utf-8", delay=False)
+    handler = _Log(path, encoding="utf-8", delay=False)
     path.chmod(0o600)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     root = logging.getLogger()
@@ -113,7 +120,8 @@ def library_log(path: Path) -> Iterator[None]:
         logging.captureWarnings(False)
         root.removeHandler(handler)
         root.setLevel(level)
-        handler.close()
+        with contextlib.suppress(OSError):  # what is left of it finds the disk full
+            handler.close()
 
 
 def quiet_libraries() -> None:

@@ -36,6 +36,15 @@ def printable(text: str, *, lines: bool = True) -> str:
     return text if lines else text.replace("\n", "␊").replace("\t", "␉")
 
 
+def printable_json(text: str) -> str:
+    """JSON in which every character that a terminal might obey is written as an escape, so that it still says the same."""
+
+    def escape(match: re.Match[str]) -> str:
+        return f"\\u{ord(match.group()):04x}"
+
+    return _UNPRINTABLE.sub(escape, text)
+
+
 def cell_width(text: str) -> int:
     """Columns that a text takes on a terminal, near enough for padding plain lines."""
     return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from transformers import EarlyStoppingCallback
 from transformers.trainer_callback import PrinterCallback
 
 from tui_finetune.config.schema import RunConfig
@@ -13,8 +13,10 @@ from tui_finetune.runs.directory import RunDirectory
 from tui_finetune.runs.log import EventLog
 from tui_finetune.training.arguments import training_arguments
 from tui_finetune.training.callback import RunCallback
+from tui_finetune.training.early_stopping import EarlyStoppingCallback
 from tui_finetune.training.inputs import Inputs
 from tui_finetune.training.optimizers import optimizer_for, schedule_options
+from tui_finetune.training.samples import Samples
 from tui_finetune.training.trainer import RunTrainer
 
 
@@ -25,6 +27,7 @@ def build_trainer(
     log: EventLog,
     facts: dict[str, object],
     checkpoint: Path | None,
+    keep_lock: Callable[[], None],
 ) -> tuple[RunTrainer, RunCallback]:
     """A Trainer that writes into the run's directory and obeys it, and the callback that does so.
 
@@ -35,6 +38,7 @@ def build_trainer(
         log: its event log.
         facts: what goes into each checkpoint's manifest.
         checkpoint: what the training is resumed from, if anything.
+        keep_lock: called before each save; raises where the run isn't this process's any more.
     """
     arguments = training_arguments(config, run.checkpoints_dir, precision=inputs.precision, evaluates=inputs.evaluates)
     trainer = RunTrainer(
@@ -50,14 +54,25 @@ def build_trainer(
         patience=config.early_stopping_patience,
         eval_average=config.eval_loss_average,
         lengths=inputs.data.lengths,
+        sources=inputs.data.sources,
         optimizer=optimizer_for(config, inputs.model),
         schedule=partial(schedule_options, config),
         loss=inputs.loss,
         base=inputs.base,
         loraplus_lr_ratio=config.loraplus_lr_ratio,
+        keep_lock=keep_lock,
     )
     trainer.remove_callback(PrinterCallback)
-    callback = RunCallback(run, log, trainer, checkpoint, inputs.first_words())
+    evaluates = inputs.evaluates and config.eval_strategy != "no"
+    callback = RunCallback(
+        run,
+        log,
+        trainer,
+        checkpoint,
+        inputs.first_words(),
+        evaluates_first=evaluates and config.eval_on_start,
+        samples=Samples(trainer, log, inputs.prompts(config), config.seed),
+    )
     trainer.add_callback(callback)
     if arguments.metric_for_best_model and config.early_stopping_patience > 0:
         trainer.add_callback(EarlyStoppingCallback(config.early_stopping_patience))

@@ -36,6 +36,13 @@ def explain(error: Exception, run: RunDirectory, remedies: list[Remedy]) -> User
     return UserError(f"{type(error).__name__}: {error}", f"the details are in {run.log_path}")
 
 
+def is_not_finite(error: Exception) -> bool:
+    """Whether the loss was no longer a number."""
+    from tui_finetune.training.trainer import NonFiniteLoss
+
+    return isinstance(error, NonFiniteLoss)
+
+
 def _is_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True

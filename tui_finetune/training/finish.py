@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tui_finetune.config.flags import resume_command
@@ -19,14 +18,10 @@ from tui_finetune.runs.log import EventLog
 from tui_finetune.runs.result import RunResult
 from tui_finetune.runs.summary import load_state
 from tui_finetune.training.inputs import Inputs
+from tui_finetune.training.judging import judged
 
 if TYPE_CHECKING:
     from transformers import TrainerState
-
-
-def final_place(config: RunConfig, run: RunDirectory) -> Path:
-    """Where the final model of a run goes."""
-    return Path(config.final_model_dir) if config.final_model_dir else run.path / "final"
 
 
 def write_final_model(
@@ -48,7 +43,9 @@ def write_final_model(
     Raises:
         UserError: it can't be written.
     """
-    final_dir, model = final_place(config, run), inputs.model
+    final_dir, model = run.final_place(config), inputs.model
+    told = load_state(run)
+    result = replace(result, loss_before=told.loss_before)
     saved = {checkpoints.step_of(path): path for path in checkpoints.committed(run.checkpoints_dir)}
     final_step, best = state.global_step, state.best_global_step
     if best is not None and best in saved and best != state.global_step:
@@ -61,6 +58,7 @@ def write_final_model(
     result = replace(result, final_dir=str(final_dir), final_step=final_step)
     if state.best_metric is not None:
         result = replace(result, eval_loss=state.best_metric, best_step=best)
+    result = judged(result, run, config)
     if (notice := in_save_dtype(model, config.save_dtype, inputs.located.facts().dtype)) is not None:
         log.notice(notice)
     try:
@@ -71,8 +69,9 @@ def write_final_model(
             base_model=inputs.located.folder,
             adapter_base=inputs.base,
             run_name=run.name,
+            run_id=run.id,
             config=config,
-            state=load_state(run),
+            state=told,
             made=_made(inputs, config, result),
         )
     except OSError as error:

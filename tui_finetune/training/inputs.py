@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tui_finetune.config.schema import RunConfig
@@ -23,6 +24,7 @@ from tui_finetune.training.packing.check import keeps_documents_apart
 from tui_finetune.training.resume import data_fingerprint, determining, weights_fingerprint
 
 if TYPE_CHECKING:
+    from datasets import Dataset
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from tui_finetune.models.adapters import BaseModel
@@ -32,6 +34,9 @@ if TYPE_CHECKING:
 
 MAX_PROMPT_TOKENS = 256
 """The longest question that a sample begins with by itself."""
+
+PROMPTS, MOST_PROMPTS = 3, 8
+"""Samples by themselves: taken from the data, and of a list or a file at most."""
 
 Attention = Callable[[], AbstractContextManager[None]]
 """Open while the model computes."""
@@ -87,11 +92,39 @@ class Inputs:
             facts[BASE] = self.base.to_json()
         return facts | ({ONLY_MODEL: True} if config.save_only_model else {})
 
-    def first_words(self) -> str:
+    @property
+    def _unseen(self) -> Dataset:
+        """The rows that are not trained on; where there are none, those that are."""
+        return self.data.evaluation if self.evaluates and self.data.evaluation is not None else self.data.train
+
+    def prompts(self, config: RunConfig) -> list[str]:
+        """What the model completes by itself as it trains.
+
+        Raises:
+            UserError: the file of prompts can't be read.
+        """
+        chosen = config.sample_prompts
+        if chosen is None:
+            count = len(self._unseen)
+            return list(dict.fromkeys(self.first_words(place * count // PROMPTS) for place in range(PROMPTS)))
+        if chosen.strip().lower() in {"off", "no", "false"}:
+            return []
+        path = Path(chosen).expanduser()
+        if path.suffix in {".txt", ".md"} or path.is_file():
+            try:
+                chosen = " | ".join(path.read_text("utf-8", "replace").splitlines()[:MOST_PROMPTS])
+            except OSError as error:
+                raise UserError(
+                    f"sample_prompts: {path}: {error.strerror}", "a text file with one prompt a line", "sample_prompts"
+                ) from None
+        prompts = [prompt.strip() for prompt in chosen.split("|")]
+        return [prompt for prompt in prompts if prompt][:MOST_PROMPTS]
+
+    def first_words(self, row: int = 0) -> str:
         """What a sample begins with where nobody says, of a row that is not trained on if there is one: the part of it that
         is only read, as a question; its first words where all of it is trained on."""
-        rows = self.data.evaluation if self.evaluates and self.data.evaluation is not None else self.data.train
-        ids, labels = list(rows[0]["input_ids"]), list(rows[0].get("labels", []))
+        rows = self._unseen
+        ids, labels = list(rows[row]["input_ids"]), list(rows[row].get("labels", []))
         given = next((place for place, label in enumerate(labels) if label != -100), 0)
         if 1 < given <= MAX_PROMPT_TOKENS:
             # The token that the tokenizer puts before every text would be there twice.

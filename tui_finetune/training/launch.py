@@ -245,7 +245,7 @@ def _take_launch_lock(run: RunDirectory) -> int:
     except OSError as error:
         raise UserError(f"{run.path}: {error.strerror}", "the run's directory must be there and writable") from None
     try:
-        if is_held(run.lock_path):
+        if is_held(run.lock_path) or is_held(run.path):
             raise BlockingIOError
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from tui_finetune.config.schema import STARTER, RunConfig
 from tui_finetune.data.samples import sample_path
+from tui_finetune.errors import UserError
+from tui_finetune.system.paths import user_path
 
 
 def rooted(config: RunConfig) -> RunConfig:
@@ -24,13 +26,13 @@ def rooted(config: RunConfig) -> RunConfig:
 
 
 def _absolute(name: str) -> str:
-    return str(Path(name).expanduser().absolute())
+    return str(user_path(name).absolute())
 
 
 def _is_path(name: str) -> bool:
     """Whether the name is that of something on this machine, or a pattern that files here match."""
-    path = Path(name).expanduser()
     try:
+        path = user_path(name)
         return path.exists() or (any(sign in name for sign in "*?[") and any(Path().glob(name)))
-    except (OSError, ValueError, NotImplementedError):
+    except (UserError, OSError, ValueError, NotImplementedError):
         return False

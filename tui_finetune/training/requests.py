@@ -15,6 +15,7 @@ from tui_finetune.runs.directory import RunDirectory
 from tui_finetune.runs.events import MetricsEvent, PhaseEvent, SampleEvent, StatusEvent
 from tui_finetune.runs.log import EventLog
 from tui_finetune.training.rng import untouched_random_state
+from tui_finetune.training.talk import Talk
 
 if TYPE_CHECKING:
     from tui_finetune.training.trainer import RunTrainer
@@ -45,16 +46,29 @@ class Requests:
         self._trainer = trainer
         self._default_prompt = default_prompt
         self._paused = False
+        self._talk = Talk(run, log, trainer)
+        self._step_began = time.monotonic()
 
     def obey(self, state: TrainerState, control: TrainerControl) -> None:
         """Do all that was asked for, and while the run is paused wait for more."""
+        step_seconds = time.monotonic() - self._step_began
         while True:
             for request, ids in _gathered(requests.take(self._run.control_dir)):
                 self._do(request, ids, state, control)
+            self._talk.write_slice(state, step_seconds)
             if not self._paused or self.stopping:
                 self._paused = False
+                self._step_began = time.monotonic()
                 return
-            time.sleep(PAUSE_POLL_SECONDS)
+            if not self._talk.is_busy:
+                time.sleep(PAUSE_POLL_SECONDS)
+
+    def finish(self, state: TrainerState) -> None:
+        """The training is over: what was said to the run is answered."""
+        for request in requests.take(self._run.control_dir) if not self.stopping else ():
+            if request.action == "chat":
+                self._talk.take(request)
+        self._talk.finish(state, stopping=self.stopping)
 
     def stop_is_waiting(self) -> bool:
         """Whether a stop has been asked for; it stays where it is, and is obeyed after the step."""
@@ -75,8 +89,10 @@ class Requests:
             control.should_save = True
         elif request.action == "evaluate":
             self._evaluate(ids, state)
+        elif request.action == "chat":
+            self._talk.take(request)
         else:
-            self._sample(ids, state, request.text("prompt") or self._default_prompt)
+            self._sample(ids, state, request.text("prompt"))
 
     def _evaluate(self, ids: Ids, state: TrainerState) -> None:
         """Evaluate on the side: no other callback hears of it, so patience and best checkpoint stay as they are."""
@@ -86,33 +102,57 @@ class Requests:
                 Notice("warning", "There are no rows to evaluate on.", "set validation_split"), answers=ids
             )
             return
-        with untouched_random_state():
-            output = trainer.evaluation_loop(
-                trainer.get_eval_dataloader(), "evaluation", prediction_loss_only=True, metric_key_prefix="eval"
-            )
-        trainer.language_model.train()
-        self._log.write(metrics_event(state, output.metrics or {}, asked_for=True, answers=ids))
+        self._log.write(metrics_event(state, evaluate_aside(trainer), asked_for=True, answers=ids))
         self._log.write(PhaseEvent("training"))
 
-    def _sample(self, ids: Ids, state: TrainerState, prompt: str) -> None:
+    def _sample(self, ids: Ids, state: TrainerState, asked: str) -> None:
+        """Write a sample: of what was asked for, in which special tokens are text, or of the words of a row, where they are
+        what they are in the row."""
         from tui_finetune.chat.generate import generate_text
         from tui_finetune.chat.sampling import Sampling
 
-        trainer = self._trainer
+        trainer, prompt = self._trainer, asked or self._default_prompt
         with untouched_random_state():
             text = generate_text(
-                trainer.language_model, trainer.tokenizer, prompt, Sampling(max_new_tokens=SAMPLE_TOKENS)
+                trainer.language_model,
+                trainer.tokenizer,
+                prompt,
+                Sampling(max_new_tokens=SAMPLE_TOKENS),
+                split_special_tokens=bool(asked),
             )
         trainer.language_model.train()
         self._log.write(SampleEvent(state.global_step, prompt, text, answers=ids))
 
 
+def evaluate_aside(trainer: RunTrainer) -> dict[str, float]:
+    """The metrics of an evaluation that no other callback hears of and that leaves the run as it is, bit for bit."""
+    with untouched_random_state():
+        output = trainer.evaluation_loop(
+            trainer.get_eval_dataloader(), "evaluation", prediction_loss_only=True, metric_key_prefix="eval"
+        )
+    trainer.language_model.train()
+    return dict(output.metrics or {})
+
+
+_ONCE = frozenset({"sample", "evaluate", "save"})
+"""What is done once for all that wait for the very same; of the others the order counts."""
+
+
 def _gathered(taken: Iterable[Request]) -> list[tuple[Request, Ids]]:
-    """Requests, those that ask for the very same right after each other as one: a key that is held is one wish."""
+    """Requests, those that ask for the very same as one: a key that is held is one wish."""
     gathered: list[tuple[Request, Ids]] = []
     for request in taken:
-        if gathered and (gathered[-1][0].action, gathered[-1][0].fields) == (request.action, request.fields):
-            gathered[-1] = (gathered[-1][0], (*gathered[-1][1], request.id))
+        if request.action == "chat":  # what is said twice is answered twice
+            places = range(0)
+        elif request.action in _ONCE:
+            places = range(len(gathered))
+        else:
+            places = range(max(len(gathered) - 1, 0), len(gathered))
+        for place in places:
+            first, ids = gathered[place]
+            if (first.action, first.fields) == (request.action, request.fields):
+                gathered[place] = (first, (*ids, request.id))
+                break
         else:
             gathered.append((request, (request.id,)))
     return gathered
@@ -123,6 +163,7 @@ def metrics_event(
     logs: dict[str, float],
     *,
     asked_for: bool = False,
+    before_training: bool = False,
     answers: Ids = (),
     **more: float,
 ) -> MetricsEvent:
@@ -132,6 +173,7 @@ def metrics_event(
         state: says at which step.
         logs: the numbers by Trainer's names; `epoch` stands by itself.
         asked_for: an evaluation on the side.
+        before_training: the one before the first step.
         answers: the requests that it answers.
         more: numbers of our own beside them.
     """
@@ -141,7 +183,7 @@ def metrics_event(
         if name != "epoch" and isinstance(value, (int, float)) and not isinstance(value, bool)
     }
     epoch = round(state.epoch or 0.0, 4)
-    return MetricsEvent(state.global_step, epoch, values, asked_for, answers=answers)
+    return MetricsEvent(state.global_step, epoch, values, asked_for, before_training, answers=answers)
 
 
 class Throughput:

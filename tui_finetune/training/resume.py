@@ -33,7 +33,7 @@ CHANGEABLE = frozenset(
         "num_train_epochs", "max_steps", "early_stopping_patience", "logging_steps", "eval_strategy", "eval_steps",
         "eval_loss_average", "save_strategy", "save_steps", "save_total_limit", "save_only_model",
         "per_device_eval_batch_size", "gradient_checkpointing", "chunked_cross_entropy",
-        "report_to", "save_dtype", "output_dir", "final_model_dir", "dataset_name",
+        "report_to", "save_dtype", "output_dir", "final_model_dir", "dataset_name", "notify", "notify_command",
     }
 )  # fmt: skip
 """Settings that leave every step as it would have been, but for rounding. Of another dataset_name its tokens are compared instead."""
@@ -111,7 +111,8 @@ def _check_something_is_left(run: RunDirectory, before: RunConfig, config: RunCo
         )
     if state.status != "finished":
         return
-    if state.result is not None and state.result.early_stopped and config == before:
+    patience = config.early_stopping_patience if config.eval_strategy != "no" else 0
+    if state.result is not None and state.result.early_stopped and 0 < patience <= before.early_stopping_patience:
         raise UserError(
             f"{run.name} is finished: it ended early at step {state.step:,}, as evaluation got no better",
             f"to continue, give it more patience: `finetune-tui resume {run.name} --early_stopping_patience "
@@ -187,7 +188,7 @@ def clear_the_way(run: RunDirectory, checkpoint: Path | None) -> None:
     for bad in checkpoints.committed(run.checkpoints_dir):
         if checkpoint is not None and checkpoints.step_of(bad) > checkpoints.step_of(checkpoint):
             bad.rename(bad.with_name(f"damaged-{bad.name}-{time.time_ns()}"))
-    for path in [*checkpoints.uncommitted(run.checkpoints_dir), *run.path.glob(".final-*")]:
+    for path in checkpoints.uncommitted(run.checkpoints_dir):
         shutil.rmtree(path, ignore_errors=True)
 
 

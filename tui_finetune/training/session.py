@@ -17,18 +17,24 @@ from tui_finetune.config.presets import PRESETS
 from tui_finetune.config.resolve import Resolved, unused
 from tui_finetune.config.schema import RunConfig
 from tui_finetune.errors import Cancelled, Notice, UserError
-from tui_finetune.runs import checkpoints, registry
+from tui_finetune.models.catalog import suggested_rate
+from tui_finetune.runs import checkpoints, places, registry
 from tui_finetune.runs.control import drop, left
 from tui_finetune.runs.directory import RunDirectory
-from tui_finetune.runs.events import PhaseEvent, StatusEvent
-from tui_finetune.runs.lock import RunLock
+from tui_finetune.runs.events import FactsEvent, PhaseEvent, StatusEvent
+from tui_finetune.runs.findings.rates import rate_notice
+from tui_finetune.runs.lock import LockLost, RunLock
 from tui_finetune.runs.log import EventLog
 from tui_finetune.runs.result import Remedy, RunResult
+from tui_finetune.runs.summary import load_state
 from tui_finetune.system.environment import gpu_choice
+from tui_finetune.system.files import DISK_FULL
 from tui_finetune.system.libraries import import_libraries, library_log, quiet_libraries
-from tui_finetune.training.failures import explain, memory_remedies
+from tui_finetune.training.failures import explain, is_not_finite, memory_remedies
+from tui_finetune.training.judging import judged, run_facts
+from tui_finetune.training.notify import notify_arguments, run_notify_command
 from tui_finetune.training.paths import rooted
-from tui_finetune.training.phases import Phases
+from tui_finetune.training.reporting import Phases
 from tui_finetune.training.resume import changed_config, check_fingerprint, checkpoint_to_resume, clear_the_way
 
 if TYPE_CHECKING:
@@ -46,18 +52,18 @@ class TrainingSession:
     Args:
         resolved: the configuration, with or without where its values come from.
         run: its directory, made already.
-        go_on: resume from the newest checkpoint that is sound.
+        resuming: resume from the newest checkpoint that is sound.
     """
 
-    def __init__(self, resolved: Resolved | RunConfig, run: RunDirectory, *, go_on: bool = False) -> None:
+    def __init__(self, resolved: Resolved | RunConfig, run: RunDirectory, *, resuming: bool = False) -> None:
         self.resolved = resolved if isinstance(resolved, Resolved) else Resolved(resolved)
         self.config = rooted(self.resolved.config).model_copy(update={"output_dir": str(run.path)})
         self.directory = run
-        self.go_on = go_on
+        self.resuming = resuming
         self.log: EventLog
         self.changes: dict[str, object] = {}
         self.left_before = left(run.control_dir)
-        self._began = False
+        self._began = self._taken_over = False
 
     @classmethod
     def resume(cls, run: RunDirectory, changes: Mapping[str, object] | None = None) -> TrainingSession:
@@ -70,7 +76,9 @@ class TrainingSession:
         Raises:
             UserError: its configuration can't be read, a change would make another run of it, or nothing is left to do.
         """
-        session = cls(changed_config(run, changes or {}), run, go_on=True)
+        session = cls(changed_config(run, changes or {}), run, resuming=True)
+        final = run.final_place(session.config)
+        places.check_final_free(final, run.path, run.id, written=_wrote(run, final))
         session.changes = dict(changes or {})
         return session
 
@@ -85,13 +93,31 @@ class TrainingSession:
         for path in (self.directory.path, self.directory.checkpoints_dir):
             if path.is_dir() and not os.access(path, os.W_OK | os.X_OK):
                 raise UserError(f"{path} can't be written to", "check the permissions of the run's directory")
-        with RunLock(self.directory.lock_path):
-            self.log = EventLog(self.directory.events_path)
+        with RunLock(self.directory.lock_path) as self._lock:
+            self.directory.mark()
+            self.log = self._open_log()
             try:
                 with library_log(self.directory.log_path):
                     return self._end(self._result())
             finally:
                 self.log.close()
+
+    def _open_log(self) -> EventLog:
+        try:
+            return EventLog(self.directory.events_path)
+        except OSError as error:
+            remedy = "free some space" if error.errno in DISK_FULL else "check the permissions of the run's directory"
+            raise UserError(f"{self.directory.events_path}: {error.strerror}", remedy) from None
+
+    def _claim_final_place(self) -> None:
+        run, final = self.directory, self.directory.final_place(self.config)
+        places.claim(final, run.path, run.id, written=self.resuming and _wrote(run, final))
+
+    def _keep_lock(self) -> None:
+        """See to it that no other process can train the run; raises LockLost where one does."""
+        if self._lock.keep():
+            message = "run.lock was deleted while the run was going, and has been made again."
+            self.log.notice(Notice("warning", message, "leave the files of a run that is going where they are"))
 
     def _result(self) -> RunResult:
         """Train, and make a result of whatever comes of it."""
@@ -100,35 +126,43 @@ class TrainingSession:
         try:
             # Requests to an earlier start mean nothing to this one; what is asked from now on does.
             drop(self.directory.control_dir, self.left_before)
-            checkpoint = checkpoint_to_resume(self.directory, self.config, self.log) if self.go_on else None
+            checkpoint = checkpoint_to_resume(self.directory, self.config, self.log) if self.resuming else None
+            self._claim_final_place()
             self._tell_start(checkpoint)
             return self._train(checkpoint)
         except Cancelled:
             return RunResult("stopped", "stopped before the first step; there is nothing to save")
         except UserError as error:
+            self._taken_over = isinstance(error, LockLost)
             return failed.failed(error)
         except Exception as error:
             logging.getLogger(__name__).error("%s", traceback.format_exc())
             remedies = memory_remedies(error, self.config)
-            return failed.failed(explain(error, self.directory, remedies), tuple(remedies))
+            ended = failed.failed(explain(error, self.directory, remedies), tuple(remedies))
+            return replace(ended, not_finite=is_not_finite(error))
         finally:
             if remedies:
                 # Trainer and its callbacks know each other: without this the memory would not be free for the next try.
                 gc.collect()
 
     def _tell_start(self, checkpoint: Path | None) -> None:
-        resumed_from = (checkpoints.step_of(checkpoint) if checkpoint else 0) if self.go_on else None
-        if not self.go_on:
+        resumed_from = (checkpoints.step_of(checkpoint) if checkpoint else 0) if self.resuming else None
+        if not self.resuming:
             self._write_config()
         model, dataset = self.config.model_name_or_path, self.config.dataset_name
-        self.log.write(StatusEvent("starting", resumed_from=resumed_from, model=model, dataset=dataset))
+        words = ", ".join(f"{key} {value}" for key, value in self.changes.items())
+        self.log.write(StatusEvent("starting", resumed_from=resumed_from, model=model, dataset=dataset, changed=words))
         registry.note(self.directory)
-        if self.changes:
-            words = ", ".join(f"{key} {value}" for key, value in self.changes.items())
+        if words:
             self.log.notice(Notice("info", f"Resuming with {words}."))
-        for said in (*PRESETS[self.resolved.preset].weaknesses, *unused(self.resolved)):
+        if self.resuming and (unknown := self.directory.unknown_settings()):
+            message = f"This version does not know these settings of the run: {', '.join(unknown)}. They are kept."
+            self.log.notice(Notice("info", message, "update finetune-tui if they matter"))
+        rate = rate_notice(self.config, suggested_rate(model))
+        for said in (*PRESETS[self.resolved.preset].weaknesses, *unused(self.resolved), *([rate] if rate else [])):
             self.log.notice(said)
         clear_the_way(self.directory, checkpoint)
+        places.remove_drafts(self.directory.final_place(self.config), self.directory.id)
 
     def _write_config(self) -> None:
         """Write config.yaml. Without output_dir, so that training from it again makes a run of its own."""
@@ -145,6 +179,7 @@ class TrainingSession:
             from tui_finetune.data.prepare import prepare
             from tui_finetune.models.loading import tokenizer_notices
             from tui_finetune.models.methods.choose import method_of
+            from tui_finetune.models.saving import make_savable
             from tui_finetune.training import inputs as given
             from tui_finetune.training.computing import amount_of, loss_of
             from tui_finetune.training.finish import write_final_model
@@ -168,10 +203,9 @@ class TrainingSession:
             model = method.load(located, tokenizer=tokenizer, precision=computing.precision, report=report)
             base = given.base_for(method, located)
 
-        attention: given.Attention | None = nullcontext
-        if data.packed:
-            with phase("checking", "Checking that packed texts stay apart"):
-                attention = given.attention_for_packing(model)
+        # Packed texts are kept apart by the model itself or by how it attends; where neither can, rows are padded.
+        with phase("checking", "Checking that packed texts stay apart") if data.packed else nullcontext():
+            attention = given.attention_for_packing(model) if data.packed else nullcontext
         if attention is None:
             message = "This model can't keep packed texts apart, so rows are padded instead."
             self.log.notice(Notice("warning", message, "set packing: false", "packing"))
@@ -180,14 +214,16 @@ class TrainingSession:
 
         given.keep_template(model, tokenizer, data)
         loss, computing = loss_of(model, computing)
-        for said in [*tokenizer_notices(tokenizer), *data.notices, *computing.told(model)]:
+        saving = filter(None, (make_savable(model.config, model.generation_config),))
+        for said in [*tokenizer_notices(tokenizer), *data.notices, *computing.told(model), *saving]:
             self.log.notice(said)
 
         model = method.prepare(model, located)
-        precision, attention = computing.precision, attention or nullcontext
-        inputs = given.Inputs(located, model, tokenizer, data, precision, attention, loss, base)
+        attend = attention or nullcontext
+        inputs = given.Inputs(located, model, tokenizer, data, computing.precision, attend, loss, base)
         with inputs.attention():
             result, state = self._fit(inputs, checkpoint)
+        self._keep_lock()
         self.log.write(PhaseEvent("finishing", "Writing the final model"))
         return write_final_model(inputs, config, self.directory, self.log, state, result)
 
@@ -198,29 +234,26 @@ class TrainingSession:
         from tui_finetune.training.computing import decide
 
         facts, device = located.facts(), device_facts()
-        if not self.go_on:
+        if not self.resuming:
             choices = choose(replace(self.resolved, config=self.config), facts, device, length, data)
             self.config = choices.config
             if choices.reasons:
                 self.log.notice(Notice("info", f"{choices.words(data)}."))
             for notice in choices.notices:
                 self.log.notice(notice)
-        computing = decide(self.config, facts, device, length, resumed=self.go_on)
+        computing = decide(self.config, facts, device, length, resumed=self.resuming)
         self.config = computing.config
-        if not self.go_on:
+        if not self.resuming:
             self._write_config()
         return computing
 
     def _check_surroundings(self) -> None:
-        """See that the model can be written, the tracker is there, and say which GPU is used where there are several."""
-        from tui_finetune.export.folder import check_final_dir
-        from tui_finetune.training.finish import final_place
+        """See that the tracker is there, and say which GPU is used where there are several."""
         from tui_finetune.training.inputs import check_tracker
         from tui_finetune.training.optimizers import check_optimizer
 
-        if not self.go_on:
-            check_final_dir(final_place(self.config, self.directory), self.directory.path)
         check_tracker(self.config.report_to)
+        notify_arguments(self.config.notify_command)
         check_optimizer(self.config.optim)
         if choice := gpu_choice():
             self.log.notice(Notice("info", choice, "set CUDA_VISIBLE_DEVICES to use another"))
@@ -233,9 +266,12 @@ class TrainingSession:
         facts = inputs.facts(self.config)
         if checkpoint is not None:
             check_fingerprint(facts, dict(checkpoints.read_manifest(checkpoint).facts))
-        if self.go_on:
+        if self.resuming:
             self._write_config()
-        trainer, callback = build_trainer(inputs, self.config, self.directory, self.log, facts, checkpoint)
+        trainer, callback = build_trainer(
+            inputs, self.config, self.directory, self.log, facts, checkpoint, self._keep_lock
+        )
+        self.log.write(FactsEvent(run_facts(inputs, self.config)))
         self._began = True
         began = time.monotonic()
         with watch_resources(self.log):
@@ -255,8 +291,19 @@ class TrainingSession:
 
     def _end(self, result: RunResult) -> RunResult:
         result = replace(result, began=self._began)
+        if self._taken_over:
+            return result  # the log is another process's
+        if self._began and result.verdict is None:
+            result = judged(result, self.directory, self.config)
         if self.log.lost:
             message = f"{self.log.lost:,} events of this run could not be written, so its curves have gaps."
-            self.log.notice(Notice("warning", message, "look after the disk that the run's directory is on"))
+            self.log.notice(Notice("warning", message, "check the disk that the run's directory is on"))
         self.log.write(StatusEvent.ending(result))
+        run_notify_command(self.config.notify_command, self.directory, result)
         return result
+
+
+def _wrote(run: RunDirectory, final: Path) -> bool:
+    """Whether a run's log says that its final model is there."""
+    result = load_state(run, brief=True).result
+    return result is not None and result.final_dir == str(final)

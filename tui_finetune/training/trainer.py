@@ -25,6 +25,7 @@ from tui_finetune.models.methods.peft_models import as_adapted, load_adapter, sa
 from tui_finetune.runs import checkpoints
 from tui_finetune.runs.events import CheckpointEvent, PhaseEvent
 from tui_finetune.runs.log import EventLog
+from tui_finetune.training.batches import BatchLosses, RememberedRows
 from tui_finetune.training.sampler import GroupedByLength
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
     from transformers.data.data_collator import DataCollator
 
+    from tui_finetune.data.build import RowSources
     from tui_finetune.data.tokens.collate import Batch
     from tui_finetune.models.adapters import BaseModel
     from tui_finetune.runs.values import Fields
@@ -64,11 +66,13 @@ class RunTrainer(Trainer):
         patience: that of early stopping.
         eval_average: over what the evaluation loss is the mean: 'tokens' or 'batches'.
         lengths: tokens of each row, where rows of like length are to come in the same batch.
+        sources: which rows of the data set each training row is made of.
         optimizer: where it is not one that Trainer makes by its name.
         schedule: given the steps of the whole run, tells what the schedule is made with besides the usual.
         loss: computes the loss in the place of the model itself.
         base: the model that the adapter belongs to, where one is trained.
         loraplus_lr_ratio: how many times faster its second matrices learn than its first, where they are to.
+        keep_lock: called before each save; raises where the run isn't this process's any more.
     """
 
     def __init__(
@@ -86,17 +90,21 @@ class RunTrainer(Trainer):
         patience: int,
         eval_average: str = "tokens",
         lengths: npt.NDArray[np.int64] | None = None,
+        sources: RowSources | None = None,
         optimizer: ClassAndOptions | None = None,
         schedule: Callable[[int], dict[str, object]] | None = None,
         loss: ChunkedLoss | None = None,
         base: BaseModel | None = None,
         loraplus_lr_ratio: float | None = None,
+        keep_lock: Callable[[], None] = lambda: None,
     ) -> None:
+        remembered = RememberedRows(train_dataset)
+        self.batch_losses = BatchLosses(remembered, sources)
         super().__init__(
             model=model,
             args=args,
             data_collator=data_collator,
-            train_dataset=train_dataset,
+            train_dataset=remembered,
             eval_dataset=eval_dataset,
             processing_class=processing_class,
             optimizer_cls_and_kwargs=optimizer,
@@ -105,6 +113,7 @@ class RunTrainer(Trainer):
         self.language_model, self.tokenizer = model, processing_class
         self.lengths = lengths
         self.base, self.loraplus_lr_ratio = base, loraplus_lr_ratio
+        self.keep_lock = keep_lock
         self.eval_average = eval_average
         self.event_log = event_log
         self.facts = facts
@@ -130,6 +139,32 @@ class RunTrainer(Trainer):
             return super()._get_train_sampler(train_dataset)
         return GroupedByLength(self.lengths, self.args.train_batch_size, self.args.seed)
 
+    # The end
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing is left to train: all steps are done, or the evaluations got no better for too long."""
+        if self.state.global_step >= self.state.max_steps:
+            return True
+        return any(
+            isinstance(callback, EarlyStoppingCallback)
+            and callback.early_stopping_patience_counter >= callback.early_stopping_patience
+            for callback in self.callback_handler.callbacks
+        )
+
+    def _run_epoch(self, *arguments: object, **options: object) -> None:
+        """Train an epoch. Trainer takes at least one step of any epoch that it begins, also where a run whose steps are all
+        done is resumed, because only its final model is missing."""
+        if self.is_over:
+            self.control.should_training_stop = True
+            return
+        super()._run_epoch(*arguments, **options)
+
+    @property
+    def taught(self) -> str:
+        """What the model is taught: 'turns', or 'text' where it is to go on with one."""
+        return "turns" if self.facts.get("data_format") != "text" and self.tokenizer.chat_template else "text"
+
     # Tokens and losses
 
     def training_step(
@@ -141,6 +176,7 @@ class RunTrainer(Trainer):
         # Kept on the device: reading them at every step would make it wait.
         tokens = tokens.to(loss.device)
         self._tokens = tokens if self._tokens is None else self._tokens + tokens
+        self.batch_losses.add(self.state.global_step + 1, loss.detach())
         bad = ~torch.isfinite(loss)
         self._bad = bad if self._bad is None else self._bad | bad
         return loss
@@ -239,6 +275,7 @@ class RunTrainer(Trainer):
         """Save and commit. A save that fails is told and leaves nothing; the training goes on."""
         step = self.state.global_step
         folder = self.checkpoints_dir / f"{checkpoints.PREFIX}{step}"
+        self.keep_lock()
         answers, self._answers = self._answers, ()
         if (folder / checkpoints.MANIFEST).exists():
             if answers:
@@ -248,6 +285,8 @@ class RunTrainer(Trainer):
         self.event_log.write(PhaseEvent("saving", f"Saving step {step}"))
         began = time.monotonic()
         try:
+            if folder.is_symlink():
+                raise OSError(f"{folder} is a link, and a run's files must lie in its own directory")
             self._check_space()
             super()._save_checkpoint(model, None)
             # A pickle of the arguments that nothing here reads; it may hold a token.
@@ -256,7 +295,7 @@ class RunTrainer(Trainer):
             size = checkpoints.commit(folder, self.facts)
         except Exception as error:
             # A full disk is an OSError, a RuntimeError from torch or a SafetensorError, as it comes.
-            shutil.rmtree(folder, ignore_errors=True)
+            shutil.rmtree(folder, ignore_errors=True)  # which follows no link
             if not is_storage_error(error):
                 raise
             remedy = "free some space; the training goes on and the next save is tried"

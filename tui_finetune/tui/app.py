@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import gc
 import os
 import sys
 import time
-import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +19,9 @@ from textual.screen import Screen
 from textual.worker import Worker, WorkerState
 
 from tui_finetune.errors import UserError
+from tui_finetune.system.reports import bug
 from tui_finetune.system.terminal import over_ssh
+from tui_finetune.tui.announcer import Announcer
 from tui_finetune.tui.draft import Draft
 from tui_finetune.tui.host import Severity
 from tui_finetune.tui.leaving import Leaving
@@ -29,7 +29,8 @@ from tui_finetune.tui.monitor import Monitor, Start, start_in_thread
 from tui_finetune.tui.screens.base import TabScreen
 from tui_finetune.tui.state import AppState
 from tui_finetune.tui.stylesheet import LastingStylesheet
-from tui_finetune.tui.theme import DARK, LIGHT, ControlCharacterFilter
+from tui_finetune.tui.suspending import Suspending
+from tui_finetune.tui.theme import ControlCharacterFilter, LinuxConsoleFilter, all_themes, theme_name
 from tui_finetune.tui.widgets.tab_bar import TABS
 
 if TYPE_CHECKING:
@@ -59,10 +60,12 @@ class FinetuneApp(App[int]):
         clock: seconds that never go back.
         now: Unix seconds.
         start: prepares a training.
+        theme: the name of the theme to begin with.
+        on_theme: told when the person wants dark colors, or light ones.
 
     Attributes:
         state: the parts that the screens are handed.
-        crash: what was wrong, in a line, where a bug has ended the app. Its run, if it has one, goes on.
+        crash: what was wrong, and where the report is, where a bug has ended the app. Its run, if it has one, goes on.
     """
 
     TITLE = "finetune-tui"
@@ -73,14 +76,17 @@ class FinetuneApp(App[int]):
     DEFAULT_MODE = "model"
     BINDINGS = [
         *(
-            Binding(key, f"show_tab('{mode}')", title, show=False, id=f"tab.{mode}", tooltip=f"Go to the {title} screen")
+            Binding(key, f"show_tab('{mode}')", title, show=False, id=f"tab.{mode}", tooltip=f"Go to the {title} screen",
+                    priority=True)  # what is typed right behind it finds the screen in front
             for mode, key, title in TABS
         ),
         Binding("ctrl+r", "start_run", "Train", id="run.start", tooltip="Start training with what is chosen", priority=True),
         Binding("ctrl+c", "interrupt", "Stop", show=False, id="interrupt", priority=True,
                 tooltip="Stop the reply or the run, saving everything; with text selected: copy"),
-        Binding("f1,question_mark", "help", "Help", key_display="?", id="help", tooltip="What this screen is and its keys"),
+        Binding("f1,question_mark", "help", "Help", key_display="?", id="help", tooltip="What this screen is for, and its keys"),
         Binding("ctrl+q", "quit", "Quit", id="quit", priority=True, tooltip="Leave; a run can continue without the app"),
+        Binding("ctrl+z", "suspend_process", "Suspend", show=False, id="suspend", priority=True,
+                tooltip="Back to the shell for a while; the app, and what it trains, stand still until `fg`"),
         Binding("ctrl+p", "command_palette", "Commands", show=False, id="palette", priority=True,
                 tooltip="Search all commands"),
     ]  # fmt: skip
@@ -95,13 +101,20 @@ class FinetuneApp(App[int]):
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], float] = time.time,
         start: Start = start_in_thread,
+        theme: str | None = None,
+        on_theme: Callable[[bool], None] = lambda dark: None,
     ) -> None:
         # The tab that Textual begins with, which it takes from here.
         self.DEFAULT_MODE = tab or ("training" if run is not None else self.DEFAULT_MODE)  # type: ignore[misc]
-        super().__init__()
-        self.crash = ""
+        # Without colors the terminal's own are used, and of these none: else they would become shades of gray.
+        super().__init__(ansi_color=True if "NO_COLOR" in os.environ else None)
+        self._on_theme = on_theme
+        self.crash: UserError | None = None
         self._log_path = log_path
-        self._filter = ControlCharacterFilter()
+        self._announcer = Announcer(self._to_terminal, os.environ, clock)
+        self._own_filters: list[LineFilter] = [ControlCharacterFilter()]
+        if os.environ.get("TERM") == "linux":
+            self._own_filters.append(LinuxConsoleFilter())
         draft, monitor = Draft(self, choices, preset), Monitor(self, start, clock)
         self.state = AppState(self, draft, monitor, Leaving(self, monitor, clock), clock, now)
         draft.on_change = lambda: self._on_tab(lambda screen: screen.choices_changed())
@@ -110,9 +123,9 @@ class FinetuneApp(App[int]):
         monitor.on_watch = self._watch_changed
         for mode, _, _ in TABS:
             self.add_mode(mode, functools.partial(_screen, self.state, mode))
-        self.register_theme(DARK)
-        self.register_theme(LIGHT)
-        self.theme = DARK.name
+        for known in all_themes():
+            self.register_theme(known)
+        self.theme = theme or theme_name()
         self.stylesheet = LastingStylesheet(self.get_css_variables())
         if run is not None:
             monitor.watch(run)
@@ -120,10 +133,12 @@ class FinetuneApp(App[int]):
     # Start
 
     def get_line_filters(self) -> Sequence[LineFilter]:
-        return [*super().get_line_filters(), self._filter]
+        return [*super().get_line_filters(), *self._own_filters]
 
     def on_mount(self) -> None:
         self.begin_capture_print(self)
+        if self._driver is not None and not self.is_headless:
+            self._suspending = Suspending(self, self._driver)
         self.set_interval(1.0 if over_ssh() else 0.25, self.poll)
 
     def on_ready(self) -> None:
@@ -172,6 +187,16 @@ class FinetuneApp(App[int]):
             monitor.launch = None
             self.failed(failure, "the training")
         monitor.poll()
+        self._announcer.look(monitor.watched)
+
+    def _to_terminal(self, sequence: str) -> None:
+        """Send what is no picture, such as a title."""
+        if self._driver is not None and self.is_running and not self.is_headless:
+            self._driver.write(sequence)
+            self._driver.flush()
+
+    def on_unmount(self) -> None:
+        self._announcer.leave()
 
     def _watch_changed(self) -> None:
         """Another run is watched: show it, and begin its training once its screen is drawn, which the heavy imports would
@@ -226,6 +251,17 @@ class FinetuneApp(App[int]):
         self.push_screen(dialog, answered)
         return dialog.take_back
 
+    def use_colors(self, *, dark: bool) -> None:
+        """Use dark or light colors, from now on."""
+        depth = self.theme.removeprefix(theme_name(dark=self.current_theme.dark))
+        self.theme = theme_name(dark=dark) + depth
+        self._on_theme(dark)
+
+    def export(self, run: RunDirectory) -> None:
+        from tui_finetune.tui.dialogs.export import ExportDialog
+
+        self.push_screen(ExportDialog(run, self.failed))
+
     def has_dialog(self) -> bool:
         return self.screen is not self.tab_screen
 
@@ -252,6 +288,10 @@ class FinetuneApp(App[int]):
     # What keys do
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action == "show_tab" and parameters and self.focused is not None:
+            key = next((key for mode, key, _ in TABS if mode == parameters[0]), "")
+            if self.focused.check_consume_key(key, key):
+                return False  # there it is typed
         if action in {"start_run", "show_tab", "help", "command_palette"}:
             return self.is_running and not self.has_dialog()  # a question comes first
         return super().check_action(action, parameters)
@@ -310,16 +350,13 @@ class FinetuneApp(App[int]):
         if isinstance(error, UserError):
             self.refuse(error)
             return
-        # A bug: say so in a line; the details are in the log.
-        self._write_log("".join(traceback.format_exception(error)))
-        self.say(f"{type(error).__name__}: {error}", title=f"Failed: {description}", severity="error", seconds=20)
+        # A bug: say so in a line; the details are in a report.
+        told = bug(error, f"(the app) {description}") if self._log_path is not None else UserError(repr(error))
+        self.say(f"{told.message}. {told.remedy}", title=f"Failed: {description}", severity="error", seconds=20)
 
     def _fatal_error(self) -> None:
-        """A bug in a screen ends the app, not its run; the traceback goes to the log and not to the terminal."""
+        """A bug in a screen ends the app, not its run; the traceback goes to a report and not to the terminal."""
         error = sys.exc_info()[1] or self._exception
-        self.crash = f"{type(error).__name__}: {error}"
-        if self._log_path is not None and error is not None:
-            # Not by descriptor 2, which leads to the run's log while one is trained.
-            with contextlib.suppress(OSError), self._log_path.open("a", encoding="utf-8", errors="replace") as log:
-                traceback.print_exception(error, file=log)
+        if error is not None:
+            self.crash = bug(error, "(the app)") if self._log_path is not None else UserError(repr(error))
         self._close_messages_no_wait()

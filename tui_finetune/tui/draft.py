@@ -78,6 +78,23 @@ class Draft:
         for key in keys:
             self.choices.pop(key, None)
 
+    def take_over(self, config: RunConfig) -> None:
+        """Choose what makes up a configuration: its model, its data, and all that it has otherwise than they would have it.
+
+        Where its run lies is left out: another can't lie there.
+        """
+        from tui_finetune.config.form import fill_form
+        from tui_finetune.models.catalog import model_settings
+
+        values = config.model_dump()
+        chosen = {key: values.pop(key) for key in ("model_name_or_path", "dataset_name")}
+        usual = fill_form(chosen, "default", model_settings).resolved.config
+        for key in ("output_dir", "final_model_dir"):
+            values.pop(key)
+        self.preset_name = "default"
+        self.choices = chosen | {key: value for key, value in values.items() if value != getattr(usual, key)}
+        self.changed()
+
     def choose_preset(self, name: str) -> None:
         """Start from a preset. What was chosen one by one in the form is let go, the model and the data stay."""
         from tui_finetune.config.presets import KEPT

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
     from tui_finetune.errors import UserError
+    from tui_finetune.runs.directory import RunDirectory
     from tui_finetune.tui.question import Question
 
 Severity = Literal["information", "warning", "error"]
@@ -45,6 +46,9 @@ class Host(Protocol):
     def ask(self, question: Question, answered: Callable[[str | None], None]) -> Callable[[], None]:
         """Ask a question over whatever is shown; None is no answer. Returns what takes the question back."""
 
+    def export(self, run: RunDirectory) -> None:
+        """Show what can be made of a run, over whatever is shown."""
+
     def has_dialog(self) -> bool:
         """Whether a question or something else lies over the tab."""
 
@@ -53,6 +57,9 @@ class Host(Protocol):
 
     def stop_reply(self) -> bool:
         """Stop the reply that is being written on the tab in front; False where none is."""
+
+    def use_colors(self, *, dark: bool) -> None:
+        """Use dark or light colors, now and from the next start on."""
 
     def leave(self, status: int) -> None:
         """End the app with an exit status."""

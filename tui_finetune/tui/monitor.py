@@ -12,6 +12,7 @@ from tui_finetune.tui.host import Host
 if TYPE_CHECKING:
     # What reads runs is imported when there is one: the app's first frame comes before.
     from tui_finetune.config.resolve import Resolved
+    from tui_finetune.planning.plan import Plan
     from tui_finetune.runs.control import Action
     from tui_finetune.runs.directory import RunDirectory
     from tui_finetune.runs.watch import Watch
@@ -68,7 +69,7 @@ class Monitor:
     def train(self, resolved: Resolved) -> None:
         """Train a configuration."""
         if self._is_free():
-            from tui_finetune.runs.directory import create_run
+            from tui_finetune.runs.naming import create_run
 
             try:
                 run = create_run(resolved.config)
@@ -144,16 +145,31 @@ class Monitor:
             self._unseen, self._drawn_at = False, self._clock()
             self.on_news()
 
+    def time_left(self, plan: Plan | None) -> float | None:
+        """Seconds that are left of the run that is watched, where it is going and is a run of this plan."""
+        if plan is None or self.watched is None or not self.is_going:
+            return None
+        state, config = self.watched.state, plan.config
+        same = (state.model, state.dataset, state.total_steps) == (
+            config.model_name_or_path,
+            config.dataset_name,
+            plan.steps,
+        )
+        return state.pace.seconds_left(state.step, state.total_steps) if same else None
+
     def light(self) -> tuple[str, ...]:
         """A few words on the run, for the corner of every screen; shorter ones after them."""
         if self.watched is None:
             return ("",)
-        from tui_finetune.runs.status import mark, word
+        from tui_finetune.runs.status import WRONG, mark, word
 
         state, status = self.watched.state, self.watched.status
         if status == "running" and state.total_steps:
             share = f"{100 * state.step // state.total_steps} %"
             return f"● {self.watched.run.name}  {share}", f"● {share}"
+        result = state.result
+        if status in {"finished", "stopped"} and result is not None and result.verdict and result.verdict.went_wrong:
+            return f"{mark('failed')} {WRONG}", mark("failed")
         return f"{mark(status)} {word(status)}", mark(status)
 
     # Runs found on opening

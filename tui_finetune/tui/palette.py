@@ -33,8 +33,9 @@ def system_commands(app: App[int], screen: Screen[object], shared: AppState) -> 
     for name, preset in PRESETS.items():
         if name != shared.draft.preset_name:
             yield SystemCommand(f"Use preset {name}", preset.summary, functools.partial(use_preset, shared, name))
-    other = "light" if app.current_theme.dark else "dark"
-    yield SystemCommand(f"Use {other} colors", "Change the palette", lambda: setattr(app, "theme", f"finetune-{other}"))
+    dark = not app.current_theme.dark
+    use = functools.partial(shared.host.use_colors, dark=dark)
+    yield SystemCommand(f"Use {'dark' if dark else 'light'} colors", "Change the palette, from now on", use)
     for key, item in settings().items():
         names = f" ({', '.join(item.aliases)})" if item.aliases else ""
         go = functools.partial(shared.go_to_setting, key)

@@ -5,11 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from tui_finetune.tui.draft import Draft
 from tui_finetune.tui.host import Host
 from tui_finetune.tui.leaving import Leaving
 from tui_finetune.tui.monitor import Monitor
+
+if TYPE_CHECKING:
+    from tui_finetune.runs.directory import RunDirectory
 
 
 @dataclass
@@ -36,6 +40,8 @@ class AppState:
         clock: seconds that never go back.
         now: Unix seconds.
         chat_target: whom the Chat screen shall talk to: a run, a folder, 'starter' or a hub name.
+        chat_compare: that run, beside the model it was made from.
+        wanted_run: the path of the run that the Runs screen shall mark for comparing.
         wanted_setting: the key of the setting that the Settings screen shall go to.
     """
 
@@ -46,11 +52,23 @@ class AppState:
     clock: Callable[[], float] = time.monotonic
     now: Callable[[], float] = time.time
     chat_target: Wish = field(default_factory=Wish)
+    chat_compare: Wish = field(default_factory=Wish)
+    wanted_run: Wish = field(default_factory=Wish)
     wanted_setting: Wish = field(default_factory=Wish)
+
+    def compare(self, run: RunDirectory) -> None:
+        """Show the Runs screen with a run marked for comparing."""
+        self.wanted_run.name = str(run.path)
+        self.host.show_tab("runs")
 
     def chat_with(self, name: str) -> None:
         """Show the Chat screen and load a model there."""
         self.chat_target.name = name
+        self.host.show_tab("chat")
+
+    def compare_before_and_after(self, name: str) -> None:
+        """Show the Chat screen, where the next prompt is given to a run's model and to what it was made from."""
+        self.chat_target.name = self.chat_compare.name = name
         self.host.show_tab("chat")
 
     def go_to_setting(self, key: str) -> None:

@@ -191,7 +191,7 @@ FAULTS: dict[str, tuple[str, bytes, str]] = {
     "array cut": ("d.json", b'[{"text": "a"},\n{"text": "b"', "line 2: not valid JSON"),
     "array cut after a row": ("d.json", b'[{"text": "a"}\n', "the file is cut short"),
     "array without comma": ("d.json", b'[{"text": "a"}\n{"text": "b"}]', "line 2: a comma is missing"),
-    "array of texts": ("d.json", b'[\n"a", "b"]', "line 2: a row that is no object"),
+    "array of texts": ("d.json", b'[\n"a", "b"]', "line 2: a row that is not an object"),
     "json of a number": ("d.json", b"5", "neither an array nor an object"),
     "array twice": ("d.json", b'[{"text": "a"}]\n[]', "line 2: there is more"),
     "key twice in json": ("d.json", b'[{"text": "a"},\n{"a": 1, "a": 2}]', "line 2: the key 'a' is there twice"),

@@ -99,12 +99,12 @@ def curves_of(name: str, place: Path) -> Curves:
 
 
 def logged(events_path: Path) -> Curves:
-    """The losses in an event log, by step."""
+    """The losses in an event log, by step, without the one before training."""
     curves: Curves = {}
     for line in events_path.read_bytes().splitlines():
         event = json.loads(line)
         for key in ("loss", "eval_loss"):
-            if event["type"] == "metrics" and key in event:
+            if event["type"] == "metrics" and key in event and not event.get("before_training"):
                 curves.setdefault(event["step"], {})[key] = event[key]
     return curves
 

@@ -18,6 +18,7 @@ from tests.training.conftest import Train
 from tui_finetune.data.tokens.collate import PackedCollator
 from tui_finetune.data.tokens.pack import pack
 from tui_finetune.data.tokens.tokenize import Tokens
+from tui_finetune.models.loading import turn_on_checkpointing
 from tui_finetune.training.packing import attention as document_attention
 from tui_finetune.training.packing.attention import attention_by_document, find_spans
 from tui_finetune.training.packing.check import keeps_documents_apart
@@ -144,7 +145,7 @@ def test_gradient_checkpointing_computes_the_same_by_document(taken_apart: list[
 
     with attention_by_document():
         usual = gradients()
-        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        turn_on_checkpointing(model, "the model")
         assert all(torch.equal(*pair) for pair in zip(gradients(), usual, strict=True))
     assert len(taken_apart) == 2 + 4  # each layer anew
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tui_finetune.data.formats.turns import Message, Tools
+from tui_finetune.models.templates import render_template
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -86,11 +87,11 @@ def choose_template(
     """
     if tokenizer is not None and getattr(tokenizer, "chat_template", None):
         own = tokenizer.get_chat_template(None, tools=[{}] if tools else None)
-        return ChatTemplate(own, "put into words by the model's chat template", own=True)
+        return ChatTemplate(own, "formatted with the model's chat template", own=True)
     if format_name == "alpaca":
-        source, words, takes_input = ALPACA, "put into words by Alpaca's prompts", True
+        source, words, takes_input = ALPACA, "formatted with Alpaca's prompts", True
     else:
-        source, words, takes_input = PLAIN, "put into words by a plain template (### User:, ### Assistant:)", False
+        source, words, takes_input = PLAIN, "formatted with a plain template (### User:, ### Assistant:)", False
     # A template stands for the whole text: what the tokenizer itself puts before a text is in it.
     bos = getattr(tokenizer, "bos_token_id", None)
     if tokenizer is not None and bos is not None and tokenizer("a")["input_ids"][:1] == [bos]:
@@ -114,20 +115,13 @@ def render(
         messages: what is said.
         tools: definitions of tools; may be None.
         prompt: whether it ends where the assistant begins.
+
+    Raises:
+        UserError: the template takes too much time or memory.
+        Exception: whatever the template raises.
     """
     if "thinking" in template and "reasoning_content" not in template:
         # gpt-oss calls thoughts so.
         thoughts = {"reasoning_content": "thinking"}
         messages = [{thoughts.get(key, key): value for key, value in message.items()} for message in messages]
-    if tokenizer is not None:
-        return str(
-            tokenizer.apply_chat_template(
-                list(messages), tools=tools, chat_template=template, tokenize=False, add_generation_prompt=prompt
-            )
-        )
-    from transformers.utils.chat_template_utils import render_jinja_template
-
-    rendered = render_jinja_template(
-        [list(messages)], tools=tools, chat_template=template, add_generation_prompt=prompt
-    )
-    return str(rendered[0][0])
+    return render_template(tokenizer, template, messages, tools, prompt=prompt)

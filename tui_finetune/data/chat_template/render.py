@@ -8,6 +8,7 @@ template's words with the texts between them, the conversation is refused.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -26,8 +27,10 @@ from tui_finetune.data.chat_template.spans import (
     take_apart,
     with_marks,
 )
+from tui_finetune.data.chat_template.thoughts import unhidden, with_thoughts
 from tui_finetune.data.formats.turns import Message, Tools, turn_of
 from tui_finetune.data.segments import Example, Segment, Unfit, merged
+from tui_finetune.errors import UserError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -79,14 +82,21 @@ class Renderer:
     """
 
     def __init__(
-        self, tokenizer: PreTrainedTokenizerBase | None, template: ChatTemplate, *, masked: bool = True
+        self,
+        tokenizer: PreTrainedTokenizerBase | None,
+        template: ChatTemplate,
+        *,
+        masked: bool = True,
+        preserve_thinking: bool = False,
     ) -> None:
         """
         Args:
             tokenizer: None if there is none yet.
             template: the chat template.
             masked: train on the assistant's turns only; otherwise on all.
+            preserve_thinking: write thoughts that the template leaves out before their replies, where that can be done.
         """
+        self.preserve_thinking = preserve_thinking
         self.tokenizer, self.template, self.masked = tokenizer, template, masked
         self.capabilities = Capabilities(self._render)
         self.eos: str = getattr(tokenizer, "eos_token", None) or ""
@@ -104,6 +114,18 @@ class Renderer:
             Unfit: the template refuses it, leaves a part of it out, or changes it so that it can't be followed.
         """
         messages, tools = adapt(messages, tools, self.capabilities, takes_input=self.template.takes_input)
+        example, unsaid = self._document(messages, tools)
+        if unsaid and self.preserve_thinking and (wrapped := with_thoughts(messages, unsaid, self._thought_words)):
+            try:
+                example, unsaid = self._document(wrapped, tools)
+                example = [Segment(unhidden(segment.text), segment.trained) for segment in example]
+            except Unfit:
+                pass  # this template can't be followed with them
+        self.left_out_thoughts = bool(unsaid)
+        return example
+
+    def _document(self, messages: Sequence[Message], tools: Tools | None) -> tuple[Example, set[int]]:
+        """A conversation as a document, and the numbers of the messages whose thoughts the template leaves out."""
         trained = replies(messages)
         if not trained:
             raise Unfit("nothing to train on")
@@ -114,8 +136,8 @@ class Renderer:
             for shape in self._shapes_of(marked, keep=not only_replies):
                 starts = place_texts(rendering, shape.skeleton, marked.texts)
                 if starts is not None:
-                    self.left_out_thoughts = not set(range(len(marked.texts))) <= set(shape.skeleton.found)
-                    return self._cut(rendering, shape, starts)
+                    left_out = set(range(len(marked.texts))) - set(shape.skeleton.found)
+                    return self._cut(rendering, shape, starts), {marked.texts[number].message for number in left_out}
         raise Unfit(CHANGED)
 
     def _shapes_of(self, marked: Marked, *, keep: bool) -> Iterator[Shape]:
@@ -133,6 +155,8 @@ class Renderer:
     def _render(self, messages: Sequence[Message], tools: Tools | None, *, prompt: bool = False) -> str:
         try:
             return render(self.tokenizer, self.template.source, messages, tools, prompt=prompt)
+        except UserError:  # it takes too much time or memory, for this row as for any
+            raise
         except Exception as error:  # the template is a program of the model's
             first = str(error).strip().splitlines()
             raise Unfit(
@@ -220,6 +244,28 @@ class Renderer:
             return None
         ids = self.tokenizer(closing, add_special_tokens=False)["input_ids"]
         return int(ids[-1]) if ids else None
+
+    @functools.cached_property
+    def _thought_words(self) -> tuple[str, str] | None:
+        """What this template writes before a thought and between it and the reply; None where it puts them so that a reply
+        can't have them in its text."""
+        said = [
+            {"role": "user", "content": mark(0)},
+            {"role": "assistant", "reasoning_content": mark(1), "content": mark(2)},
+        ]
+        try:
+            skeleton = take_apart(self._render(said, None))
+            asked = take_apart(self._render(said[:1], None, prompt=True))
+        except Unfit:
+            return None
+        if skeleton.found != [0, 1, 2]:
+            return "<think>\n", "\n</think>\n\n"
+        before, between = skeleton.pieces[1:3]
+        lead = before[before.rfind("<think>") :] if "<think>" in before else before[common(before, asked.pieces[-1]) :]
+        has_token = self._tokens is not None and any(
+            name.strip("<>/[]").lower() != "think" for text in (lead, between) for name in self._tokens.findall(text)
+        )
+        return None if has_token else (lead, between)
 
     # The document
 

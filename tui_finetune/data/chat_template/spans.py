@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from tui_finetune.data.formats.turns import Message
 
-_THOUGHT = re.compile(r"\A(\s*(?:<think>)?\s*)(.*?)(\s*</think>\s*)(.*)\Z", re.DOTALL)
+THOUGHT = re.compile(r"\A(\s*(?:<think>)?\s*)(.*?)(\s*</think>\s*)(.*)\Z", re.DOTALL)
 _FIELDS = ("reasoning_content", "content", "input")
 
 
@@ -65,7 +65,7 @@ def with_marks(messages: Sequence[Message], *, only_replies: bool = False) -> tu
             text = message.get(key)
             if not text or not text.strip():
                 continue
-            thought = _THOUGHT.match(text) if is_reply and key == "content" else None
+            thought = THOUGHT.match(text) if is_reply and key == "content" else None
             if thought is None:
                 new[key] = mark(len(texts))
                 own = key == "reasoning_content"

@@ -37,6 +37,17 @@ class Columns:
         """Whether it holds text, or what can be written as a word; or nothing at all."""
         return self.kinds[name] <= SCALARS | {"nothing"}
 
+    def is_label(self, name: str) -> bool:
+        """Whether it holds true and false, also where they are written as words or as 1 and 0."""
+        if not self.kinds[name] <= SCALARS | {"nothing"}:
+            return False
+        words = {str(value).strip().lower() for value in self.head(name) if value is not None}
+        return bool(words) and words <= {"true", "false", "0", "1", "0.0", "1.0"}
+
+    def type_of(self, name: str) -> str:
+        """The name of the type that a data set of the hub gives a column: 'Value', 'Image' ..."""
+        return type(self.table.features[name]).__name__
+
     def listed(self) -> str:
         return ", ".join(list(self.kinds)[:12]) + (" ..." if len(self.kinds) > 12 else "")
 

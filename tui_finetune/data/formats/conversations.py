@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 
 from tui_finetune.data.formats.spec import Format
@@ -11,6 +12,10 @@ from tui_finetune.data.readers.row import Row, without_nulls
 from tui_finetune.data.segments import Unfit
 
 MORE_THAN_TEXT = "a turn with more than text"
+PLACEHOLDER = "a placeholder for an image, a sound or a video"
+
+_PLACEHOLDER = re.compile(r"(?:\A|\n)\s*<(image|audio|video)>|<(image|audio|video)>\s*(?:\Z|\n)")
+"""As it stands in a text: on a line of its own, or at the beginning or end of one."""
 
 
 def conversation(row: Row, shape: Format) -> tuple[list[Message], Tools | None, int]:
@@ -21,6 +26,8 @@ def conversation(row: Row, shape: Format) -> tuple[list[Message], Tools | None, 
         Unfit: there are none, or they make no sense.
     """
     part = shape.mapping
+    if "label" in part and not is_good(row.get(part["label"])):
+        raise Unfit(f"'{part['label']}' not true")
     tools = listed(row.get(part["tools"])) if "tools" in part else None
     if shape.name == "alpaca":
         messages = _instruction(row, part)
@@ -35,11 +42,16 @@ def conversation(row: Row, shape: Format) -> tuple[list[Message], Tools | None, 
     return kept, [_definition(tool) for tool in tools] if tools else None, _turns(messages) - _turns(kept)
 
 
+def is_good(label: object) -> bool:
+    """Whether a reply is one of those that are to be learned, by the label that it has."""
+    return label is True or label == 1 or (isinstance(label, str) and label.strip().lower() in {"true", "1", "1.0"})
+
+
 def _prompt_and_completion(row: Row, part: Mapping[str, str]) -> list[Message]:
     messages = _turns_or_text(row.get(part["prompt"]), "user", "prompt")
     replies = _turns_or_text(row.get(part["completion"]), "assistant", "completion")
     if any(reply["role"] in {"system", "user"} for reply in replies):
-        raise Unfit("a completion with turns of others than the assistant")
+        raise Unfit("a completion with turns that are not the assistant's")
     for message in messages:
         if message["role"] == "assistant":  # given, not trained on
             message["trained"] = False
@@ -70,6 +82,7 @@ def _instruction(row: Row, part: Mapping[str, str]) -> list[Message]:
             raise Unfit("a history that is not a list of pairs")
         messages += [{"role": "user", "content": scalar(pair[0])}, {"role": "assistant", "content": scalar(pair[1])}]
     asked: Message = {"role": "user", "content": scalar(row.get(part["instruction"]))}
+    refuse_placeholders(asked["content"])
     given = scalar(row.get(part["input"])) if "input" in part else None
     if given and given.strip():
         asked["input"] = given
@@ -88,6 +101,7 @@ def _turns_or_text(value: object, role: str, part: str) -> list[Message]:
         return messages_in(value)
     if (text := scalar(value)) is None or not text.strip():
         raise Unfit(f"no {part}")
+    refuse_placeholders(text)
     return [{"role": role, "content": text}]
 
 
@@ -123,6 +137,7 @@ def _message(turn: object) -> Message:
     if role is None:
         raise Unfit(f"an unknown role '{str(said)[:40]}'")
     content, thoughts, calls = _content(turn.get(keys[1]))
+    refuse_placeholders(content)
     if role == "call":
         # A call that can't be told apart is what the assistant says, as it stands.
         role, found = "assistant", _calls_in(content)
@@ -139,8 +154,9 @@ def _message(turn: object) -> Message:
         given = thoughts or turn.get("reasoning_content") or turn.get("reasoning") or turn.get("thinking")
         if isinstance(given, str) and given.strip():
             message["reasoning_content"] = given
-        # OpenAI's weight, LLaMA-Factory's loss_weight, axolotl's train.
-        if 0 in (turn.get("weight"), turn.get("loss_weight")) or turn.get("train") is False:
+        # OpenAI's weight, LLaMA-Factory's loss_weight, axolotl's train and training.
+        switches = [turn.get(key) for key in ("weight", "loss_weight", "train", "training")]
+        if any(value is False or value == 0 for value in switches):
             message["trained"] = False
     elif role == "tool":
         message |= {key: turn[key] for key in ("name", "tool_call_id") if isinstance(turn.get(key), str)}
@@ -167,6 +183,14 @@ def _content(value: object) -> tuple[str | None, str, list[Message]]:
         else:
             raise Unfit(MORE_THAN_TEXT)
     return "".join(texts), "".join(thoughts), calls
+
+
+def refuse_placeholders(text: str | None) -> None:
+    """Raises Unfit where a picture, sound or video was meant to stand in a text; the HTML element of that name, which is
+    closed somewhere, is text."""
+    found = _PLACEHOLDER.search(text) if text else None
+    if found is not None and text is not None and f"</{found.group(1) or found.group(2)}>" not in text:
+        raise Unfit(PLACEHOLDER)
 
 
 def _part(part: object) -> tuple[str, object]:

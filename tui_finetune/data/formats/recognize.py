@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from tui_finetune.config.schema import RunConfig
 from tui_finetune.data.formats.columns import Columns, columns_of
+from tui_finetune.data.formats.media import refuse_media
 from tui_finetune.data.formats.spec import Format
 from tui_finetune.data.formats.turns import ROLES, TURN_LISTS, is_turn, turns_in
 from tui_finetune.data.source import Source
@@ -23,6 +24,9 @@ QUESTIONS = ("question", "query", "input")
 
 COMPLETIONS = ("completion", "response", "output", "answer", "target")
 INPUTS = ("input", "context")
+LABELS = ("label", "kto_tag")
+"""What tells good replies from bad ones in data for KTO."""
+
 CHOSEN, REJECTED = ("chosen", "chosen_messages"), ("rejected", "rejected_messages")
 """The better and the worse of two replies, in data that tells which was preferred."""
 
@@ -39,7 +43,9 @@ def recognize(rows: Dataset | Source, config: RunConfig) -> Format:
     """
     columns = columns_of(rows)
     source = rows if isinstance(rows, Source) else None
-    found = _recognize(columns, config, source)
+    found = _with_label(_recognize(columns, config, source), columns, config)
+    if found.name != "text" or (config.dataset_format == "auto" and config.dataset_text_field is None):
+        refuse_media(columns, found)
     note = source.note if source is not None else ""
     return Format(found.name, f"{found.reason}; {note}", found.mapping, found.turns) if note else found
 
@@ -65,8 +71,36 @@ def _recognize(columns: Columns, config: RunConfig, source: Source | None) -> Fo
     return _guess(columns, config, source)
 
 
+def _with_label(found: Format, columns: Columns, config: RunConfig) -> Format:
+    """The format with the column that tells good replies from bad ones, of which only the good ones are trained on.
+
+    Raises:
+        UserError: there seems to be such a column, and nobody has said what is to become of it.
+    """
+    chosen = config.dataset_label_field
+    if found.name == "text":
+        return found
+    if chosen is not None:
+        if not columns.is_label(chosen):
+            raise UserError(
+                f"the column '{chosen}' holds no true and false",
+                "choose the column that tells good replies from bad ones",
+                setting="dataset_label_field",
+            )
+        reason = f"{found.reason}; only rows whose '{chosen}' is true are trained on"
+        return Format(found.name, reason, {**found.mapping, "label": chosen}, found.turns)
+    label = columns.find(*LABELS)
+    if label is None or label in found.mapping.values() or not columns.is_label(label):
+        return found
+    raise UserError(
+        f"the column '{label}' tells good replies from bad ones, and both would be trained on",
+        f"set dataset_label_field: {label} to train on the good ones only; or rename the column if it means something else",
+        setting="dataset_label_field",
+    )
+
+
 _FIELDS = (
-    "dataset_text_field", "dataset_messages_field", "dataset_prompt_field", "dataset_input_field",
+    "dataset_label_field", "dataset_text_field", "dataset_messages_field", "dataset_prompt_field", "dataset_input_field",
     "dataset_completion_field",
 )  # fmt: skip
 

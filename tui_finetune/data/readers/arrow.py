@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 
-from tui_finetune.data.readers.files import DataFile
+from tui_finetune.data.readers.files import DataFile, Unpacked
 from tui_finetune.data.readers.row import Row, plain_row
 from tui_finetune.errors import UserError
 
@@ -28,7 +28,10 @@ def read_arrow(file: DataFile) -> Iterator[tuple[int, Row]]:
             reader = pa.ipc.open_file(raw) if is_file else pa.ipc.open_stream(raw)
             names = [field.name for field in reader.schema if not has_bytes(field.type)]
             batches = map(reader.get_batch, range(reader.num_record_batches)) if is_file else reader
+            unpacked = Unpacked(file)
             for batch in batches:
+                unpacked.add_rows(batch.num_rows)
+                unpacked.add(batch.nbytes)
                 batch.validate(full=True)
                 narrow = batch.select(names)
                 for start in range(0, narrow.num_rows, BATCH_ROWS):

@@ -16,6 +16,7 @@ from types import TracebackType
 from tui_finetune.data.file_kinds import KINDS, TABLES, kind_of
 from tui_finetune.data.problems import Problem
 from tui_finetune.errors import UserError
+from tui_finetune.system.paths import refuse_closed, refuse_strange, user_path
 
 MAX_RECORD_BYTES = 16 * 1024 * 1024
 """The longest line, row or document that is read. It bounds the memory that reading takes."""
@@ -24,6 +25,11 @@ MAX_UNPACKED_BYTES = 64 * 1024**3
 MAX_UNPACKED_RATIO = 200
 RATIO_COUNTS_FROM = 64 * 1024 * 1024
 """A .gz of text shrinks 3 to 20 times. One that grows 200 times, beyond the first 64 MiB, is not data."""
+
+
+ROWS_COUNT_FROM = 1_000_000
+MAX_ROWS_A_BYTE = 10
+"""A file of more than a million rows with more than so many of them in a byte holds nothing but repetition."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +45,52 @@ class DataFile:
     @property
     def name(self) -> str:
         return str(self.path)
+
+
+class Unpacked:
+    """Counts what a compressed file unpacks to; raises UserError where that can't be data."""
+
+    def __init__(self, file: DataFile) -> None:
+        self._file = file
+        self._bytes = self._rows = 0
+        self._since = (0, 0)
+
+    def add(self, count: int) -> None:
+        """So many bytes more have come out."""
+        self._bytes += count
+        self.check(self._bytes, self._file.size)
+
+    def add_rows(self, count: int) -> None:
+        """So many rows more are there, or are said to be."""
+        self._rows += count
+        if self._rows > ROWS_COUNT_FROM and self._rows > MAX_ROWS_A_BYTE * self._file.size:
+            raise UserError(
+                f"{self._file.name} says that it has {self._rows:,} rows, in {self._file.size:,} bytes",
+                "a file like that holds no text; choose other data",
+                setting="dataset_name",
+            )
+
+    def read(self, given: int, position: int) -> None:
+        """So many bytes in all have come of so many of the file. Looked at in windows: a part that is none of text counts
+        wherever it is."""
+        if given - self._since[0] < RATIO_COUNTS_FROM:
+            return
+        self.check(given - self._since[0], position - self._since[1] + RATIO_COUNTS_FROM // _SLACK_SHARE, allowed=1)
+        self._since = (given, position)
+
+    def check(self, unpacked: int, packed: int, allowed: int | None = None) -> None:
+        """Raise UserError where a part of the file unpacks to what can't be text."""
+        allowed = RATIO_COUNTS_FROM if allowed is None else allowed
+        if unpacked > MAX_UNPACKED_BYTES or (unpacked > allowed and unpacked > MAX_UNPACKED_RATIO * max(packed, 1)):
+            raise UserError(
+                f"{self._file.name} unpacks to more than {MAX_UNPACKED_RATIO} times its size, which can't be text",
+                "write it anew without repetitions, or unpack it yourself if you trust it",
+                setting="dataset_name",
+            )
+
+
+_SLACK_SHARE = 512
+"""The part of a window that may have been read ahead of it: 128 KiB."""
 
 
 def looks_like_path(name: str) -> bool:
@@ -59,7 +111,10 @@ def find_files(name: str) -> tuple[list[DataFile], list[Problem]] | None:
     Raises:
         UserError: there is something, and no data in it.
     """
-    path = Path(name).expanduser()
+    path = user_path(name, "dataset_name")
+    refuse_strange(path, name, "dataset_name")
+    if path.exists():
+        refuse_closed(path, name, "dataset_name")
     if path.is_file():
         return [data_file(path)], []
     if path.is_dir():
@@ -73,7 +128,7 @@ def find_files(name: str) -> tuple[list[DataFile], list[Problem]] | None:
 
 def nearest_path(name: str) -> str | None:
     """The file or folder beside a missing one that is called most like it."""
-    path = Path(name).expanduser()
+    path = user_path(name)
     try:
         names = [entry.name for entry in path.parent.iterdir()]
     except OSError:
@@ -125,14 +180,26 @@ class ByteStream:
     def __init__(self, file: DataFile) -> None:
         self.file = file
         self._given = 0
-        self._check_at = RATIO_COUNTS_FROM
+        self._unpacked = Unpacked(file)
         try:
             self._raw = file.path.open("rb")
         except OSError as error:
             raise UserError(
                 f"{file.name}: {error.strerror}", "check the path and its permissions", setting="dataset_name"
             ) from None
-        self._data: io.BufferedIOBase = gzip.GzipFile(fileobj=self._raw) if file.packed else self._raw
+        self._data: io.BufferedIOBase = self._raw
+        if file.packed:
+            self._look_ahead()
+            self._data = gzip.GzipFile(fileobj=self._raw)
+
+    def _look_ahead(self) -> None:
+        """See in a fraction of a second whether the beginning unpacks to what can't be text: 64 MB of blank lines would
+        take a minute to read as lines."""
+        self._data = gzip.GzipFile(fileobj=self._raw)
+        while self._given <= RATIO_COUNTS_FROM and self.read(1 << 20):
+            pass
+        self._given, self._unpacked = 0, Unpacked(self.file)
+        self._raw.seek(0)
 
     @property
     def position(self) -> int:
@@ -163,14 +230,8 @@ class ByteStream:
                 f"{self.file.name}: {error.strerror or error}", "check the disk", setting="dataset_name"
             ) from None
         self._given += len(data)
-        if self.file.packed and self._given > self._check_at:
-            self._check_at += RATIO_COUNTS_FROM
-            if self._given > MAX_UNPACKED_BYTES or self._given > MAX_UNPACKED_RATIO * max(self.position, 1):
-                raise UserError(
-                    f"{self.file.name} unpacks to more than {self._given // 2**20} MiB, which can't be text",
-                    "unpack it yourself with gunzip if you trust it",
-                    setting="dataset_name",
-                )
+        if self.file.packed:
+            self._unpacked.read(self._given, self.position)
         return data
 
     def __enter__(self) -> ByteStream:

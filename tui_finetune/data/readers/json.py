@@ -40,7 +40,7 @@ def _explain(error: Exception, file: DataFile, line: int) -> UserError:
         what = error.msg[:1].lower() + error.msg[1:]
         return UserError(
             f"{file.name}, line {line}: not valid JSON: {what} ({where})",
-            "repair the line, or take it out; it may have been cut short",
+            "repair the line, or remove it; it may have been cut short",
             setting="dataset_name",
         )
     what = "nested too deeply" if isinstance(error, RecursionError) else str(error)
@@ -212,7 +212,7 @@ def _array(window: _Window) -> Iterator[Row]:
     while sign != "]":
         line = window.here()
         if sign != "{":
-            what = "the file is cut short" if sign == "" else "a row that is no object"
+            what = "the file is cut short" if sign == "" else "a row that is not an object"
             raise UserError(f"{file.name}, line {line}: {what}", SHAPE, setting="dataset_name")
         yield window.value()
         sign = window.skip(SPACE)

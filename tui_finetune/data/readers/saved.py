@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tui_finetune.data.readers.files import DataFile, data_file
 from tui_finetune.errors import UserError
+from tui_finetune.system.paths import user_path
 
 STATE, SPLITS = "state.json", "dataset_dict.json"
 
@@ -18,7 +19,7 @@ def saved_files(name: str, split: str) -> tuple[list[DataFile], str] | None:
     Raises:
         UserError: it has no such split, or isn't whole.
     """
-    path = Path(name).expanduser()
+    path = user_path(name, "dataset_name")
     words = "saved with save_to_disk"
     if (path / SPLITS).is_file():
         splits = [str(part) for part in _listed(path / SPLITS, "splits")]

@@ -7,7 +7,7 @@ kinds say which there were: so no file fails for a type that changes half-way, a
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tui_finetune.data.problems import Tally
+from tui_finetune.data.readers.files import Unpacked
 from tui_finetune.data.readers.row import Row
 from tui_finetune.errors import UserError
 
@@ -44,7 +45,15 @@ class Column:
 class TableWriter:
     """Takes rows one by one and writes them in batches, in files `part-N.arrow`; a new column begins a new part."""
 
-    def __init__(self, directory: Path, files: list[str], tally: Tally) -> None:
+    def __init__(self, directory: Path, files: list[str], tally: Tally, unpacked: Sequence[Unpacked] = ()) -> None:
+        """
+        Args:
+            directory: where the files go.
+            files: names of the files that rows come from.
+            tally: takes what is odd.
+            unpacked: for each file, what counts what comes out of it.
+        """
+        self._unpacked = unpacked
         self.columns: dict[str, Column] = {}
         self.rows = 0
         self.parts: list[str] = []
@@ -81,6 +90,8 @@ class TableWriter:
             raise UserError(
                 f"{self._files[places[0][0]]}, line {places[0][1]}: a row without columns", 'write {"text": "..."}'
             )
+        if self._unpacked:
+            self._unpacked[places[-1][0]].add(sum(array.nbytes for array in arrays))
         assert self._part is not None
         self._part.write_batch(pa.record_batch(arrays, schema=self._schema))
         files, numbers = zip(*places, strict=True)
@@ -100,9 +111,18 @@ class TableWriter:
     def _begin_part(self, new: list[str]) -> None:
         if self._part is not None:
             self._part.close()
-        self.columns.update((name, Column(_storable(name))) for name in new)
+        file, number = self._places[0]
+        for name in new:
+            column = Column(_storable(name))
+            what = "has a NUL character" if "\0" in name else "is there twice, once its broken characters are replaced"
+            if "\0" in name or column.name in {known.name for known in self.columns.values()}:
+                raise UserError(
+                    f"{self._files[file]}, near line {number}: the name of the column '{column.name}' {what}",
+                    "rename the column",
+                    setting="dataset_name",
+                )
+            self.columns[name] = column
         if len(self.columns) > MAX_COLUMNS:
-            file, number = self._places[0]
             raise UserError(
                 f"{self._files[file]}, near line {number}: more than {MAX_COLUMNS} columns",
                 "use the same few keys in every row",

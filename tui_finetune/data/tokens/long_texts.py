@@ -3,7 +3,8 @@ stopped."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -41,7 +42,13 @@ class OutOfOrder(ValueError):
     """A tokenizer doesn't give the places of its tokens in order."""
 
 
-def encode_long(tokenizer: PreTrainedTokenizerBase, text: str, alive: Callable[[], object]) -> Window:
+Encode = Callable[[str], tuple[Sequence[int], Sequence[tuple[int, int]] | None]]
+"""Gives the token ids of a text, and where in it each begins and ends, in characters."""
+
+
+def encode_long(
+    tokenizer: PreTrainedTokenizerBase, text: str, alive: Callable[[], object], encode: Encode | None = None
+) -> Window:
     """The tokens of a text as one call gives them, special tokens left out.
 
     Tokens depend on their surroundings, but not on what is thousands of characters away: two windows that agree on a
@@ -51,18 +58,20 @@ def encode_long(tokenizer: PreTrainedTokenizerBase, text: str, alive: Callable[[
         tokenizer: a fast one.
         text: of any length.
         alive: called after each window; may raise Cancelled.
+        encode: makes tokens in the tokenizer's place.
 
     Raises:
         OutOfOrder: it can't be done with this tokenizer.
     """
+    encode = encode or functools.partial(_encode, tokenizer)
     parts: list[Window] = []
     begin = start = 0  # of what is not in the parts yet; of the window that it is in
     size = WINDOW
-    current = _window(tokenizer, text, start, size)
+    current = _window(encode, text, start, size)
     while start + size < len(text):
         alive()
         end = start + size
-        following = _window(tokenizer, text, end - OVERLAP, WINDOW)
+        following = _window(encode, text, end - OVERLAP, WINDOW)
         quarter, middle = OVERLAP // 4, end - OVERLAP // 2
         if current.between(middle - quarter, middle + quarter).same(
             following.between(middle - quarter, middle + quarter)
@@ -73,19 +82,27 @@ def encode_long(tokenizer: PreTrainedTokenizerBase, text: str, alive: Callable[[
             begin, start, size, current = joint, end - OVERLAP, WINDOW, following
         elif size < LARGEST_WINDOW:
             size *= 2
-            current = _window(tokenizer, text, start, size)
+            current = _window(encode, text, start, size)
         else:
             parts.append(current.between(begin, end))
             begin = start = end
             size = WINDOW
-            current = _window(tokenizer, text, start, size)
+            current = _window(encode, text, start, size)
     parts.append(current.between(begin, len(text) + 1))
     return Window(np.concatenate([part.ids for part in parts]), np.concatenate([part.offsets for part in parts]))
 
 
-def _window(tokenizer: PreTrainedTokenizerBase, text: str, start: int, size: int) -> Window:
+def _window(encode: Encode, text: str, start: int, size: int) -> Window:
+    ids, places = encode(text[start : start + size])
+    offsets = np.array(places, np.int64).reshape(-1, 2) + start
+    if len(offsets) != len(ids) or (np.diff(offsets[:, 0]) < 0).any():
+        raise OutOfOrder
+    return Window(np.array(ids, np.int32), offsets)
+
+
+def _encode(tokenizer: PreTrainedTokenizerBase, text: str) -> tuple[Sequence[int], Sequence[tuple[int, int]]]:
     encoded = tokenizer(
-        text[start : start + size],
+        text,
         add_special_tokens=False,
         padding=False,
         truncation=False,
@@ -94,14 +111,4 @@ def _window(tokenizer: PreTrainedTokenizerBase, text: str, start: int, size: int
         return_offsets_mapping=True,
         verbose=False,
     )
-    offsets = np.array(encoded["offset_mapping"], np.int64).reshape(-1, 2) + start
-    if (np.diff(offsets[:, 0]) < 0).any():
-        raise OutOfOrder
-    return Window(np.array(encoded["input_ids"], np.int32), offsets)
-
-
-def special_ends(tokenizer: PreTrainedTokenizerBase) -> tuple[list[int], list[int]]:
-    """The tokens that a tokenizer puts before and after every text."""
-    bare, whole = (tokenizer("a", add_special_tokens=added)["input_ids"] for added in (False, True))
-    before = next((n for n in range(len(whole)) if whole[n : n + len(bare)] == bare), 0)
-    return whole[:before], whole[before + len(bare) :]
+    return encoded["input_ids"], encoded["offset_mapping"]

@@ -119,18 +119,3 @@ class Filler(Generic[Document]):
         documents, self._documents, self._tokens = self._documents, [], 0
         for row in best_fit([self._size(document) for document in documents], self._max_length):
             yield [documents[number] for number in row]
-
-
-class Packer:
-    """Packs a stream of documents, a window at a time."""
-
-    def __init__(self, max_length: int, window_tokens: int = WINDOW_TOKENS) -> None:
-        self._filler: Filler[Tokens] = Filler(max_length, lambda document: len(document.ids), window_tokens)
-
-    def add(self, document: Tokens) -> Iterator[PackedRow]:
-        """Take a document in; the rows of the window when it is full."""
-        return map(joined, self._filler.add(document))
-
-    def finish(self) -> Iterator[PackedRow]:
-        """The rows of what is still waiting."""
-        return map(joined, self._filler.finish())

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from tui_finetune.data.segments import Example, plain_text
-from tui_finetune.data.tokens.long_texts import WINDOW, OutOfOrder, encode_long, special_ends
+from tui_finetune.data.segments import Example, has_literals, plain_text
+from tui_finetune.data.tokens.long_texts import WINDOW, OutOfOrder, encode_long
 from tui_finetune.errors import UserError
+from tui_finetune.models.special_tokens import SpecialTokens, special_ends
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -53,6 +54,7 @@ class Encoder:
         self.eos_id: int | None = tokenizer.eos_token_id
         self.pad_id: int | None = tokenizer.pad_token_id
         self.special_ids = frozenset(tokenizer.all_special_ids)
+        self._special = SpecialTokens(tokenizer)
 
     def encode(self, examples: list[Example], alive: Callable[[], object] = bool) -> list[Tokens]:
         """The tokens of each document, whole, however long.
@@ -74,20 +76,33 @@ class Encoder:
             if self.tokenizer.is_fast and sum(len(segment.text) for segment in example) > WINDOW:
                 result += [*self._encode_short(at_once, masked), self._encode_long(example, masked, alive)]
                 at_once = []
+            elif has_literals(example):
+                result += [*self._encode_short(at_once, masked), self._encode_literally(example, masked)]
+                at_once = []
             else:
                 at_once.append(example)
         return [*result, *self._encode_short(at_once, masked)]
 
     def _encode_long(self, example: Example, masked: bool, alive: Callable[[], object]) -> Tokens:
+        literally = has_literals(example)
+        words = self._special.words(example) if literally else plain_text(example)
         try:
-            inner = encode_long(self.tokenizer, plain_text(example), alive)
+            if words is None:
+                raise OutOfOrder
+            inner = encode_long(self.tokenizer, words, alive, self._special.encode_words if literally else None)
         except OutOfOrder:
-            return self._encode_short([example], masked)[0]
+            return self._encode_literally(example, masked) if literally else self._encode_short([example], masked)[0]
         before, after = ([], []) if self.rendered else special_ends(self.tokenizer)
         ids = np.concatenate([np.array(before, np.int32), inner.ids, np.array(after, np.int32)])
         offsets = np.zeros((len(ids), 2), np.int64)
         offsets[len(before) : len(ids) - len(after)] = inner.offsets
         return self._tokens(example, ids, offsets if masked else None)
+
+    def _encode_literally(self, example: Example, masked: bool) -> Tokens:
+        """A document in whose texts there are names of special tokens."""
+        ids, places = self._special.encode(example, add_special_tokens=not self.rendered)
+        offsets = np.array(places, np.int64).reshape(-1, 2) if masked and places is not None else None
+        return self._tokens(example, np.array(ids, np.int32), offsets)
 
     def _encode_short(self, examples: list[Example], masked: bool) -> list[Tokens]:
         if not examples:
@@ -147,7 +162,13 @@ class Encoder:
 
     def truncated(self, example: Example, max_length: int) -> Tokens:
         """A document cut by the tokenizer itself, which keeps the tokens that it adds."""
-        encoded = self.tokenizer(plain_text(example), truncation=True, max_length=max_length, verbose=False)
+        encoded = self.tokenizer(
+            plain_text(example),
+            truncation=True,
+            max_length=max_length,
+            split_special_tokens=has_literals(example),
+            verbose=False,
+        )
         ids = np.array(encoded["input_ids"], np.int32)
         return self._end(ids, np.ones(len(ids), np.bool_))
 

@@ -41,7 +41,7 @@ class Ask(Dialog[str | None]):
             yield Input(self.suggestion, compact=True, id="answer")
             yield Static("", id="wrong", markup=False)
             yield Static(self.explanation, id="explanation", markup=False)
-            yield Static("enter takes it  ·  esc goes back", id="keys", markup=False)
+            yield Static("enter selects  ·  esc cancels", id="keys", markup=False)
 
     def on_input_changed(self, event: Input.Changed) -> None:
         event.stop()
@@ -50,7 +50,7 @@ class Ask(Dialog[str | None]):
     def on_input_submitted(self, event: Input.Submitted) -> None:
         event.stop()
         answer = event.value.strip()
-        wrong = self.check(answer) if answer else "Type something, or go back with esc."
+        wrong = self.check(answer) if answer else "Type something, or press esc to cancel."
         if wrong:
             self.query_one("#wrong", Static).update(Content(f"✗ {wrong}"))
         else:

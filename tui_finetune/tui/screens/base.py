@@ -31,6 +31,7 @@ class TabScreen(Screen[None]):
     """Whether the app's first frame shows it without its body and footer, which take time to make."""
 
     _is_bare = False
+    _completing = False
 
     def __init__(self, shared: AppState) -> None:
         super().__init__()
@@ -57,9 +58,10 @@ class TabScreen(Screen[None]):
 
     async def complete(self) -> None:
         """Bring what the app's first frame did without."""
-        if self._is_bare:
-            self._is_bare = False
+        if self._is_bare and not self._completing:
+            self._completing = True
             await self.mount_all(compose(self, self._compose_rest()))
+            self._is_bare = False  # from here on keys find what they work on
             self.refresh_bindings()
             if self.AUTO_FOCUS and self.focused is None:
                 self.set_focus(self.query(self.AUTO_FOCUS).first())
@@ -114,15 +116,20 @@ class TabScreen(Screen[None]):
 
     def plan_changed(self) -> None:
         """What is known about the plan has changed."""
+        self._show_plan()
+
+    def _show_plan(self) -> None:
         line, draft = self.query_one("#plan", PlanLine), self.shared.draft
         if not draft.is_settled:
             line.show([])
         elif draft.problem is not None:
             line.show([], draft.problem)
         else:
-            parts = draft.plan.parts() if draft.plan else [f"{draft.model} → {draft.dataset}"]
+            left = self.shared.monitor.time_left(draft.plan)
+            parts = draft.plan.parts(left) if draft.plan else [f"{draft.model} → {draft.dataset}"]
             line.show(parts, draft.plan.problem if draft.plan else None, pending=draft.plan_pending)
 
     def run_changed(self) -> None:
         """The run that is watched has new events, or another one is watched."""
         self.query_one(TabBar).show_run(*self.shared.monitor.light())
+        self._show_plan()  # how long is left of a run of it

@@ -77,7 +77,7 @@ class ChoiceList(PagedList):
     """The lines. From the first one, up leads to the filter."""
 
     BINDINGS = [
-        Binding("enter", "select", "Choose", id="list.choose", tooltip="Take what is under the cursor"),
+        Binding("enter", "select", "Choose", id="list.choose", tooltip="Choose what is under the cursor"),
     ]
 
     class LeftAtTop(Message):

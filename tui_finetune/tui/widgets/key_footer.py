@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
+from textual.app import ComposeResult
 from textual.screen import Screen
 from textual.widgets import Footer
+
+MOST_KEYS = 6
+"""Keys that are shown, the screen's own before the app's."""
 
 
 class KeyFooter(Footer):
@@ -13,6 +19,9 @@ class KeyFooter(Footer):
     """
 
     _keys: tuple[tuple[str, str, bool], ...] | None = None
+
+    def compose(self) -> ComposeResult:
+        yield from islice(super().compose(), MOST_KEYS)
 
     def bindings_changed(self, screen: Screen[object]) -> None:
         keys = tuple(

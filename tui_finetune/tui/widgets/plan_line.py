@@ -11,6 +11,8 @@ from tui_finetune.errors import UserError
 class PlanLine(Static):
     """Model, data set, method, steps, time and memory in one line; or, in its place, the first thing that is missing."""
 
+    _shown: Text | None = None
+
     def show(self, parts: list[str], problem: UserError | None = None, *, pending: bool = False) -> None:
         """Show the plan.
 
@@ -33,5 +35,7 @@ class PlanLine(Static):
                 line.append("  …", "dim")
         line.no_wrap = True
         line.overflow = "ellipsis"
-        self.set_class(problem is not None, "-problem")
-        self.update(line)
+        if line != self._shown:  # it is asked for with every news of a run
+            self._shown = line
+            self.set_class(problem is not None, "-problem")
+            self.update(line, layout=False)

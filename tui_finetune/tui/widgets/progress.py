@@ -7,7 +7,7 @@ import math
 from textual.content import Content
 from textual.widgets import Static
 
-MUTED = "$foreground 60%"
+MUTED = "$muted"
 """The style of labels and side remarks inside a text; the theme's $text-muted only works in style sheets."""
 
 _EIGHTHS = " ▏▎▍▌▋▊▉"
@@ -32,7 +32,8 @@ def gauge(share: float, width: int, style: str = "$secondary") -> Content:
     halves = round(min(max(share, 0.0), 1.0) * width * 2)
     full, half = divmod(halves, 2)
     filled = "━" * full + "╸" * half
-    return Content.assemble((filled, style), ("━" * (width - len(filled)), "$panel"))
+    # Thinner, so that it shows without colors too.
+    return Content.assemble((filled, style), ("─" * (width - len(filled)), "$muted"))
 
 
 def percent(share: float) -> str:

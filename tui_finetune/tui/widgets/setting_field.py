@@ -50,13 +50,13 @@ class SettingField(Widget, can_focus=True):
     """
     BINDINGS = [
         Binding("enter", "change", "Change", key_display="enter", id="settings.change",
-                tooltip="Type another value, or take the next choice"),
+                tooltip="Type another value, or go to the next choice"),
         Binding("left", "cycle(-1)", "Previous choice", show=False, id="settings.previous",
-                tooltip="Take the choice before, where there are choices"),
+                tooltip="Previous choice, where there are choices"),
         Binding("right,space", "cycle(1)", "Next choice", show=False, id="settings.next",
-                tooltip="Take the next choice, where there are choices"),
+                tooltip="Next choice, where there are choices"),
         Binding("r,backspace,delete", "reset", "Reset", key_display="r", id="settings.reset",
-                tooltip="Go back to the value that preset, model or default give"),
+                tooltip="Go back to the value of the preset, model or default"),
         Binding("escape", "leave_input", "Leave the input", show=False),
     ]  # fmt: skip
 

@@ -10,15 +10,21 @@ from tui_finetune.formatting import amount, size
 
 if TYPE_CHECKING:
     from tui_finetune.chat.reply import Reply
+    from tui_finetune.chat.targets import ChatTarget
 
 HELP = (
-    "Talk to a model: the one you just trained, the one it was made from, or any other. Write a line and press "
-    "enter; the reply appears as it is written, and ctrl+c stops it.\n"
+    "Talk to a model: the one you just trained, the one it was made from, the run that is still going, or any other. Write "
+    "and press enter; the reply appears as it is written, and esc or ctrl+c stops it.\n"
     "A base model knows nothing of questions and answers: it continues a text. Write the beginning of what you want "
     "to read, as 'The old lighthouse'; an empty line goes on with the last text. A model with a chat template was "
     "taught turns, and is talked to like a person. F2 changes between the two.\n"
+    "F5 gives the same prompt to the model before and after its training, side by side, with the same seed; the words in "
+    "which they differ are bold and underlined. /compare with names takes any two to four models.\n"
+    "A run that is going answers after its step, as the model it is then, and trains on as if nobody had said a word; what "
+    "it cost is said below the reply.\n"
     "The same prompt gives another reply each time, because the next token is drawn by chance. F3 sets how freely, "
-    "and with a seed the replies repeat, which is the way to compare two models."
+    "and with a seed the replies repeat. F6 shows how sure the model was of each token, and what else it thought of.\n"
+    "A line that begins with / is a command: /help lists them, tab completes."
 )
 
 
@@ -33,6 +39,8 @@ def sampling_words(sampling: Sampling) -> str:
         parts.append(f"top_p {sampling.top_p:g}")
     if sampling.top_k:
         parts.append(f"top_k {sampling.top_k}")
+    if sampling.min_p:
+        parts.append(f"min_p {sampling.min_p:g}")
     if sampling.repetition_penalty != 1:
         parts.append(f"repetition_penalty {sampling.repetition_penalty:g}")
     parts.append(f"at most {sampling.max_new_tokens:,} tokens")
@@ -51,12 +59,19 @@ def progress_words(done: int, total: int | None, unit: str) -> str:
 
 
 def done_words(reply: Reply) -> str:
-    """The quiet line under a reply: its length, the speed, why it ended."""
-    tokens = f"{reply.tokens:,} {'token' if reply.tokens == 1 else 'tokens'}"
-    if not reply.tokens or reply.seconds <= 0:
-        return f"{tokens}  ·  {ENDS[reply.stopped]}"
-    rate = reply.tokens / reply.seconds
-    return f"{tokens}  ·  {rate:.0f} tokens/s  ·  {ENDS[reply.stopped]}"
+    """The quiet line under a reply: its length, the speed, the time to its first token, why it ended, what it cost."""
+    parts = [f"{reply.tokens:,} {'token' if reply.tokens == 1 else 'tokens'}"]
+    if reply.rate is not None:
+        parts.append(f"{reply.rate:.0f} tokens/s")
+    if reply.first_seconds is not None:
+        first = reply.first_seconds
+        parts.append(f"first after {first * 1000:.0f} ms" if first < 0.9995 else f"first after {first:.1f} s")
+    parts.append(ENDS[reply.stopped])
+    if reply.step is not None:
+        parts.append(f"at step {reply.step:,}")
+    if reply.cost is not None:
+        parts.append(f"the run waited {reply.cost:.1f} s")
+    return "  ·  ".join(parts)
 
 
 def hint_words(loaded: bool, style: Style, *, training: bool) -> str:
@@ -67,15 +82,22 @@ def hint_words(loaded: bool, style: Style, *, training: bool) -> str:
         words = "This model was taught to talk in turns. Ask it something."
     else:
         words = "This model continues a text. Write how it begins, as “The old lighthouse”."
-    return words + ("\n\nA run is training: replies come slower, and so does the run." if training else "")
+    return words + ("\n\nA run is training: replies are slower, and so is the run." if training else "")
 
 
-LEAVE = "   (esc leaves the line)"
-"""While one writes, digits are text: a way out to the other screens."""
-
-
-def placeholder_words(loaded: bool, conversation: Conversation) -> str:
+def placeholder_words(loaded: bool, conversation: Conversation, *, focused: bool = True) -> str:
     """What the empty line for the prompt says."""
+    if not focused:
+        return "Just write, or press enter, to come back to this line"
+    leave = "   (esc leaves the line, /help)"
     if not loaded or conversation.style == "turns":
-        return f"Write, and press enter{LEAVE}"
-    return f"enter goes on with the text{LEAVE}" if conversation.text else f"The beginning of a text{LEAVE}"
+        return f"Write, and press enter{leave}"
+    return f"enter goes on with the text{leave}" if conversation.text else f"The beginning of a text{leave}"
+
+
+def kind_words(target: ChatTarget | None, style: Style, *, loaded: bool) -> str:
+    """A word or two on how the model is talked to."""
+    if not loaded:
+        return "not loaded yet"
+    kind = "chat turns" if style == "turns" else "continues text"
+    return f"{kind}, answers after its step" if target is not None and target.is_live else kind

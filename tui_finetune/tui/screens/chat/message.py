@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
-from textual.widgets import Static
+from textual.widgets import Markdown, Static
 
 from tui_finetune.chat.conversation import Style
 
+_MARKS = ("```", "**", "\n#", "\n- ", "\n* ", "\n1. ", "`", "|--", "| -")
+LONGEST_MARKDOWN = 50_000
+"""Characters beyond which a reply is shown as it is: laying it out would hold up the screen."""
+
+
+def looks_marked(text: str) -> bool:
+    """Whether a text is worth showing as Markdown."""
+    return len(text) <= LONGEST_MARKDOWN and any(mark in f"\n{text}" for mark in _MARKS)
+
 
 class Exchange(Vertical):
-    """A prompt and its reply. All text is shown literally.
+    """A prompt and its reply. All text is shown literally, but for a whole reply of a model that was taught turns, which
+    is shown as the Markdown that it is.
 
     Args:
         prompt: what was written.
@@ -22,6 +35,7 @@ class Exchange(Vertical):
     DEFAULT_CSS = """
     Exchange { height: auto; margin-bottom: 1; }
     Exchange .said { border-left: outer $primary; padding-left: 1; margin-bottom: 1; color: $foreground; }
+    Exchange Markdown { padding: 0; margin: 0; height: auto; background: transparent; }
     Exchange .caption { color: $text-muted; }
     Exchange .caption.-problem { color: $error; }
     """
@@ -66,6 +80,17 @@ class Exchange(Vertical):
         """The reply is over; say how it was made, or what went wrong."""
         self.caption, self.went_wrong, self.is_over = caption, problem, True
         self._show()
+        if self.style == "turns" and self.children and looks_marked(self.reply):
+            literal = self.query_one(".reply", Static)
+            literal.display = False
+            self.mount(Markdown(self.reply, open_links=False), after=literal)
+
+    def go_on(self) -> None:
+        """More of the reply comes."""
+        self.is_over, self.caption = False, ""
+        self.query(Markdown).remove()
+        self.query_one(".reply", Static).display = True
+        self._show()
 
 
 class Note(Static):
@@ -84,6 +109,14 @@ class Conversed(VerticalScroll):
     """What was said; follows the end unless somebody scrolled up. enter goes back to writing."""
 
     BINDINGS = [Binding("enter", "screen.write", "Write", show=False)]
+
+    def __init__(self, take_key: Callable[[events.Event], bool], *, id: str) -> None:
+        super().__init__(id=id)
+        self._take_key = take_key
+
+    def _forward_event(self, event: events.Event) -> None:
+        if not self._take_key(event):
+            super()._forward_event(event)
 
     def follow(self, *, always: bool = False) -> None:
         """Scroll to the end once what was just added is laid out. To be called right after adding it."""

@@ -10,6 +10,7 @@ from textual.containers import Vertical
 from textual.widgets import Static
 
 from tui_finetune.errors import UserError
+from tui_finetune.models.adapters import holds_model
 from tui_finetune.runs.directory import RunDirectory
 from tui_finetune.runs.registry import known_runs
 from tui_finetune.system.terminal import printable
@@ -27,7 +28,7 @@ def talkers(base: Path) -> list[Item]:
     finals: set[Path] = set()
     bases: list[str] = []
     for run in known_runs(base)[:MAX_RUNS]:
-        final = (run.final_dir / "config.json").is_file()
+        final = holds_model(run.final_dir)
         if not final and not any(run.checkpoints_dir.glob("checkpoint-*/manifest.json")):
             continue
         finals.add(run.final_dir.absolute())
@@ -69,7 +70,7 @@ class PickModel(Dialog[str | None]):
         with Vertical(id="dialog"):
             yield Static("Talk to", id="question", markup=False)
             yield FilterList("Filter, or any name on the hub or path of a folder")
-            yield Static("enter takes it  ·  esc goes back", id="keys", markup=False)
+            yield Static("enter selects  ·  esc cancels", id="keys", markup=False)
 
     def on_mount(self) -> None:
         self.query_one(FilterList).focus_filter()

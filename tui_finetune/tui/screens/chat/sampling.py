@@ -26,6 +26,8 @@ EXPLANATIONS = {
     "can't spoil the text. 0.9 to 0.95 is usual; 1 turns it off.",
     "top_k": "Only so many of the likeliest tokens are drawn from. 40 is common; 0 turns it off, which is fine beside "
     "top_p.",
+    "min_p": "Tokens less than so many times as likely as the likeliest are not drawn: 0.05 to 0.1 keeps even high "
+    "temperatures sensible. 0 turns it off.",
     "max_new_tokens": "The reply ends there at the latest. 200 tokens are about 150 English words.",
     "repetition_penalty": "Above 1, tokens that are in the text already become less likely: a cure for loops. 1.1 is "
     "usual; 1 turns it off.",

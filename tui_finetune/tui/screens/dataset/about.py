@@ -25,6 +25,7 @@ from tui_finetune.tui.screens.dataset.describe import (
     tokens_in_words,
     tokens_text,
 )
+from tui_finetune.tui.theme import rich_style
 from tui_finetune.tui.widgets.facts import Facts
 from tui_finetune.tui.widgets.filter_list import CHOSEN
 
@@ -98,7 +99,7 @@ class DataAbout(VerticalScroll):
     def _show_origin(self, words: str) -> None:
         origin = Text(words)
         if words.startswith(CHOSEN):
-            origin.stylize(self.app.theme_variables["accent"], 0, len(f"{CHOSEN} chosen"))
+            origin.stylize(rich_style(self.app, "accent"), 0, len(f"{CHOSEN} chosen"))
         self.query_one("#origin", Static).update(origin)
 
     def show(self, name: str, origin: str, findings: Findings, summary: str = "") -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 FORMATS = (
     ("auto", "as it is recognized"),
-    ("text", "one column of text, all of it learned"),
+    ("text", "one column of text, all of it trained on"),
     ("prompt-completion", "a prompt, and what follows it"),
     ("messages", "turns with role and content"),
     ("alpaca", "instruction, input and output"),
@@ -30,12 +30,12 @@ PARTS: dict[str, tuple[tuple[str, str], ...]] = {
     "sharegpt": (("dataset_messages_field", "Which column holds the turns?"),),
     "prompt-completion": (
         ("dataset_prompt_field", "Which column holds the prompt?"),
-        ("dataset_completion_field", "Which column holds what is to be learned?"),
+        ("dataset_completion_field", "Which column holds what to train on?"),
     ),
     "alpaca": (
         ("dataset_prompt_field", "Which column holds the instruction?"),
         ("dataset_input_field", "Which column holds the input that it is about?"),
-        ("dataset_completion_field", "Which column holds what is to be learned?"),
+        ("dataset_completion_field", "Which column holds what to train on?"),
     ),
 }
 """Format -> the settings that name its columns, each with the question for it."""
@@ -91,4 +91,4 @@ def ask_columns(
             ask(form, PARTS.get(form, ()), dict.fromkeys(_COLUMN_KEYS))
 
     form = config.dataset_format if config.dataset_format != "auto" or preview is None else preview.format
-    app.push_screen(Pick("What form have the rows?", FORMATS, form), picked_form)
+    app.push_screen(Pick("What format are the rows in?", FORMATS, form), picked_form)

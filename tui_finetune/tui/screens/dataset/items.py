@@ -97,7 +97,7 @@ def _typed_path_items(text: str, base: Path) -> list[Item]:
     if any(sign in start for sign in "*?["):
         items.append(Item(text, text, "files like this", group, kept=True))
     if not items:
-        why = f"{shown or text}: {listing.problem.lower()}" if listing.problem else "no data begins so"
+        why = f"{shown or text}: {listing.problem.lower()}" if listing.problem else "no data starts with that"
         items.append(Item("", why, "", group, kept=True, enabled=False))
     return items
 

@@ -48,14 +48,14 @@ class DatasetScreen(TabScreen):
         "files, or a data set on the Hugging Face hub.\n"
         "Type / to filter. A path such as ~/texts/ lists what is there; a name such as stas/openwebtext-10k is taken "
         "from the hub as typed. Enter opens a folder or chooses what is under the cursor, ● marks what is chosen.\n"
-        "At the right: the form that was recognized and why, how many rows and tokens there are, how long the texts "
+        "On the right: the format that was recognized and why, how many rows and tokens there are, how long the texts "
         "are (beyond max_length they are split, cut or left out, as the settings say), the first rows as they are "
         "read, and what is wrong with the data.\n"
-        "t shows the row as the model gets it, token by token: what is underlined is learned, the rest is only read. t "
+        "t shows the row as the model gets it, token by token: underlined tokens are trained on, the rest is only read. t "
         "again shows a packed row, which several documents share without seeing each other, so that nothing is padding.\n"
-        "The forms: text (one column, all of it learned), prompt-completion (a prompt and what follows it), alpaca "
-        "(instruction, input, output), messages and sharegpt (conversations). Of all but text only what the model is to "
-        "write is learned. c chooses another form, and the columns; p jumps to a row with a problem."
+        "The formats: text (one column, all of it trained on), prompt-completion (a prompt and what follows it), alpaca "
+        "(instruction, input, output), messages and sharegpt (conversations). In all but text, only what the model is to "
+        "write is trained on. c chooses another format, and the columns; p jumps to a row with a problem."
     )
     BINDINGS = [
         Binding("slash", "filter", "Filter", key_display="/", priority=True, id="dataset.filter",
@@ -63,7 +63,7 @@ class DatasetScreen(TabScreen):
         Binding("n,right", "turn(1)", "Next row", key_display="n", show=False, id="dataset.next", tooltip="Show the next of the first rows"),
         Binding("b,left", "turn(-1)", "Row before", key_display="b", show=False, id="dataset.before",
                 tooltip="Show the row before"),
-        Binding("c", "column", "Columns", id="dataset.column", tooltip="Choose the form of the rows and their columns"),
+        Binding("c", "column", "Columns", id="dataset.column", tooltip="Choose the format of the rows and their columns"),
         Binding("t", "next_view", "Tokens", show=False, id="dataset.view",
                 tooltip="The row as it is read, as tokens, and packed with others, in turn"),
         Binding("p", "problem", "Problem", show=False, id="dataset.problem", tooltip="Show the row of the next problem"),
@@ -181,7 +181,7 @@ class DatasetScreen(TabScreen):
         item = self._data.looked
         if item is None:
             self._stop_looking()
-            self._about.show_words("Nothing here has this name", "escape clears the filter")
+            self._about.show_words("Nothing here matches", "escape clears the filter")
             return
         if item.key.startswith(FOLDER):
             self._stop_looking()
@@ -201,9 +201,9 @@ class DatasetScreen(TabScreen):
                 return
             if size > GLADLY_BYTES:
                 self._stop_looking()
-                self._about.show_words(item.key, f"{bytes_in_words(size)}: enter chooses it and looks into it")
+                self._about.show_words(item.key, f"{bytes_in_words(size)}: enter chooses it and reads it")
                 return
-        self._about.show_words(item.key, self._origin(item), progress="looking into it …")
+        self._about.show_words(item.key, self._origin(item), progress="reading it …")
         self._pause = self.set_timer(PAUSE_SECONDS, lambda: self._start_looking(item))
 
     def _key(self, item: Item) -> str:
@@ -231,13 +231,13 @@ class DatasetScreen(TabScreen):
                     self.app.call_from_thread(self._found, item, key, findings)
 
         self.run_worker(
-            work, thread=True, exclusive=True, group="look", exit_on_error=False, description=f"looking into {item.key}"
+            work, thread=True, exclusive=True, group="look", exit_on_error=False, description=f"reading {item.key}"
         )
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         """A bug while looking: the app says what it was; here it must not look as if it were still going on."""
         if event.worker.group == "look" and event.state == WorkerState.ERROR:
-            self._about.show_trouble(UserError("it could not be looked into", "the details are in the log"))
+            self._about.show_trouble(UserError("it could not be read", "the details are in the log"))
             self._about.show_progress("")
 
     def _found(self, item: Item, key: str, findings: Findings) -> None:

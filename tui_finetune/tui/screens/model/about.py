@@ -10,16 +10,21 @@ from textual.containers import VerticalScroll
 from textual.widgets import Static
 
 from tui_finetune.errors import UserError
+from tui_finetune.formatting import size
 from tui_finetune.tui.screens.model.describe import hindrance, meaning_of_size, rows_of_facts
+from tui_finetune.tui.screens.model.download import Download
+from tui_finetune.tui.theme import rich_style
 from tui_finetune.tui.widgets.facts import Facts
 from tui_finetune.tui.widgets.filter_list import CHOSEN
+from tui_finetune.tui.widgets.progress import ProgressLine
 
 if TYPE_CHECKING:
     from tui_finetune.models.facts import ModelFacts
     from tui_finetune.planning.fit import Fit
 
 ELSEWHERE = (
-    "Not on this machine. f fetches the small files that say what it is; chosen, it is downloaded when training starts."
+    "Not on this machine. f fetches the small files that say what it is, d downloads all of it; chosen, it is downloaded "
+    "when training starts."
 )
 
 
@@ -31,8 +36,22 @@ class ModelAbout(VerticalScroll):
         yield Static(id="origin", markup=False)
         yield Static(id="meaning", markup=False)
         yield Static(id="trouble", markup=False)
+        yield ProgressLine(id="download")
         yield Facts(id="facts")
         yield Facts(id="fit")
+
+    def on_mount(self) -> None:
+        self.show_download(None)
+
+    def show_download(self, progress: Download | None) -> None:
+        """Show how far a download is; None where none is under way."""
+        line = self.query_one("#download", ProgressLine)
+        line.display = progress is not None
+        if progress is None:
+            return
+        counts = f"{size(progress.done)} / {size(progress.total)}" if progress.total else size(progress.done)
+        share = progress.done / progress.total if progress.total else None
+        line.show(share, f"{counts}  d stops it", label="stopping" if progress.cancelled else "downloading")
 
     def show_head(self, name: str, where: str, *, chosen: bool) -> None:
         """Name the model.
@@ -42,7 +61,7 @@ class ModelAbout(VerticalScroll):
             where: where it is, in a few words.
             chosen: whether it is the one that is chosen.
         """
-        accent = self.app.theme_variables["accent"]
+        accent = rich_style(self.app, "accent")
         line = Text.assemble(
             (f"{CHOSEN} chosen", accent) if chosen else "enter chooses it", f" · {where}" if where else ""
         )
@@ -89,10 +108,11 @@ class ModelAbout(VerticalScroll):
         self.query_one("#facts", Facts).show(rows_of_facts(facts))
 
     def show_fit(self, fit: Fit | None) -> None:
-        """Say whether training all of it fits; None while that is not known."""
-        rows = []
+        """Say by which method it would be trained, and whether that fits; None while that is not known."""
+        rows: list[tuple[str, Text]] = []
         if fit is not None:
             words = Text(f"{'✓' if fit.fits else '✗'} {fit.words}")
-            words.stylize(self.app.theme_variables["success" if fit.fits else "error"], 0, 1)
+            words.stylize(rich_style(self.app, "success" if fit.fits else "error"), 0, 1)
+            rows = [("Method", Text(fit.method))] if fit.method else []
             rows.append(("Training it", words))
         self.query_one("#fit", Facts).show(rows)

@@ -33,7 +33,7 @@ _SIZES = (
 def meaning_of_size(facts: ModelFacts) -> str:
     """A sentence or two on what a model of this size is good for, and what training it takes."""
     if facts.parameters is None:
-        return "Its size is not known, so what training it takes can't be said."
+        return "Its size is not known, so the memory it needs can't be told."
     word, words = next((word, words) for limit, word, words in _SIZES if facts.parameters < limit)
     return f"{word}. {words}"
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from tui_finetune.config.names import STARTER
 from tui_finetune.formatting import count
+from tui_finetune.formatting import size as bytes_in_words
 from tui_finetune.models.adapters import holds_model
 from tui_finetune.system.browsing import list_directory, looks_like_path, split_typed
 from tui_finetune.tui.widgets.filter_list import Item
@@ -41,8 +42,13 @@ def _size(summary: str) -> str:
 
 
 def _entry_item(entry: ModelEntry, *, kept: bool = False) -> Item:
-    note = entry.summary.partition(" ")[0] + " ↓" if entry.source == "hub" and entry.summary else _size(entry.summary)
-    return Item(entry.name, entry.name, note, GROUPS[entry.source], kept=kept)
+    if entry.source == "hub":
+        downloads, _, parameters = entry.summary.partition(" downloads")
+        parts = ["gated" if entry.gated else "", parameters.removeprefix(" · "), f"{downloads} ↓" if downloads else ""]
+    else:
+        stored = bytes_in_words(entry.bytes) if entry.source == "cache" and entry.bytes is not None else ""
+        parts = [_size(entry.summary), stored]
+    return Item(entry.name, entry.name, "  ".join(part for part in parts if part), GROUPS[entry.source], kept=kept)
 
 
 def _folder_items(text: str, base: Path) -> list[Item]:
@@ -61,7 +67,7 @@ def _folder_items(text: str, base: Path) -> list[Item]:
         else:
             items.append(Item(f"{FOLDER}{shown}{name}/", f"{shown}{name}/", "", group, kept=True))
     if not items:
-        why = f"{shown or text}: {listing.problem.lower()}" if listing.problem else "no folder begins so"
+        why = f"{shown or text}: {listing.problem.lower()}" if listing.problem else "no folder starts with that"
         items.append(Item("", why, "", group, kept=True, enabled=False))
     return items
 
@@ -93,7 +99,7 @@ def _hub_items(text: str, search: HubSearch, known: set[str]) -> list[Item]:
         if not search.found and not search.problem:
             items.append(Item("", f"nothing found for {search.query}", "", group, kept=True, enabled=False))
     if not items:
-        items.append(Item("", "type a name, then ctrl+f", "", group, kept=True, enabled=False))
+        items.append(Item("", "type a part of a name", "", group, kept=True, enabled=False))
     return items
 
 

@@ -30,13 +30,16 @@ def _line(label: str, value: Content | str) -> Content:
     return Content.assemble((f"{label:<{_LABEL_WIDTH}}", MUTED), value)
 
 
-def details_content(summary: RunSummary, state: RunState, config: RunConfig | None, *, tall: bool) -> Content:
+def details_content(
+    summary: RunSummary, state: RunState, config: RunConfig | None, *, tall: bool, note: str = ""
+) -> Content:
     """The lines about a run.
 
     Args:
         summary: its line in the list.
         state: its events.
         config: its configuration, where it can be read.
+        note: what its owner has written down about it.
         tall: a line for each changed setting, rather than all of them in one.
     """
     lines = [
@@ -55,6 +58,10 @@ def details_content(summary: RunSummary, state: RunState, config: RunConfig | No
         lines.append(_line("took", duration(state.pace.active_seconds)))
     if summary.status == "failed" and state.reason:
         lines.append(_line("failed", state.reason))
+    if summary.verdict:
+        lines.append(_line("verdict", summary.verdict))
+    if note:
+        lines.append(_line("note", note))
     lines.append(_line("folder", short_path(Path(summary.path))))
     changed = changed_settings(config) if config is not None else []
     if changed and tall:

@@ -18,12 +18,15 @@ from tui_finetune.runs.directory import RunDirectory
 from tui_finetune.runs.registry import known_runs
 from tui_finetune.runs.state import RunState
 from tui_finetune.runs.summary import RunSummary, load_state, summarize
-from tui_finetune.tui.question import Choice, Question
+from tui_finetune.tui.screens.afterwards import use_settings
 from tui_finetune.tui.screens.base import TabScreen
+from tui_finetune.tui.screens.runs.comparison import Comparison
 from tui_finetune.tui.screens.runs.details import details_content
+from tui_finetune.tui.screens.runs.order import ORDERS, in_order
+from tui_finetune.tui.screens.runs.questions import ask_name, ask_note, delete_question
 from tui_finetune.tui.screens.runs.table import RunsTable
 from tui_finetune.tui.state import AppState
-from tui_finetune.tui.widgets.chart.loss_chart import LossChart
+from tui_finetune.tui.widgets.chart.run_chart import RunChart
 
 REFRESH_SECONDS = 3.0
 RESUMABLE = frozenset({"stopped", "failed", "interrupted"})
@@ -47,20 +50,31 @@ class RunsScreen(TabScreen):
     CSS_PATH = "runs.tcss"
     AUTO_FOCUS = "RunsTable"
     help_text = (
-        "All runs that are known on this machine, the newest first, and those in the runs folder here.\n\n"
-        "Enter shows a run on the Training screen; one that is going, here or in another terminal, is watched live there. "
-        "r goes on with one that was stopped, failed or interrupted, from its newest checkpoint, and extends one that is "
+        "All runs known on this machine, the newest first, and those in the runs folder here.\n\n"
+        "Enter shows a run on the Training screen; one in progress, here or in another terminal, is watched live there. "
+        "r resumes one that was stopped, failed or interrupted, from its newest checkpoint, and extends one that is "
         "finished.\n\n"
-        "Beside the list stand the losses of the run under the cursor and the settings in which it differs from the "
+        "Space marks runs: of two or more, losses, settings and results stand beside each other; t shows them by steps, "
+        "tokens or time. u puts a run's settings into the plan, n renames it, w writes a note, o sorts.\n\n"
+        "Beside the list are the losses of the run under the cursor and the settings in which it differs from the "
         "defaults."
     )
     BINDINGS = [
-        Binding("r", "resume", "Resume", id="runs.resume", tooltip="Go on from its newest checkpoint"),
-        Binding("c", "chat", "Chat", id="runs.chat", tooltip="Talk to its model"),
+        Binding("r", "resume", "Resume", id="runs.resume", tooltip="Resume from its newest checkpoint"),
+        Binding("c", "chat", "Chat", show=False, id="runs.chat", tooltip="Talk to its model"),
+        Binding("x", "export", "Export", show=False, id="runs.export", tooltip="Take its model elsewhere"),
+        Binding("space", "mark", "Mark", id="runs.mark", tooltip="Mark the run, to compare it with others that are marked"),
+        Binding("u", "use", "Use settings", show=False, id="runs.use",
+                tooltip="Put this run's settings into the plan"),
+        Binding("n", "rename", "Rename", show=False, id="runs.rename", tooltip="Give the run another name"),
+        Binding("w", "note", "Note", show=False, id="runs.note", tooltip="Write something down about the run"),
+        Binding("o", "sort", "Sort", show=False, id="runs.sort", tooltip="Sort by the next column"),
+        Binding("t", "axis", "Axis", show=False, id="runs.axis",
+                tooltip="Of runs that are compared: by steps, tokens or time, evaluation or training loss"),
         Binding("d,delete", "delete", "Delete", show=False, id="runs.delete", tooltip="Delete its files, after asking"),
         Binding("slash", "filter", "Filter", key_display="/", show=False, priority=True, id="runs.filter",
-                tooltip="Only the runs whose name, model, data set or status has these words"),
-        Binding("escape", "leave_filter", "All runs", show=False, id="runs.leave-filter", tooltip="Take the filter away"),
+                tooltip="Show only runs whose name, model, data set or status has these words"),
+        Binding("escape", "leave_filter", "All runs", show=False, id="runs.leave-filter", tooltip="Clear the filter"),
     ]  # fmt: skip
 
     def __init__(self, shared: AppState) -> None:
@@ -72,6 +86,7 @@ class RunsScreen(TabScreen):
         self._details: tuple[RunSummary, RunState, RunConfig | None] | None = None
         self._timer: Timer | None = None
         self._asks_to_delete = False
+        self._order = "When"
 
     def compose_body(self) -> ComposeResult:
         with Container(id="split"):
@@ -80,9 +95,10 @@ class RunsScreen(TabScreen):
                 yield RunsTable(id="table")
                 yield Static("", id="no-runs", markup=False)
             with Container(id="details"):
+                yield Comparison(id="comparison")
                 with VerticalScroll(id="facts", can_focus=False):
                     yield Static("", id="facts-text", markup=False)
-                chart = LossChart(id="curves", clock=self.shared.clock)
+                chart = RunChart(id="curves", clock=self.shared.clock, with_strips=False)
                 chart.can_focus = False
                 yield chart
 
@@ -133,10 +149,11 @@ class RunsScreen(TabScreen):
         table.display, empty.display = bool(shown), not shown
         self.query_one("#details").display = bool(shown)
         if not shown:
-            empty.update(
-                "No run has these words." if self._all else "No runs yet. ctrl+r starts one with what is chosen."
-            )
-        table.show(shown, self.shared.now())
+            empty.update("No run matches." if self._all else "No runs yet. ctrl+r starts one with what is chosen.")
+        table.show(in_order(shown, self._order), self.shared.now())
+        if (wanted := self.shared.wanted_run.take()) is not None and wanted not in table.marked:
+            table.marked.append(wanted)
+            table.show(in_order(shown, self._order), self.shared.now())
         self._show_details()
         self.refresh_bindings()
 
@@ -186,6 +203,74 @@ class RunsScreen(TabScreen):
             description=f"reading {summary.name}",
         )
 
+    # Comparing
+
+    def action_mark(self) -> None:
+        table = self.query_one(RunsTable)
+        table.toggle_mark()
+        self._compare()
+        if len(table.marked) == 1:
+            self.notify("Mark another run with space to compare them.", timeout=4, markup=False)
+
+    def _compare(self) -> None:
+        """Show the runs that are marked beside each other, once there are two."""
+        paths = list(self.query_one(RunsTable).marked)
+        self.set_class(len(paths) > 1, "-comparing")
+        if len(paths) < 2:
+            return
+
+        def work() -> None:
+            from tui_finetune.runs.compare import compared
+
+            runs = [compared(RunDirectory(Path(path))) for path in paths]
+            self.app.call_from_thread(self.query_one(Comparison).show, runs)
+
+        self.run_worker(
+            work, thread=True, exclusive=True, group="compare", exit_on_error=False, description="comparing runs"
+        )
+
+    def action_axis(self) -> None:
+        self.query_one(Comparison).next_axis()
+
+    def action_sort(self) -> None:
+        self._order = ORDERS[(ORDERS.index(self._order) + 1) % len(ORDERS)]
+        self.notify(f"Sorted by {self._order.lower()}.", timeout=2, markup=False)
+        self._show_list()
+
+    def on_data_table_header_selected(self, event: DataTable.HeaderSelected) -> None:
+        event.stop()
+        if event.column_key.value in ORDERS:
+            self._order = event.column_key.value
+            self._show_list()
+
+    # What is written about a run
+
+    def action_use(self) -> None:
+        if (run := self._selected_run()) is not None:
+            try:
+                use_settings(self.shared, run)
+            except UserError as error:
+                self.shared.host.refuse(error)
+
+    def action_rename(self) -> None:
+        if (run := self._selected_run()) is None:
+            return
+
+        def renamed(now: RunDirectory) -> None:
+            marked = self.query_one(RunsTable).marked
+            marked[:] = [str(now.path) if path == str(run.path) else path for path in marked]
+            self.load()
+
+        ask_name(self.app, self.shared.host, run, renamed)
+
+    def action_note(self) -> None:
+        if (run := self._selected_run()) is not None:
+            ask_note(self.app, self.shared.host, run, self._look_again)
+
+    def _look_again(self) -> None:
+        self._detailed = None
+        self._show_details()
+
     def _details_known(self, summary: RunSummary, state: RunState, config: RunConfig | None) -> None:
         if self._detailed == (summary.path, summary.updated):
             self._details = (summary, state, config)
@@ -196,16 +281,19 @@ class RunsScreen(TabScreen):
             return
         summary, state, config = self._details
         beside = self.has_class("-wide")
-        self.query_one("#facts-text", Static).update(details_content(summary, state, config, tall=beside))
-        chart = self.query_one(LossChart)
+        note = RunDirectory(Path(summary.path)).read_note()
+        self.query_one("#facts-text", Static).update(details_content(summary, state, config, tall=beside, note=note))
+        chart = self.query_one(RunChart)
         chart.set_class(not state.has_points, "-empty")
         chart.show_run(state)
 
     # What keys do
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        if action in {"resume", "chat", "delete"}:
+        if action in {"resume", "chat", "export", "delete", "mark", "use", "rename", "note"}:
             return self.is_mounted and self.selected is not None
+        if action == "axis":
+            return self.has_class("-comparing")
         return super().check_action(action, parameters)
 
     def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:
@@ -222,7 +310,7 @@ class RunsScreen(TabScreen):
         if run is None or summary is None:
             return
         if run.is_live:
-            self._say(f"{run.name} is going already; enter watches it.")
+            self._say(f"{run.name} is already running; enter shows it.")
         elif summary.status not in RESUMABLE:
             self._ask_to_extend(run)
         else:
@@ -230,35 +318,19 @@ class RunsScreen(TabScreen):
 
     def _ask_to_extend(self, run: RunDirectory) -> None:
         """A finished run goes on if it is given more epochs, or steps where these were what limited it."""
-        from tui_finetune.tui.dialogs.ask import Ask
+        from tui_finetune.tui.dialogs.extend import extend_dialog
 
         try:
-            config = run.read_config()
+            dialog, changes = extend_dialog(run)
         except UserError as error:
             self._say(error.message)
             return
-        key, unit = ("max_steps", "steps") if config.max_steps > 0 else ("num_train_epochs", "epochs")
-        now: float = getattr(config, key)
-
-        def wrong(answer: str) -> str:
-            try:
-                return "" if float(answer) > now else f"It has {now:g} already."
-            except ValueError:
-                return "That is not a number."
 
         def answered(answer: str | None) -> None:
             if answer is not None:
-                self.shared.monitor.resume(run, {key: answer})
+                self.shared.monitor.resume(run, changes(answer))
 
-        self.app.push_screen(
-            Ask(
-                f"{run.name} is finished. How many {unit} shall it have in all?",
-                f"It has {now:g}. It goes on from its newest checkpoint, and the learning rate follows the longer plan.",
-                f"{2 * now:g}",
-                wrong,
-            ),
-            answered,
-        )
+        self.app.push_screen(dialog, answered)
 
     def action_chat(self) -> None:
         if (run := self._selected_run()) is None:
@@ -267,6 +339,10 @@ class RunsScreen(TabScreen):
             self._say(f"{run.name} has saved no model yet.")
             return
         self.shared.chat_with(str(run.path))
+
+    def action_export(self) -> None:
+        if (run := self._selected_run()) is not None:
+            self.shared.host.export(run)
 
     def action_filter(self) -> None:
         self.set_focus(self.query_one("#filter", Input))
@@ -296,9 +372,6 @@ class RunsScreen(TabScreen):
         self.run_worker(measure, thread=True, group="delete", exit_on_error=False, description=f"looking at {run.name}")
 
     def _ask_to_delete(self, run: RunDirectory, weight: int) -> None:
-        from tui_finetune.formatting import size
-        from tui_finetune.system.paths import short_path
-
         if not self.is_current:  # somebody has gone on to something else meanwhile
             self._asks_to_delete = False
             return
@@ -308,17 +381,7 @@ class RunsScreen(TabScreen):
             if answer == "delete":
                 self._delete(run)
 
-        elsewhere = (
-            "" if run.final_dir.parent == run.path else f" The final model in {short_path(run.final_dir)} stays."
-        )
-        question = Question(
-            f"Delete {run.name}?",
-            f"Its events, checkpoints and final model in {short_path(run.path)} are deleted, {size(weight)} in all. "
-            f"This can't be undone.{elsewhere}",
-            # Not the key that asked: it may be held down.
-            (Choice("keep", "k", "Keep"), Choice("delete", "x", "Delete")),
-        )
-        self.shared.host.ask(question, answered)
+        self.shared.host.ask(delete_question(run, weight), answered)
 
     def _delete(self, run: RunDirectory) -> None:
         def work() -> None:

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from rich.console import JustifyMethod
 from rich.text import Text
 from textual.binding import Binding
 from textual.widgets import DataTable
 
 from tui_finetune.formatting import ago
-from tui_finetune.runs.status import mark, word
+from tui_finetune.runs.status import WRONG, mark, word
 from tui_finetune.runs.summary import RunSummary
+from tui_finetune.system.paths import short_path
 from tui_finetune.tui.theme import STATUS_STYLES
+from tui_finetune.tui.widgets.lines import LETTERS
 
+TITLES = ("Run", "Status", "Step", "Best eval", "When", "Model", "Data set", "Folder")
 _SHORTEST_NAME = 14
 _PADDING = 2
+
+
+def elsewhere(summary: RunSummary) -> str:
+    """The folder that a run is in, where that is not the one of the runs here."""
+    folder = Path(summary.path).parent
+    return "" if folder == Path.cwd() / "runs" else short_path(folder)
 
 
 class RunsTable(DataTable[Text]):
@@ -28,6 +39,7 @@ class RunsTable(DataTable[Text]):
         self._summaries: list[RunSummary] = []
         self._told: tuple[list[RunSummary], float] = ([], 0.0)
         self._drawn: object = None
+        self.marked: list[str] = []
 
     @property
     def summaries(self) -> list[RunSummary]:
@@ -63,7 +75,7 @@ class RunsTable(DataTable[Text]):
         self._drawn = drawn
         under = self.selected.path if self.selected is not None else None
         self._summaries = summaries
-        titles = ["Run", "Status", "Step", "Best eval", "When", "Model", "Data set"]
+        titles = list(TITLES)
         shown, name_width = self._columns(titles, rows, width)
         self.clear(columns=True)
         for column in shown:
@@ -79,10 +91,28 @@ class RunsTable(DataTable[Text]):
         if under in paths:
             self.move_cursor(row=paths.index(under), animate=False)
 
+    def _mark(self, summary: RunSummary) -> str:
+        """The letter of a run that is marked, with room for it beside the others where any is."""
+        if not self.marked:
+            return ""
+        return f"{LETTERS[self.marked.index(summary.path)]} " if summary.path in self.marked else "  "
+
+    def toggle_mark(self) -> None:
+        """Mark the run under the cursor for comparing, or no longer."""
+        if (run := self.selected) is None:
+            return
+        if run.path in self.marked:
+            self.marked.remove(run.path)
+        elif len(self.marked) < len(LETTERS):
+            self.marked.append(run.path)
+        self._fill()
+
     def _columns(self, titles: list[str], rows: list[list[Text]], width: int) -> tuple[list[int], int]:
         """Which columns are shown, and how wide the names are: the last columns give way first, then the names."""
         natural = [max([len(title), *(row[n].cell_len for row in rows)]) + _PADDING for n, title in enumerate(titles)]
-        for order in ([0, 1, 2, 3, 4, 5, 6], [0, 1, 2, 3, 4], [0, 1, 3, 4], [0, 1, 3], [0, 1]):
+        folders = any(row[7].plain for row in rows)
+        first = [[0, 1, 2, 3, 4, 5, 6, 7], [0, 1, 2, 3, 4, 7], [0, 1, 3, 7]] if folders else []
+        for order in (*first, [0, 1, 2, 3, 4, 5, 6], [0, 1, 2, 3, 4], [0, 1, 3, 4], [0, 1, 3], [0, 1]):
             rest = sum(natural[n] for n in order[1:])
             wanted = natural[0] if len(order) > 5 else min(natural[0], _SHORTEST_NAME + 6 + _PADDING)
             if rest + wanted <= width:
@@ -90,18 +120,21 @@ class RunsTable(DataTable[Text]):
         return [0], max(min(natural[0], width) - _PADDING, 1)
 
     def _cells(self, summary: RunSummary, now: float) -> list[Text]:
-        style = STATUS_STYLES.get(summary.status, "$accent")
+        wrong = summary.went_wrong and summary.status in {"finished", "stopped"}
+        style = "$error" if wrong else STATUS_STYLES.get(summary.status, "$accent")
+        told = f"{mark('failed')} {WRONG}" if wrong else f"{mark(summary.status)} {word(summary.status)}"
         color = self.app.theme_variables.get(style.removeprefix("$"), "")
         total = f" / {summary.total_steps:,}" if summary.total_steps else ""
         best = f"{summary.best_eval_loss:.3f}" if summary.best_eval_loss is not None else "–"
         cells = [
-            Text(summary.name),
-            Text(f"{mark(summary.status)} {word(summary.status)}", style=color),
+            Text(f"{self._mark(summary)}{summary.name}"),
+            Text(told, style=color),
             Text(f"{summary.step:,}{total}", justify="right"),
             Text(best, justify="right"),
             Text(ago(now - summary.updated)),
             Text(summary.shown_model),
             Text(summary.shown_dataset),
+            Text(elsewhere(summary)),
         ]
         for cell in cells:
             cell.no_wrap, cell.overflow = True, "ellipsis"

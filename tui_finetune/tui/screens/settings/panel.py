@@ -18,6 +18,7 @@ from tui_finetune.config.form import update_size
 from tui_finetune.config.presets import Preset
 from tui_finetune.config.schema import RunConfig
 from tui_finetune.formatting import size
+from tui_finetune.tui.theme import rich_style
 
 if TYPE_CHECKING:
     from tui_finetune.planning.plan import Plan
@@ -29,8 +30,13 @@ ORIGINS = {
     "form": "chosen here",
     "file": "from the file",
     "flag": "from the command line",
+    "not used": "not used by the method that is chosen",
 }
 """Where a value comes from, as the panel says it."""
+
+
+UNUSED = "not used"
+"""What stands in place of the origin of a value that has no effect with the method."""
 
 
 def origin_words(origin: str) -> str:
@@ -42,8 +48,11 @@ def amounts(config: RunConfig, plan: Plan | None) -> list[str]:
     lines = [update_size(config)]
     if plan is None:
         return lines
+    from tui_finetune.models.methods.choose import method_of
     from tui_finetune.planning.plan import rough_duration
 
+    if plan.facts is not None and config.method != "full":
+        lines.insert(0, method_of(config).words(plan.facts))
     if plan.steps is not None:
         run = f"{plan.steps:,} {'step' if plan.steps == 1 else 'steps'}"
         if plan.estimate is not None and plan.estimate.seconds is not None:
@@ -72,9 +81,9 @@ class SettingPanel(Vertical):
         table.add_column(ratio=1, overflow="fold")
         for label, value in facts:
             table.add_row(Text(label, style="dim"), Text(value))
-        accent = self.app.theme_variables["accent"]
+        accent = rich_style(self.app, "accent", bold=True)
         text = Text("\n\n".join(paragraphs) + "\n")
-        self.query_one("#explanation", Static).update(Group(Text(title + "\n", style=f"bold {accent}"), text, table))
+        self.query_one("#explanation", Static).update(Group(Text(title + "\n", style=accent), text, table))
         self.query_one("#explained", VerticalScroll).scroll_home(animate=False)
 
     def explain(self, item: Setting, origin: str, inherited: str) -> None:

@@ -16,7 +16,7 @@ def use_preset(shared: AppState, name: str) -> None:
         return
     question = Question(
         f"Start from preset {name}?",
-        f"What you chose yourself goes back to what it gives: {', '.join(lost)}.",
+        f"Your own changes are replaced by its values: {', '.join(lost)}.",
         (Choice("keep", "k", "Keep mine"), Choice("use", "u", f"Use {name}")),
     )
     shared.host.ask(question, lambda answer: draft.choose_preset(name) if answer == "use" else None)

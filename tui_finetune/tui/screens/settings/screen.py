@@ -22,7 +22,7 @@ from tui_finetune.system.files import write_atomically
 from tui_finetune.tui.question import Choice, Question
 from tui_finetune.tui.screens.base import TabScreen
 from tui_finetune.tui.screens.settings.choice_row import ChoiceRow
-from tui_finetune.tui.screens.settings.panel import SettingPanel, amounts
+from tui_finetune.tui.screens.settings.panel import UNUSED, SettingPanel, amounts
 from tui_finetune.tui.screens.settings.presets import use_preset
 from tui_finetune.tui.state import AppState
 from tui_finetune.tui.widgets.setting_field import SettingField
@@ -61,9 +61,9 @@ class SettingsScreen(TabScreen):
     help_text = (
         "All the numbers and switches of a run. Go up and down: the line with the focus is explained beside it, with "
         "what is allowed and where its value comes from; [ and ] scroll the explanation. Enter changes it: numbers and names are typed, choices step "
-        "on. A value that is not allowed stays there with what is wrong with it, until you mend or reset it.\n"
-        "A preset is a set of values that go together; start from one and change what you like. What a model knows to "
-        "suit it comes before the defaults and gives way to a preset.\n"
+        "to the next. A value that is not allowed stays, marked with what is wrong, until you correct or reset it.\n"
+        "A preset is a set of values that go together; start from one and change what you like. Values that a model "
+        "recommends for itself override the defaults, and a preset overrides both.\n"
         "Nobody has to set all this: the defaults are good for most. The numbers that matter first are learning_rate, "
         "num_train_epochs and, where memory is short, per_device_train_batch_size."
     )
@@ -99,7 +99,7 @@ class SettingsScreen(TabScreen):
                 for group, items in grouped_settings().items():
                     yield Static(group, classes="group", markup=False)
                     yield from (SettingField(item) for item in items)
-                yield Static("Nothing is called that. esc shows all settings again.", id="nothing", markup=False)
+                yield Static("No setting matches. esc shows all of them again.", id="nothing", markup=False)
         yield SettingPanel(id="panel")
 
     def on_mount(self) -> None:
@@ -137,10 +137,21 @@ class SettingsScreen(TabScreen):
         self._plan_problem = draft.plan.problem if draft.plan else None
         for field in self.query(SettingField):
             key = field.item.key
-            field.show(form.shown(key), form.origin(key), self._problem(form, key), form.inherited_value(key))
+            origin = form.origin(key) if self._has_effect(field) else UNUSED
+            field.show(form.shown(key), origin, self._problem(form, key), form.inherited_value(key))
         for row in self.query(ChoiceRow):
             row.show(row.label == draft.preset_name)
+        self._filter(self.query_one("#search", Input).value)
         self._explain()
+
+    def _has_effect(self, field: SettingField) -> bool:
+        """Whether a setting means anything to the method that is chosen."""
+        return self._form is None or field.item.concerns(self._form.resolved.config.method)
+
+    def _belongs_here(self, field: SettingField) -> bool:
+        """Settings of another method are left out, unless one was chosen or something is wrong with it."""
+        form = self._form
+        return self._has_effect(field) or (form is not None and (field.item.key in form.chosen or bool(field.problem)))
 
     def _focused_line(self) -> Widget | None:
         focused = self.focused
@@ -153,7 +164,8 @@ class SettingsScreen(TabScreen):
         panel = self.query_one(SettingPanel)
         if isinstance(line, SettingField) and self._form is not None:
             key = line.item.key
-            panel.explain(line.item, self._form.origin(key), self._form.inherited_value(key))
+            origin = self._form.origin(key) if self._has_effect(line) else UNUSED
+            panel.explain(line.item, origin, self._form.inherited_value(key))
         elif isinstance(line, ChoiceRow):
             known = settings()
             values = PRESETS[line.label].values
@@ -161,7 +173,7 @@ class SettingsScreen(TabScreen):
 
     def _show_amounts(self) -> None:
         draft = self.shared.draft
-        lines = amounts(draft.resolved.config, draft.plan) if draft.resolved else ["mend what is marked ✗ first"]
+        lines = amounts(draft.resolved.config, draft.plan) if draft.resolved else ["correct what is marked ✗ first"]
         self.query_one(SettingPanel).show_amounts(lines)
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
@@ -240,7 +252,8 @@ class SettingsScreen(TabScreen):
                 heading.display = False
                 continue
             if isinstance(child, SettingField):
-                child.display = matches(child.item, query)
+                # What is searched for is found, whatever the method is.
+                child.display = matches(child.item, query) if query else self._belongs_here(child)
             elif isinstance(child, ChoiceRow):
                 child.display = not query or query.lower() in f"preset {child.label}"
             if child.display:
@@ -248,6 +261,8 @@ class SettingsScreen(TabScreen):
                 if heading is not None:
                     heading.display = True
         self.query_one("#nothing").display = not found
+        if (line := self._focused_line()) is not None and not line.display:
+            self.query_one("#setting-method", SettingField).focus()
 
     def action_scroll_panel(self, by: int) -> None:
         self.query_one(SettingPanel).scroll_text(by)

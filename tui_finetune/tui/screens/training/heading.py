@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING
 
 from textual.content import Content
@@ -10,6 +11,7 @@ from tui_finetune.runs.events import PHASE_LABELS
 from tui_finetune.runs.outcome import Outcome
 from tui_finetune.runs.state import RunState
 from tui_finetune.runs.status import mark, word
+from tui_finetune.runs.verdict import Verdict
 from tui_finetune.tui.theme import STATUS_STYLES
 from tui_finetune.tui.widgets.progress import MUTED, bar, percent
 
@@ -123,15 +125,31 @@ def nothing_yet(config: RunConfig | None) -> Content:
     return Content("\n\n").join(lines)
 
 
-def ending_content(ending: Outcome) -> Content:
-    """What was saved where, and what to do next."""
+def verdict_content(verdict: Verdict) -> Content | None:
+    """What has to be seen to while the run goes, and what to do about it; None where all is well."""
+    if verdict.level not in {"error", "warning"}:
+        return None
+    first = verdict.findings[0]
+    style = "$error" if verdict.went_wrong else "$warning"
+    words = verdict.headline[:1].upper() + verdict.headline[1:]
+    keys = " (ctrl+c stops and saves)" if first.way is not None else ""
+    remedy = (f"  → {first.remedy}{keys}", MUTED) if first.remedy else ""
+    return Content.assemble((f"{'✗' if verdict.went_wrong else '!'} {words}", f"bold {style}"), remedy)
+
+
+def ending_content(ending: Outcome, width: int) -> Content:
+    """What training came to, what was saved where, and what to do next, in so many columns."""
     lines: list[Content] = []
     width = max((len(label) for label, _ in ending.saved), default=0)
+    if ending.plain:
+        lines += [Content.styled(line, "bold") for line in textwrap.wrap(ending.plain, width if width >= 40 else 76)]
     for label, path in ending.saved:
         lines.append(Content.assemble((f"{label:<{width}}  ", MUTED), path))
-    keys = [("5", "chat with it")] if ending.can_chat else []
+    keys = [("a", ending.way.words)] if ending.way is not None and ending.way.deed == "again" else []
+    keys += [("b", "see before and after"), ("c", "chat with it"), ("x", "export")] if ending.can_chat else []
     keys += [("r", "resume")] if ending.can_resume else []
-    keys += [("ctrl+r", "train anew"), ("6", "all runs")]
+    keys += [("e", "extend")] if ending.can_extend else []
+    keys += [("n", "again with one change"), ("k", "compare")]
     parts: list[Content] = []
     for key, words in keys:
         parts.append(Content.assemble((key, "bold $accent"), f" {words}"))

@@ -1,26 +1,24 @@
-"""What stands below the chart: samples, log, health and checkpoints of a run."""
+"""What stands below the chart: samples, log, health and checkpoints of a run, and what libraries printed."""
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
-from textual.widgets import ContentSwitcher, Static, Tab, Tabs
+from textual.widgets import ContentSwitcher, Input, Static, Tab, Tabs
 
 from tui_finetune.errors import Notice
 from tui_finetune.formatting import duration, size
 from tui_finetune.runs.directory import RunDirectory
-from tui_finetune.runs.events import CheckpointEvent, SampleEvent
-from tui_finetune.runs.health import diagnose
+from tui_finetune.runs.events import CheckpointEvent
 from tui_finetune.runs.state import RunState
+from tui_finetune.runs.verdict import Verdict
 from tui_finetune.system.tail import tail_lines
+from tui_finetune.tui.screens.training.samples import SamplesPane
 from tui_finetune.tui.widgets.progress import MUTED
-
-if TYPE_CHECKING:
-    from tui_finetune.config.schema import RunConfig
 
 SHOWN = 50
 """Samples, notices and checkpoints that are listed, the newest ones."""
@@ -30,31 +28,15 @@ _MARKS = {
 }  # fmt: skip
 
 
-def samples_content(samples: list[SampleEvent]) -> Content:
-    """The samples, newest first: what the model was given, and how it went on."""
-    blocks = []
-    for sample in reversed(samples[-SHOWN:]):
-        # Whether the text repeats its prompt depends on who wrote it; a reader wants it once.
-        rest = sample.text.removeprefix(sample.prompt)
-        blocks.append(
-            Content.assemble((f"step {sample.step}  ", MUTED), (sample.prompt, "bold $primary"), rest.rstrip())
-        )
-    return (
-        Content("\n\n").join(blocks)
-        if blocks
-        else Content.styled("No samples yet. g writes one with the model as it is now.", MUTED)
-    )
-
-
 def _notice_content(notice: Notice) -> Content:
     mark, style = _MARKS[notice.level]
     remedy = Content.styled(f"  → {notice.remedy}", MUTED) if notice.remedy else Content("")
     return Content.assemble((f"{mark} ", style), notice.message, remedy)
 
 
-def health_content(state: RunState, config: RunConfig | None) -> Content:
+def health_content(state: RunState, verdict: Verdict) -> Content:
     """Findings and what the run itself has noticed, worst first."""
-    findings = diagnose(state, config) + notices_of(state)
+    findings: list[Notice] = [*verdict.findings, *notices_of(state)]
     if not findings:
         return Content.styled("Nothing to say yet; after some logged losses this tells how it goes.", MUTED)
     order = list(reversed(_MARKS))
@@ -88,30 +70,44 @@ def checkpoints_content(checkpoints: list[CheckpointEvent], run: Path) -> Conten
     )
 
 
-def log_content(state: RunState, lines: list[str]) -> Content:
-    """The run's notices, then the end of what libraries printed."""
-    told = [_notice_content(notice) for notice in notices_of(state)]
-    told += [Content(line) for line in lines]
-    return Content("\n").join(told) if told else Content.styled("Nothing has been printed.", MUTED)
+def output_content(lines: list[str]) -> Content:
+    """The end of what libraries printed."""
+    return Content("\n").join(map(Content, lines)) if lines else Content.styled("Nothing has been printed.", MUTED)
+
+
+def log_content(state: RunState, words: str) -> Content:
+    """What happened, newest first, with the time of day; only lines that have all of some words."""
+    wanted = words.lower().split()
+    lines = []
+    for line in reversed(state.story):
+        if all(word in f"{line.words} {line.remedy}".lower() for word in wanted):
+            at = time.strftime("%H:%M:%S  ", time.localtime(line.time)) if line.time is not None else ""
+            lines.append(Content.assemble((at, MUTED), _notice_content(Notice(line.level, line.words, line.remedy))))
+    if not lines:
+        return Content.styled("No line has these words." if wanted else "Nothing has happened yet.", MUTED)
+    return Content("\n").join(lines)
 
 
 class RunPanes(Vertical):
-    """The four panes, of which only the one that can be seen is kept up to date."""
+    """The five panes, of which only the one that can be seen is kept up to date."""
 
-    NAMES = ("samples", "log", "health", "checkpoints")
+    NAMES = ("samples", "log", "health", "checkpoints", "output")
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._run: RunDirectory | None = None
         self._state: RunState | None = None
-        self._config: RunConfig | None = None
+        self._verdict = Verdict()
         self._shown: dict[str, object] = {}
 
     def compose(self) -> ComposeResult:
         yield Tabs(*(Tab(name.capitalize(), id=f"tab-{name}") for name in self.NAMES), id="pane-tabs")
         with ContentSwitcher(initial="samples"):
-            for name in self.NAMES:
+            yield SamplesPane(id="samples")
+            for name in self.NAMES[1:]:
                 with VerticalScroll(id=name):
+                    if name == "log":
+                        yield Input(placeholder="/ to filter", id="log-filter", compact=True)
                     yield Static("", id=f"{name}-text", markup=False)
 
     @property
@@ -119,11 +115,11 @@ class RunPanes(Vertical):
         """The name of the pane in front."""
         return self.query_one(ContentSwitcher).current or "samples"
 
-    def show_run(self, run: RunDirectory, state: RunState, config: RunConfig | None) -> None:
+    def show_run(self, run: RunDirectory, state: RunState, verdict: Verdict) -> None:
         """Show a run, or what is new in it."""
         if state is not self._state:
             self._shown = {}
-        self._run, self._state, self._config = run, state, config
+        self._run, self._state, self._verdict = run, state, verdict
         self._label("samples", len(state.samples))
         self._label("checkpoints", len(state.checkpoints))
         self.refresh_pane()
@@ -136,6 +132,15 @@ class RunPanes(Vertical):
 
     def next_pane(self) -> None:
         self.query_one(Tabs).action_next_tab()
+
+    def filter_log(self) -> None:
+        """Show the log, with the focus on its filter."""
+        self.query_one(Tabs).active = "tab-log"
+        self.query_one("#log-filter", Input).focus()
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        event.stop()
+        self.refresh_pane()
 
     def on_tabs_tab_activated(self, event: Tabs.TabActivated) -> None:
         event.stop()
@@ -154,27 +159,36 @@ class RunPanes(Vertical):
             return
         self._shown[name] = what
         if name == "samples":
-            content = samples_content(state.samples)
-        elif name == "health":
-            content = health_content(state, self._config)
+            self.query_one(SamplesPane).show(list(state.samples))
+            return
+        if name == "health":
+            content = health_content(state, self._verdict)
         elif name == "checkpoints":
             content = checkpoints_content(state.checkpoints, run.path)
+        elif name == "log":
+            content = log_content(state, self.query_one("#log-filter", Input).value)
         else:
-            content = log_content(state, tail_lines(run.log_path))
+            content = output_content(tail_lines(run.log_path))
         self.query_one(f"#{name}-text", Static).update(content)
-        if name == "log":
-            self.query_one("#log", VerticalScroll).scroll_end(animate=False)
+        if name == "output":
+            self.query_one(f"#{name}", VerticalScroll).scroll_end(animate=False)
 
     def _what_matters(self, name: str, run: RunDirectory, state: RunState) -> object:
         """Changes when what the pane shows may have changed."""
         if name == "samples":
             return len(state.samples)
         if name == "health":
-            return len(state.losses), len(state.eval_losses), len(state.notices), len(state.checkpoints)
+            return self._verdict, len(state.notices)
+        if name == "log":
+            return (
+                len(state.story),
+                state.story[-1] if state.story else None,
+                self.query_one("#log-filter", Input).value,
+            )
         if name == "checkpoints":
             return len(state.checkpoints), state.checkpoints[-1].step if state.checkpoints else None
         try:
             log = run.log_path.stat()
-            return len(state.notices), log.st_size, log.st_mtime_ns
+            return log.st_size, log.st_mtime_ns
         except OSError:
-            return len(state.notices)
+            return None

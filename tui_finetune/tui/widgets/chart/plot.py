@@ -1,197 +1,201 @@
-"""The picture of a loss chart: curves, marks and axes drawn by plotext, as styled text."""
+"""The picture of a chart: plotext draws cells and axes, which are handed on row by row."""
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+from functools import lru_cache
 from typing import Any
 
-from rich.text import Text
+from rich.segment import Segment
+from rich.style import Style
+from textual.strip import Strip
 
-from tui_finetune.tui.widgets.chart.ticks import label_losses, label_steps, log_ticks, ticks
-
-RGB = tuple[int, int, int]
-Points = tuple[list[float], list[float]]
-
-STEEP_SHARE, STEEP_POINTS = 0.2, 10
-"""The first part of the steps, and how many points must be beyond it to tell that it is steep."""
-
-STEEP_FIRST = 0.7
-"""The height of the first point, in that of the highest: a beginning is highest where it begins."""
-
-STEEP_RATIO, STEEP_ROOM = 3.0, 1.25
-"""How many times as high as all beyond it that part must be, and the height of the axis then, in that of what is beyond."""
+from tui_finetune.tui.widgets.chart.axis import Axis
+from tui_finetune.tui.widgets.chart.raster import BRAILLE, Glyphs, Points, Raster
 
 SMALLEST = (16, 4)
-"""Columns and rows below which there is nothing to see."""
+"""Columns and rows below which a chart with axes shows nothing."""
 
 
-@dataclass(frozen=True)
-class Palette:
-    """The colors of a chart; the background is left to the screen."""
+class Ink(IntEnum):
+    """What is drawn, by the number that plotext is given as its color: colors are only chosen behind it."""
 
-    axis: RGB
-    raw: RGB
-    smoothed: RGB
-    evaluation: RGB
-    best: RGB
-    cursor: RGB
+    AXIS = 1
+    BEFORE = 2
+    RAW = 3
+    EVALUATION = 4
+    SMOOTHED = 5
+    POINT = 6
+    BEST = 7
+    CURSOR = 8
+    SAVED = 9
+    RESUMED = 10
+    CHANGED = 11
+    ASKED = 12
+
+
+Palette = Mapping[int, Style]
+"""The style of each ink. The style of a curve that is only the ground of others has a background."""
+
+_LINES = (Ink.BEFORE, Ink.RAW, Ink.EVALUATION, Ink.SMOOTHED)
 
 
 @dataclass
-class Curves:
-    """What is drawn, already thinned to about two points a column of dots. Each curve is its steps and its values.
+class Layers:
+    """What is drawn, already thinned.
 
     Attributes:
-        raw: training loss as it was logged; drawn faintly.
-        smoothed: the same, smoothed.
-        evaluation: evaluation loss; a mark each, joined by a faint line.
-        best: the lowest evaluation loss, if it is in sight.
+        lines: curves by their ink.
+        before: a value across which a dotted line is drawn.
+        points: of these a mark each.
+        best: the best of them.
         cursor: step and value that the crosshair is on; the value may be None.
+        marks: steps that have a mark on the axis, each with its sign and its ink; later ones cover earlier ones.
     """
 
-    raw: Points = field(default_factory=lambda: ([], []))
-    smoothed: Points = field(default_factory=lambda: ([], []))
-    evaluation: Points = field(default_factory=lambda: ([], []))
+    lines: dict[int, Points] = field(default_factory=dict)
+    before: float | None = None
+    points: Points = field(default_factory=lambda: ([], []))
     best: tuple[float, float] | None = None
     cursor: tuple[float, float | None] | None = None
+    marks: list[tuple[float, str, int]] = field(default_factory=list)
 
 
-def without_steep_start(curves: Curves) -> tuple[Curves, float | None]:
-    """The curves without the height of their beginning, where that would press all the rest flat.
+@dataclass(frozen=True)
+class Picture:
+    """Rows of cells, the upper one first: a character, its ink (0 for none) and the ink of its ground (0 for none)."""
 
-    A model that meets new words begins with a loss ten times that of a minute later. Where the first part of the steps is
-    so much higher than the others, the axis is made for the others, and the curves come down into it from above. Nothing
-    later is cut, and no evaluation.
+    rows: tuple[tuple[tuple[str, int, int], ...], ...] = ()
 
-    Returns:
-        The curves, and the highest value that was cut; None where nothing was.
-    """
-    training = [*zip(*curves.raw, strict=True), *zip(*curves.smoothed, strict=True)]
-    if not training:
-        return curves, None
-    first, last = min(x for x, _ in training), max(x for x, _ in training)
-    settled = [y for x, y in training if x >= first + STEEP_SHARE * (last - first)]
-    if len(settled) < STEEP_POINTS:
-        return curves, None
-    values = [*(y for _, y in training), *curves.evaluation[1]]
-    low, high, top = min(values), max(values), max(*settled, *curves.evaluation[1])
-    if high - low <= STEEP_RATIO * (top - low):
-        return curves, None
-    limit = low + STEEP_ROOM * (top - low)
-    main = curves.smoothed[1] or curves.raw[1]
-    down = next((n for n, y in enumerate(main) if y <= limit), len(main))
-    if main[0] - low < STEEP_FIRST * (high - low) or max(main[down:], default=high) > limit + (limit - low):
-        return curves, None  # that is no beginning but a peak
-    cursor = curves.cursor
-    if cursor is not None and cursor[1] is not None and cursor[1] > limit:
-        cursor = (cursor[0], None)
-    cut = replace(curves, raw=_below(curves.raw, limit), smoothed=_below(curves.smoothed, limit), cursor=cursor)
-    return cut, high
+    @property
+    def plain(self) -> str:
+        """The characters alone."""
+        return "\n".join("".join(sign for sign, _, _ in row) for row in self.rows)
+
+    def strips(self, palette: Palette) -> list[Strip]:
+        """What a widget shows."""
+        return [_strip(row, palette) for row in self.rows]
 
 
-def _below(points: Points, limit: float) -> Points:
-    """A curve from where it comes below a limit; where it goes above again, it is cut off there."""
-    xs, ys = points
-    begin = next((n for n, y in enumerate(ys) if y <= limit), len(ys))
-    kept: Points = (list(xs[begin:]), [min(y, limit) for y in ys[begin:]])
-    if 0 < begin < len(ys):
-        share = (ys[begin - 1] - limit) / (ys[begin - 1] - ys[begin])
-        kept[0].insert(0, xs[begin - 1] + share * (xs[begin] - xs[begin - 1]))
-        kept[1].insert(0, limit)
-    return kept
+def _strip(row: tuple[tuple[str, int, int], ...], palette: Palette) -> Strip:
+    segments: list[Segment] = []
+    begin = 0
+    for column in range(1, len(row) + 1):
+        if column == len(row) or row[column][1:] != row[begin][1:]:
+            ink, ground = row[begin][1:]
+            text = "".join(sign for sign, _, _ in row[begin:column])
+            segments.append(Segment(text, _style(palette.get(ink), palette.get(ground))))
+            begin = column
+    return Strip(segments, len(row))
 
 
-def draw_curves(
-    curves: Curves, window: tuple[float, float], size: tuple[int, int], palette: Palette, *, log_scale: bool = False
-) -> Text:
+@lru_cache(256)
+def _style(ink: Style | None, ground: Style | None) -> Style | None:
+    """An ink on a ground."""
+    if ground is None or ground.bgcolor is None:
+        return ink and Style(color=ink.color, dim=ink.dim, bold=ink.bold)
+    return Style(color=ink.color if ink else None, bgcolor=ground.bgcolor, bold=ink.bold if ink else None)
+
+
+def margin(axes: Iterable[Axis]) -> int:
+    """Columns that the labels of these axes of values take, so that charts below each other have one."""
+    return max((len(label) for axis in axes for label in axis.labels), default=0) + 1
+
+
+def draw(layers: Layers, x: Axis, y: Axis, left: int, glyphs: Glyphs = BRAILLE, *, below: bool = True) -> Picture:
     """Draw a chart.
 
     Args:
-        curves: what to draw.
-        window: the first and the last step of the axis.
-        size: columns and rows.
-        palette: its colors.
-        log_scale: losses on a logarithmic axis; those not above 0 are left out.
-
-    Returns:
-        As many lines as there are rows; empty where the size is below SMALLEST or there is nothing to draw.
+        layers: what to draw.
+        x, y: the axes, of as many cells as there is room within the frame.
+        left: columns for the labels of y; the axis comes behind them.
+        glyphs: what dots are drawn with.
+        below: whether the axis of x is drawn, which takes two rows.
     """
-    width, height = size
-    if width < SMALLEST[0] or height < SMALLEST[1]:
-        return Text()
-    raw, smoothed, evaluation = (_scaled(c, log_scale) for c in (curves.raw, curves.smoothed, curves.evaluation))
-    values = [*raw[1], *smoothed[1], *evaluation[1]]
-    if not values:
-        return Text()
-    low, high = _margin(min(values), max(values))
-    figure = _figure(size, palette)
-    _axes(figure, window, (low, high), size, log_scale)
-    if curves.cursor is not None:
-        figure.vertical_line(curves.cursor[0], color=palette.cursor)
-    figure.plot(*raw, marker="braille", color=palette.raw)
-    figure.plot(*evaluation, marker="braille", color=_between(palette.evaluation, palette.axis))
-    figure.plot(*smoothed, marker="braille", color=palette.smoothed)
-    figure.scatter(*evaluation, marker="●", color=palette.evaluation)
-    if curves.best is not None:
-        figure.scatter(*_scaled(([curves.best[0]], [curves.best[1]]), log_scale), marker="★", color=palette.best)
-    if curves.cursor is not None and curves.cursor[1] is not None:
-        figure.scatter(*_scaled(([curves.cursor[0]], [curves.cursor[1]]), log_scale), marker="○", color=palette.cursor)
-    text = Text.from_ansi(figure.build(), no_wrap=True)
-    text.rstrip()
-    return text
+    figure = _figure(x, y, left, below=below)
+    raster = Raster(x, y, glyphs)
+    if layers.before is not None:
+        raster.dotted(Ink.BEFORE, layers.before)
+    for ink, points in layers.lines.items():
+        raster.line(ink, points)
+    order = [*(ink for ink in _LINES if ink in raster.curves), *(ink for ink in raster.curves if ink not in _LINES)]
+    inked = raster.inked(order, faint=(Ink.RAW,))
+    signs = {cell: (shown.sign, shown.curve) for cell, shown in inked.items()}
+    grounds = {cell: shown.ground for cell, shown in inked.items() if shown.ground is not None}
+    for cell, sign, ink in _marks(layers, raster, glyphs):
+        under = next((curve for curve in (Ink.SMOOTHED, Ink.RAW) if cell in raster.curves.get(curve, ())), None)
+        if under is not None and ink != Ink.CURSOR:
+            grounds[cell] = under
+        if ink != Ink.CURSOR or sign == glyphs.cursor or cell not in signs:
+            signs[cell] = (sign, ink)
+    _scatter(figure, signs, y.cells)
+    # As figure.build, which then makes escape sequences of the cells; they are wanted as they are.
+    figure._set_sizes()
+    figure._build_matrix()
+    matrix = figure.monitor.matrix
+    if below:
+        for step, sign, ink in layers.marks:
+            if (column := x.dot(step)) is not None:
+                matrix.insert_element(left + 1 + column, 1, sign, int(ink))
+    rows = []
+    for row in range(len(matrix.marker)):
+        inks = matrix.fullground[-1 - row]
+        cells = zip(matrix.marker[-1 - row], inks, strict=True)
+        rows.append(
+            tuple(
+                (sign, ink if isinstance(ink, int) else 0, grounds.get((column - left - 1, row), 0))
+                for column, (sign, ink) in enumerate(cells)
+            )
+        )
+    return Picture(tuple(rows))
 
 
-def _scaled(points: Points, log_scale: bool) -> Points:
-    if not log_scale:
-        return points
-    kept = [(x, math.log10(y)) for x, y in zip(*points, strict=True) if y > 0]
-    return [x for x, _ in kept], [y for _, y in kept]
+def _marks(layers: Layers, raster: Raster, glyphs: Glyphs) -> Iterable[tuple[tuple[int, int], str, int]]:
+    """What takes whole cells: crosshair, points, the best one, from the bottom up."""
+    if layers.cursor is not None and (column := raster.x.dot(layers.cursor[0])) is not None:
+        for row in range(raster.y.cells):
+            yield (column, row), "│", Ink.CURSOR
+    for step, value in zip(*layers.points, strict=True):
+        if (cell := raster.cell(step, value)) is not None:
+            yield cell, glyphs.point, Ink.POINT
+    if layers.best is not None and (cell := raster.cell(*layers.best)) is not None:
+        yield cell, glyphs.best, Ink.BEST
+    if layers.cursor is not None and layers.cursor[1] is not None:
+        cell = raster.cell(layers.cursor[0], layers.cursor[1])
+        if cell is not None:
+            yield cell, glyphs.cursor, Ink.CURSOR
 
 
-def _margin(low: float, high: float) -> tuple[float, float]:
-    """Room above and below, and for a level curve a little of everything."""
-    room = (high - low) * 0.06 or abs(high) * 0.05 or 0.1
-    return low - room, high + room
-
-
-def _between(one: RGB, other: RGB) -> RGB:
-    return tuple((a + b) // 2 for a, b in zip(one, other, strict=True))  # type: ignore[return-value]
-
-
-def _figure(size: tuple[int, int], palette: Palette) -> Any:
+def _figure(x: Axis, y: Axis, left: int, *, below: bool) -> Any:
+    """A figure whose coordinates are cells: (0, 0) is the lower left one."""
     from textual_plotext.plot import Plot
 
     figure = Plot()
+    size = left + 1 + x.cells, y.cells + (2 if below else 0)
     figure.plotsize(*size)
     # plotsize alone leaves a new figure at the size of the terminal (textual-plotext's issue 5).
     figure._set_size(*size)
-    for color in (figure.canvas_color, figure.axes_color):
-        color("default")
-    figure.ticks_color(palette.axis)
-    figure.xaxes(True, False)
+    figure.canvas_color("default")
+    figure.axes_color("default")
+    figure.ticks_color(int(Ink.AXIS))
+    figure.xaxes(below, False)
     figure.yaxes(True, False)
+    figure.xlim(0, x.cells - 1)
+    figure.ylim(0, y.cells - 1)
+    heights = y.marks or {0: ""}  # plotext needs one, for the room of the labels
+    figure.yticks(list(heights), [f"{label:>{left}}" for label in heights.values()])
+    columns = x.marks if below else {}
+    figure.xticks(list(columns), list(columns.values()))
     return figure
 
 
-def _axes(
-    figure: Any, window: tuple[float, float], limits: tuple[float, float], size: tuple[int, int], log_scale: bool
-) -> None:
-    width, height = size
-    left, right = window
-    low, high = limits
-    figure.xlim(left, right)
-    figure.ylim(low, high)
-    rows = max(min(round(height / 2.5), 8), 2)
-    if log_scale:
-        marks = log_ticks(10.0**low, 10.0**high, rows)
-        figure.yticks([math.log10(value) for value in marks], [f"{t:>5}" for t in label_losses(marks)])
-    else:
-        marks = ticks(low, high, rows)
-        figure.yticks(marks, [f"{text:>5}" for text in label_losses(marks)])
-    steps = [step for step in ticks(left, right, max(min(width // 12, 8), 2)) if step == int(step)]
-    # The unit takes the right end; where a number stands there already, plotext leaves it out.
-    unit_fits = not steps or (right - steps[-1]) / (right - left) * width > 8
-    figure.xticks(
-        [*steps, right] if unit_fits else steps, [*label_steps(steps), "step"] if unit_fits else label_steps(steps)
-    )
+def _scatter(figure: Any, signs: Mapping[tuple[int, int], tuple[str, int]], rows: int) -> None:
+    """Hand plotext its cells, ink by ink."""
+    by_ink: dict[int, list[tuple[int, int, str]]] = {}
+    for (column, row), (sign, ink) in signs.items():
+        by_ink.setdefault(int(ink), []).append((column, rows - 1 - row, sign))
+    for ink, cells in by_ink.items():
+        columns, heights, markers = map(list, zip(*cells, strict=True))
+        figure.scatter(columns, heights, marker=markers, color=ink)

@@ -1,168 +1,120 @@
-"""Curves of any length, thinned to what a chart of so many columns can show."""
+"""Curves of any length, thinned to what an axis of so many cells can show."""
 
 from __future__ import annotations
 
-import math
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 from collections.abc import Sequence
-from itertools import chain
-from operator import le
+from typing import TYPE_CHECKING
 
-SMOOTHING = {"off": 0.0, "light": 0.6, "medium": 0.85, "strong": 0.96}
-"""How much of the mean so far each new point keeps, by name."""
+from tui_finetune.tui.widgets.chart.axis import Axis
+from tui_finetune.tui.widgets.chart.raster import Points
 
-GROWING_POINTS = 10
-"""After so many points the weight has grown to a half, after nine times as many to nine tenths."""
+if TYPE_CHECKING:
+    from array import array
 
+    import numpy as np
 
-class LossSeries:
-    """A curve that grows at its end, and its smoothed form; both only ever worked out for what is new.
+ACROSS = 2
+"""Columns of dots that a cell is thinned to."""
 
-    The smoothed curve is a double exponential moving average (Mulloy, "Smoothing data with faster moving averages",
-    1994): twice the average less the average of the average, which takes out the lag that would put the curve above
-    its points while the loss falls. The weight grows into its full value with the points, so that a young curve is
-    smoothed over a part of it and not over all of it.
-
-    Attributes:
-        xs, ys: the points that are numbers, in the order of their steps.
-        smoothed: as many as `ys`.
-    """
-
-    def __init__(self, smoothing: float = 0.0) -> None:
-        self.smoothing = smoothing
-        self._clear()
-
-    def _clear(self) -> None:
-        self.xs: list[int] = []
-        self.ys: list[float] = []
-        self._taken = 0
-        self._last_taken: tuple[int, float] | None = None
-        self._restart_smoothing()
-
-    def _restart_smoothing(self) -> None:
-        self.smoothed: list[float] = []
-        self._mean = self._mean_of_means = 0.0
-
-    def __len__(self) -> int:
-        return len(self.xs)
-
-    def update(self, steps: Sequence[int], losses: Sequence[float]) -> bool:
-        """Take in what is new in two lists of one length; returns whether anything has changed.
-
-        Lists that were cut back, as when a run is resumed from an earlier checkpoint, are read anew.
-        """
-        taken = self._taken
-        cut = len(steps) < taken or (taken > 0 and (steps[taken - 1], losses[taken - 1]) != self._last_taken)
-        if cut:
-            self._clear()
-        elif len(steps) == taken:
-            return False
-        new_steps, new_losses = steps[self._taken :], losses[self._taken :]
-        if math.isfinite(sum(new_losses)) and all(map(le, chain(self.xs[-1:], new_steps), new_steps)):
-            self.xs += new_steps  # as nearly always: many at once
-            self.ys += new_losses
-        else:
-            for step, loss in zip(new_steps, new_losses, strict=True):
-                if math.isfinite(loss) and (not self.xs or step >= self.xs[-1]):
-                    self.xs.append(step)
-                    self.ys.append(loss)
-        self._taken = len(steps)
-        self._last_taken = (steps[-1], losses[-1]) if steps else None
-        self._smooth()
-        return True
-
-    def smooth(self, smoothing: float) -> None:
-        """Smooth with another weight, from 0 (not at all) to below 1."""
-        self.smoothing = smoothing
-        self._restart_smoothing()
-        self._smooth()
-
-    def _smooth(self) -> None:
-        mean, mean_of_means = self._mean, self._mean_of_means
-        append, begin, weight, share = self.smoothed.append, len(self.smoothed), 0.0, 1.0
-        for number, loss in enumerate(self.ys[begin:], begin):
-            if weight < self.smoothing:
-                weight = min(self.smoothing, number / (number + GROWING_POINTS))
-                share = 1 - weight
-            mean = weight * mean + share * loss
-            mean_of_means = weight * mean_of_means + share * mean
-            append(2 * mean - mean_of_means)
-        self._mean, self._mean_of_means = mean, mean_of_means
-
-    def nearest(self, step: float) -> int | None:
-        """The index of the point nearest to a step; None where there are no points."""
-        if not self.xs:
-            return None
-        right = bisect_left(self.xs, step)
-        if right == 0 or (right < len(self.xs) and self.xs[right] - step < step - self.xs[right - 1]):
-            return right
-        return right - 1
+_WHOLE = 4
+"""Points to a column of dots up to which all of them are kept."""
 
 
-def thin(
-    xs: Sequence[float], ys: Sequence[float], low: float, high: float, columns: int
-) -> tuple[list[float], list[float]]:
-    """The part of a curve between two steps, reduced to the lowest and highest point of each column.
+def thin(xs: array[int], ys: array[float], axis: Axis, *, above_zero: bool = False) -> Points:
+    """The part of a curve that lies on an axis of steps, reduced to four points a column of dots: the first one, the least
+    and the greatest, and the last one.
 
-    Drawn with lines this looks the same as all the points would: no peak is lost.
+    Drawn with lines this looks the same as all the points would: no peak is lost, and none is added.
 
     Args:
         xs: steps, ascending.
-        ys: as many values.
-        low, high: the first and the last step shown. Where the curve goes on beyond, it is cut exactly there.
-        columns: columns of dots, two to a character of braille.
+        ys: as many values; nan is a gap.
+        axis: of steps.
+        above_zero: other values count as gaps, for a logarithmic axis of values.
 
     Returns:
-        Steps and values, at most two to a column and one at each end.
+        Steps and values. Where the curve goes on beyond the axis, it is cut at its edge.
     """
-    begin, end = bisect_left(xs, low), bisect_right(xs, high)
-    out_x: list[float] = []
-    out_y: list[float] = []
-    if 0 < begin < len(xs) and xs[begin] > low:
-        out_x.append(low)
-        out_y.append(_between(xs, ys, begin, low))
-    if end - begin <= 2 * columns:
-        out_x += xs[begin:end]
-        out_y += ys[begin:end]
+    low, high, begin, end = _part(xs, axis)
+    if end - begin <= _WHOLE * ACROSS * axis.cells:
+        points: Points = (list(xs[begin:end]), list(ys[begin:end]))
     else:
-        width = (high - low) / columns
-        here = begin
-        for column in range(1, columns + 1):
-            after = end if column == columns else bisect_right(xs, low + column * width, here, end)
-            if after == here:
-                continue
-            part = ys[here:after]
-            lowest, highest = min(part), max(part)
-            first, second = sorted((part.index(lowest), part.index(highest)))
-            out_x.append(xs[here + first])
-            out_y.append(part[first])
-            if second != first:
-                out_x.append(xs[here + second])
-                out_y.append(part[second])
-            here = after
+        points = _columns(xs, ys, axis, begin, end, above_zero=above_zero)
+    return _joined(xs, ys, points, (low, high), (begin, end))
+
+
+def means(xs: array[int], ys: array[float], axis: Axis) -> Points:
+    """As `thin`, but with the mean of each column of dots: a smoothed curve stays a line, however many points there are."""
+    _, _, begin, end = _part(xs, axis)
+    if end - begin <= _WHOLE * ACROSS * axis.cells:
+        return thin(xs, ys, axis)
+    import numpy as np
+
+    starts, middles = _starts(xs, axis, begin, end)
+    values = np.frombuffer(ys)[begin:end]
+    sums: np.ndarray = np.add.reduceat(values, starts)
+    counts = np.diff(np.append(starts, len(values)))
+    if np.isnan(sums).any():
+        there = ~np.isnan(values)
+        counts = np.add.reduceat(there.astype(np.int64), starts)
+        sums = np.add.reduceat(np.where(there, values, 0.0), starts)
+    found = np.divide(sums, counts, out=np.full(len(starts), np.nan), where=counts > 0)
+    return middles.tolist(), found.tolist()
+
+
+def _part(xs: Sequence[float], axis: Axis) -> tuple[float, float, int, int]:
+    """The middle of the first and of the last column of dots, and which points lie on the axis."""
+    edge = 0.5 / ACROSS
+    begin, end = bisect_left(xs, axis.value(0)), bisect_left(xs, axis.value(axis.cells))
+    return axis.value(edge), axis.value(axis.cells - edge), begin, end
+
+
+def _starts(xs: array[int], axis: Axis, begin: int, end: int) -> tuple[np.ndarray, np.ndarray]:
+    """Of each column of dots that has points, the number of its first one from ``begin`` on, and its middle."""
+    import numpy as np
+
+    columns = ACROSS * axis.cells
+    steps = np.frombuffer(xs, dtype=np.int64)[begin:end]
+    # As `Axis.dot` rounds, so that a point on an edge falls to the same side in both.
+    edges = axis.first + (np.arange(columns + 1) - 1e-9) * (axis.cell / ACROSS)
+    places = np.searchsorted(steps, edges)
+    places[0], places[-1] = 0, len(steps)
+    filled = places[1:] > places[:-1]
+    middles = axis.first + (np.arange(columns) + 0.5) * (axis.cell / ACROSS)
+    return places[:-1][filled], middles[filled]
+
+
+def _columns(xs: array[int], ys: array[float], axis: Axis, begin: int, end: int, *, above_zero: bool) -> Points:
+    import numpy as np
+
+    starts, middles = _starts(xs, axis, begin, end)
+    values = np.frombuffer(ys)[begin:end]
+    if above_zero:
+        values = np.where(values > 0, values, np.nan)
+    ends = np.append(starts[1:], len(values)) - 1
+    least, greatest = np.minimum.reduceat(values, starts), np.maximum.reduceat(values, starts)
+    if np.isnan(least).any():
+        # Where a column has gaps, what is a number in it still counts; a gap narrower than a dot is not seen.
+        least, greatest = np.fmin.reduceat(values, starts), np.fmax.reduceat(values, starts)
+    first, last = values[starts], values[ends]
+    first, last = np.where(np.isnan(first), least, first), np.where(np.isnan(last), greatest, last)
+    down = first > last  # so that the way from the first to the last goes over both without turning back
+    ordered = np.stack([first, np.where(down, greatest, least), np.where(down, least, greatest), last], axis=1)
+    return np.repeat(middles, 4).tolist(), ordered.ravel().tolist()
+
+
+def _joined(
+    xs: Sequence[float], ys: Sequence[float], points: Points, edges: tuple[float, float], part: tuple[int, int]
+) -> Points:
+    """A part of a curve with its ends at the edges, where the curve goes on beyond them."""
+    (low, high), (begin, end), (out_x, out_y) = edges, part, points
+    if 0 < begin < len(xs) and xs[begin] > low:
+        out_x.insert(0, low)
+        out_y.insert(0, _between(xs, ys, begin, low))
     if 0 < end < len(xs) and xs[end - 1] < high:
         out_x.append(high)
         out_y.append(_between(xs, ys, end, high))
-    return out_x, out_y
-
-
-def column_means(
-    xs: Sequence[float], ys: Sequence[float], low: float, high: float, columns: int
-) -> tuple[list[float], list[float]]:
-    """As `thin`, but with the mean of each column: a smoothed curve stays a line, however many points there are."""
-    begin, end = bisect_left(xs, low), bisect_right(xs, high)
-    if end - begin <= 2 * columns:
-        return thin(xs, ys, low, high, columns)
-    out_x: list[float] = []
-    out_y: list[float] = []
-    width = (high - low) / columns
-    here = begin
-    for column in range(columns):
-        after = end if column == columns - 1 else bisect_right(xs, low + (column + 1) * width, here, end)
-        if after > here:
-            out_x.append(low + (column + 0.5) * width)
-            out_y.append(sum(ys[here:after]) / (after - here))
-            here = after
     return out_x, out_y
 
 

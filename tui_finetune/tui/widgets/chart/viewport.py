@@ -95,6 +95,11 @@ class Viewport:
         _, high = self.window()
         self._place(high + (PAN if right else -PAN) * self._span)
 
+    def move(self, steps: float) -> None:
+        """Move by so many steps, to later ones where they are more than 0."""
+        if self._span is not None:
+            self._place(self.window()[1] + steps)
+
     def _place(self, high: float) -> None:
         assert self._span is not None
         high = max(high, self._span)
