@@ -386,3 +386,9 @@ def test_where_nobody_sets_it_the_learning_rate_follows_the_method(
 @pytest.mark.parametrize("name", ["full", "lora", "qlora"])
 def test_each_method_has_a_preset_of_its_name(name: str) -> None:
     assert resolve(preset_name=name).config.method == name
+
+
+def test_a_program_to_start_is_not_taken_from_a_file() -> None:
+    with pytest.raises(UserError, match="somebody else"):
+        resolve(file={"notify_command": "/bin/true"}, where="theirs.yaml")
+    assert resolve({"notify_command": "/bin/true"}).config.notify_command == "/bin/true"

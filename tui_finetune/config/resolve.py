@@ -194,6 +194,12 @@ def layered(
         ("file", canonical(file, where)),
         (flag_origin, canonical(flags or {})),
     ]
+    if strong[1][1].get("notify_command"):
+        raise UserError(
+            f"{where or 'the file'}: notify_command is not taken from a file, which may be somebody else's",
+            "give it on the command line (--notify_command) or in the app's Settings",
+            "notify_command",
+        )
     model = next(
         (layer["model_name_or_path"] for _, layer in reversed(strong) if "model_name_or_path" in layer), STARTER
     )

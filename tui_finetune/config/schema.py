@@ -837,7 +837,8 @@ class RunConfig(BaseModel):
         help="A program to run at the end of the run and on failure, such as one that sends a mail; none by default.",
         explanation="It is started directly, not by a shell, with FINETUNE_TUI_RUN (the run's directory), "
         "FINETUNE_TUI_NAME, FINETUNE_TUI_OUTCOME (finished, stopped or failed), FINETUNE_TUI_REASON, FINETUNE_TUI_STEP and "
-        "FINETUNE_TUI_EVAL_LOSS in its environment, for a mail, ntfy or a webhook. What it prints goes to train.log.",
+        "FINETUNE_TUI_EVAL_LOSS in its environment, for a mail, ntfy or a webhook. What it prints goes to train.log. "
+        "It is taken from the command line and the form only, never from a file or a run that may be somebody else's.",
     )
 
 

@@ -165,8 +165,9 @@ class TrainingSession:
         places.remove_drafts(self.directory.final_place(self.config), self.directory.id)
 
     def _write_config(self) -> None:
-        """Write config.yaml. Without output_dir, so that training from it again makes a run of its own."""
-        self.directory.write_config(self.config.model_copy(update={"output_dir": None}))
+        """Write config.yaml. Without output_dir, so that training from it again makes a run of its own; and without
+        notify_command, so that nobody who resumes the run of another starts that person's program."""
+        self.directory.write_config(self.config.model_copy(update={"output_dir": None, "notify_command": None}))
 
     def _train(self, checkpoint: Path | None) -> RunResult:
         """The story of a run: look at the model, prepare the data, load, check, train, write the final model."""
