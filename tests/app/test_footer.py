@@ -15,7 +15,7 @@ from tui_finetune.tui.widgets.tab_bar import TABS
 SENT = re.compile(
     r"[a-z0-9]|f\d+|up|down|left|right|enter|escape|tab|space|backspace|delete|home|end|pageup|pagedown|"
     r"shift\+tab|ctrl\+[a-gk-ln-z]|slash|question_mark|plus|minus|equals_sign|(left|right)_square_bracket|comma|"
-    r"full_stop|underscore"
+    r"full_stop|underscore|alt\+enter"
 )
 
 

@@ -381,7 +381,7 @@ async def test_smoothing_and_log_scale_say_that_they_are_on(going: FakeRun) -> N
 async def test_the_footer_leads_with_what_a_run_needs(going: FakeRun) -> None:
     app = FinetuneApp(clock=lambda: 0.0, run=going.run)
     async with app.run_test(size=(120, 36)) as pilot:
-        for status, keys in (("running", "^c p e s g ^d"), ("paused", "^c p e s g ^d"), ("stopped", "r x ^q ^r ?")):
+        for status, keys in (("running", "^c p e s g ^d"), ("paused", "^c p e s g ^d"), ("stopped", "r ^q ^r ?")):
             going.status(status, checkpoint="checkpoints/checkpoint-360")
             await settle(pilot)
             await pilot.pause(0.1)

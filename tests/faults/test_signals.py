@@ -169,7 +169,7 @@ def test_fault_05_a_signal_before_the_first_step_ends_it_there(
 
 
 def test_fault_05_a_signal_in_an_evaluation_is_told_and_obeyed(start: Start, run: RunDirectory, place: Path) -> None:
-    running = start(IN_AN_EVALUATION, "--eval_strategy", "steps", "--eval_steps", "2")
+    running = start(IN_AN_EVALUATION, "--eval_strategy", "steps", "--eval_steps", "2", "--eval_on_start", "false")
     running.send(signal.SIGTERM)
     wait_for(lambda: "stopping: finishing the step and saving" in running.out, "it is not acknowledged")
     (place / "go").touch()

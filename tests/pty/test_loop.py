@@ -33,7 +33,7 @@ def test_from_opening_to_a_chat_with_what_was_trained(machine: Machine) -> None:
 
     terminal.press("5")
     terminal.wait(rf"with +{run.name}")
-    terminal.wait("Write how it begins")
+    terminal.wait("The beginning of a text")
     for _ in range(TRIES):
         terminal.write("The old lighthouse")
         terminal.press("enter")
@@ -43,7 +43,7 @@ def test_from_opening_to_a_chat_with_what_was_trained(machine: Machine) -> None:
         if re.search(r"tokens/s +· +stopped", terminal.wait("tokens/s")):
             break
         terminal.press("ctrl+n")
-        terminal.wait("Write how it begins")
+        terminal.wait("The beginning of a text")
     else:
         raise AssertionError(f"ctrl+c stopped no reply:\n{terminal.text()}")
 

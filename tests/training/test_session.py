@@ -228,7 +228,7 @@ def test_a_final_folder_elsewhere_is_never_overwritten(train: Train, place: Path
     before = {path.name: path.read_bytes() for path in (place / "mine").iterdir()}
     second = train("second", max_steps=2, final_model_dir=str(place / "mine"))
     assert second.outcome.status == "failed"
-    assert "not empty" in second.outcome.error.message
+    assert "belongs to another run" in second.outcome.error.message
     assert {path.name: path.read_bytes() for path in (place / "mine").iterdir()} == before
 
 

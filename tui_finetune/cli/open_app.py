@@ -85,7 +85,11 @@ async def _until_over(app: FinetuneApp, front: Front, duplicates: list[int]) -> 
 
         write_error(app.crash)
     launch, leaving = app.state.monitor.launch, app.state.leaving
-    if launch is not None and not leaving.ended_at_once and _goes_on(app, launch):
+    if launch is not None and not launch.has_begun:
+        from tui_finetune.runs.removal import discard_run
+
+        discard_run(launch.run)  # its screen was never drawn
+    elif launch is not None and not leaving.ended_at_once and _goes_on(app, launch):
         name = launch.run.name
         _say(f"{name} keeps running in the background: `finetune-tui attach {name}` shows it")
         front.detach(duplicates, status)

@@ -45,7 +45,9 @@ def make_savable(config: PreTrainedConfig, generation: GenerationConfig | None) 
 
 def check_savable(model: LocatedModel) -> Notice | None:
     """The same for a model that isn't loaded, from its small files."""
-    from transformers import AutoConfig, GenerationConfig
+    from transformers import GenerationConfig
+
+    from tui_finetune.models.loading import load_config
 
     folder = str(model.folder)
     generation = None
@@ -54,7 +56,7 @@ def check_savable(model: LocatedModel) -> Notice | None:
             generation = GenerationConfig.from_pretrained(folder, local_files_only=True)
         except Exception:
             generation = None  # transformers goes on without it, as it does when it loads the model
-    return make_savable(AutoConfig.from_pretrained(folder, local_files_only=True), generation)
+    return make_savable(load_config(model), generation)
 
 
 def _all_but_tokens(generation: GenerationConfig) -> list[str]:

@@ -18,7 +18,7 @@ from tui_finetune.tui.widgets.filter_list import Item
 if TYPE_CHECKING:
     from tui_finetune.models.catalog import ModelEntry
 
-GROUPS = {"starter": "Comes along", "local": "Folders here", "cache": "Downloaded from the hub", "hub": "On the hub"}
+GROUPS = {"starter": "Included", "local": "Folders here", "cache": "Downloaded from the hub", "hub": "On the hub"}
 CHOSEN_GROUP = "Chosen"
 SEARCH = "\0search"
 FOLDER = "\0folder:"

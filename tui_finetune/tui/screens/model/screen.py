@@ -70,7 +70,8 @@ class ModelScreen(TabScreen):
             self._body.look_for_models()  # a run may have left a new one since
 
     def choices_changed(self) -> None:
-        self._body.choices_changed()
+        if not self._is_bare:
+            self._body.choices_changed()
 
     def plan_changed(self) -> None:
         super().plan_changed()
