@@ -67,6 +67,7 @@ def type_into(machine: Machine, seed: int, presses: int) -> None:
 
 
 @pytest.mark.parametrize("seed", [1])
+@pytest.mark.long
 def test_c1_random_keys_on_a_terminal_end_nothing(machine: Machine, seed: int) -> None:
     type_into(machine, seed, 150)
 

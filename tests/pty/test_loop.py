@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+import pytest
+
 from tests.pty.conftest import Machine
 from tui_finetune.runs.checkpoints import verify
 
@@ -11,6 +13,7 @@ TRIES = 6
 """The starter may end a reply before it can be stopped."""
 
 
+@pytest.mark.long
 def test_from_opening_to_a_chat_with_what_was_trained(machine: Machine) -> None:
     terminal = machine.terminal()
     terminal.wait("Choose")
