@@ -471,7 +471,7 @@ async def test_a_finished_run_says_where_its_model_is_and_what_to_do_next(
         assert "✓ Finished at step 600 in" in screen
         assert "runs/starter-1/final" in screen
         assert "training_plot.png in it" in screen
-        assert "c chat with it" in screen
+        assert "c chat " in screen
         assert "Resume" not in screen
 
 

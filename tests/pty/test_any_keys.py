@@ -9,6 +9,7 @@ import time
 import pytest
 
 from tests.app.test_any_keys import KEYS
+from tests.programs import wait_for
 from tests.pty.conftest import Machine
 from tests.pty.terminal import Terminal
 from tui_finetune.runs.checkpoints import newest_sound
@@ -62,8 +63,8 @@ def type_into(machine: Machine, seed: int, presses: int) -> None:
     for path in (machine.folder / "runs").iterdir():
         assert any(path.iterdir()), f"{path} is empty"
         assert newest_sound(path / "checkpoints")[1] == []
-    for run in known_runs(machine.folder):
-        assert load_state(run).starts, f"{run.name} is no run"
+    # One that was started by the last keys has a moment to begin.
+    wait_for(lambda: all(load_state(run).starts for run in known_runs(machine.folder)), "a run never began")
 
 
 @pytest.mark.parametrize("seed", [1])

@@ -114,7 +114,8 @@ def ending_lines(watch: Watch) -> list[str]:
         return []
     if not result.final_dir:
         return [f"{result.status}: {result.reason or 'nothing was trained'}"]
-    head = f"{result.status} at step {result.step} of {result.total_steps} after {duration(result.seconds or 0)}"
+    took = duration(state.pace.active_seconds or result.seconds or 0)
+    head = f"{result.status} at step {result.step} of {result.total_steps} after {took}"
     if result.early_stopped:
         head += " (early stopping: the evaluation loss got no better)"
     lines = [head]

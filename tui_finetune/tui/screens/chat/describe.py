@@ -16,7 +16,7 @@ HELP = (
     "Talk to a model: the one you just trained, the one it was made from, the run that is still going, or any other. Write "
     "and press enter; the reply appears as it is written, and esc or ctrl+c stops it.\n"
     "A base model knows nothing of questions and answers: it continues a text. Write the beginning of what you want "
-    "to read, as 'The old lighthouse'; an empty line goes on with the last text. A model with a chat template was "
+    "to read, as 'The old lighthouse'; an empty line continues the last text. A model with a chat template was "
     "taught turns, and is talked to like a person. F2 changes between the two.\n"
     "F5 gives the same prompt to the model before and after its training, side by side, with the same seed; the words in "
     "which they differ are bold and underlined. /compare with names takes any two to four models.\n"
@@ -92,7 +92,7 @@ def placeholder_words(loaded: bool, conversation: Conversation, *, focused: bool
     leave = "   (esc leaves the line, /help)"
     if not loaded or conversation.style == "turns":
         return f"Write, and press enter{leave}"
-    return f"enter goes on with the text{leave}" if conversation.text else f"The beginning of a text{leave}"
+    return f"enter continues the text{leave}" if conversation.text else f"The beginning of a text{leave}"
 
 
 def kind_words(target: ChatTarget | None, style: Style, *, loaded: bool) -> str:

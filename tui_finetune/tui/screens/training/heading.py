@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import textwrap
 from typing import TYPE_CHECKING
 
@@ -140,18 +141,18 @@ def verdict_content(verdict: Verdict) -> Content | None:
 def ending_content(ending: Outcome, width: int) -> Content:
     """What training came to, what was saved where, and what to do next, in so many columns."""
     lines: list[Content] = []
-    width = max((len(label) for label, _ in ending.saved), default=0)
+    label_width = max((len(label) for label, _ in ending.saved), default=0)
     if ending.plain:
         lines += [Content.styled(line, "bold") for line in textwrap.wrap(ending.plain, width if width >= 40 else 76)]
     for label, path in ending.saved:
-        lines.append(Content.assemble((f"{label:<{width}}  ", MUTED), path))
+        lines.append(Content.assemble((f"{label:<{label_width}}  ", MUTED), path))
     keys = [("a", ending.way.words)] if ending.way is not None and ending.way.deed == "again" else []
-    keys += [("b", "see before and after"), ("c", "chat with it"), ("x", "export")] if ending.can_chat else []
+    keys += [("b", "before and after"), ("c", "chat"), ("x", "export")] if ending.can_chat else []
     keys += [("r", "resume")] if ending.can_resume else []
     keys += [("e", "extend")] if ending.can_extend else []
-    keys += [("n", "again with one change"), ("k", "compare")]
-    parts: list[Content] = []
-    for key, words in keys:
-        parts.append(Content.assemble((key, "bold $accent"), f" {words}"))
+    keys += [("n", "change one setting"), ("k", "compare")]
+    fits = itertools.accumulate(len(key) + len(words) + 4 for key, words in keys)
+    shown = [pair for pair, end in zip(keys, fits, strict=True) if width < 40 or end - 3 <= width]
+    parts = [Content.assemble((key, "bold $accent"), f" {words}") for key, words in shown]
     lines.append(Content("   ").join(parts))
     return Content("\n").join(lines)
