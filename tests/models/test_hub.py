@@ -218,7 +218,7 @@ def test_an_encoder_is_refused_before_its_weights_are_downloaded(hub: Any, tmp_p
     (model / "config.json").write_text(json.dumps({**config, "model_type": "bert"}))
     hub.repositories["models"][MODEL] = model
     assert "left to right" in answer(hub.run(REFUSE, tmp_path / "home"))["error"]
-    assert not [request for request in hub.requests if ".safetensors" in request]
+    assert not [request for request in hub.requests if "safetensors" in request]
 
 
 def test_a_cache_that_can_not_be_written_to_is_named(hub: Any, tmp_path: Path) -> None:
@@ -236,7 +236,8 @@ print(model_facts({MODEL!r}), model_facts({MODEL!r}, network=True).license)
 """
     process = hub.run(code, tmp_path)
     assert process.stdout == f"['{MODEL}'] []\nNone mit\n", process.stderr
-    assert not [request for request in hub.requests if "safetensors" in request]
+    # The search asks for the counts of weights, which the hub knows; no file of weights is asked for.
+    assert not [request for request in hub.requests if ".safetensors" in request]
 
 
 def test_the_program_trains_from_these_names(hub: Any, tmp_path: Path) -> None:
