@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -33,7 +34,12 @@ def run_facts(inputs: Inputs, config: RunConfig) -> dict[str, float]:
 
 
 def judged(result: RunResult, run: RunDirectory, config: RunConfig) -> RunResult:
-    """A result with the verdict on its run, worked out from all that was logged."""
-    state = load_state(run)
-    state.status, state.result = result.status, result
-    return replace(result, verdict=judge(state, config))
+    """A result with the verdict on its run, worked out from all that was logged; where that fails, the result as it is, since
+    how a run ended is worth more than what is thought of it."""
+    try:
+        state = load_state(run)
+        state.status, state.result = result.status, result
+        return replace(result, verdict=judge(state, config))
+    except Exception:
+        logging.getLogger(__name__).exception("no verdict on the run")
+        return result
