@@ -119,6 +119,7 @@ def test_the_question_goes_when_the_run_has_ended_meanwhile(machine: Machine) ->
     terminal.press("ctrl+r")
     terminal.wait("the first loss comes soon")
     terminal.press("ctrl+c")
+    terminal.wait("Stopping after this step")
     press_again(terminal)
     terminal.wait("e +End at once")
     terminal.wait("Stopped at step")

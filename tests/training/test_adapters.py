@@ -181,7 +181,8 @@ def test_samples_and_evaluations_on_the_side_change_nothing(train: Train, tuned:
             run.request(action)
 
     asked = train("asked", at={2: ask, 5: ask}, **{**SETTINGS, "lora_dropout": 0.0})
-    assert [event["type"] for event in asked.events].count("sample") == 2
+    samples = [event for event in asked.events if event["type"] == "sample"]
+    assert len([event for event in samples if event.get("answers")]) == 2  # others the run may write by itself
     assert asked.losses() == tuned.losses()
     ours, theirs = (load_file(run.run.final_dir / "adapter_model.safetensors") for run in (asked, tuned))
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
