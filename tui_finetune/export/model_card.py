@@ -12,6 +12,7 @@ from pathlib import Path
 import yaml
 
 from tui_finetune.config.schema import DEFAULT_SAMPLE, STARTER, RunConfig, settings
+from tui_finetune.config.steps import rows_per_update
 from tui_finetune.formatting import duration
 from tui_finetune.runs.result import RunResult
 from tui_finetune.runs.state import RunState
@@ -256,7 +257,7 @@ def _which_weights(result: RunResult | None) -> str:
 
 def _training(config: RunConfig, made: Made) -> list[str]:
     known = settings()
-    batch = config.per_device_train_batch_size * config.gradient_accumulation_steps
+    batch = rows_per_update(config)
     rows = [
         ("method", made.method),
         ("data", f"{made.documents:,} documents, {made.tokens:,} tokens" if made.documents else ""),

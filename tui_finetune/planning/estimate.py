@@ -12,7 +12,7 @@ import math
 from dataclasses import asdict, dataclass, field
 
 from tui_finetune.config.schema import RunConfig
-from tui_finetune.config.steps import count_steps, steps_per_epoch
+from tui_finetune.config.steps import count_steps, rows_per_update, steps_per_epoch
 from tui_finetune.errors import UserError
 from tui_finetune.formatting import size
 from tui_finetune.models.devices import DeviceFacts
@@ -145,8 +145,7 @@ def _work(config: RunConfig, length: int, tokens: int | None, rows: int | None, 
     if tokens is None or rows is None:
         if config.max_steps <= 0:
             return _Work()
-        effective = config.per_device_train_batch_size * config.gradient_accumulation_steps
-        return _Work(config.max_steps, 1.0, config.max_steps * effective * length, all_full=True)
+        return _Work(config.max_steps, 1.0, config.max_steps * rows_per_update(config) * length, all_full=True)
     aside = config.validation_split if config.validation_split < 1 else config.validation_split / max(rows, 1)
     train = max(0.0, 1 - aside)
     made = train_rows

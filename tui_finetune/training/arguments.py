@@ -71,6 +71,8 @@ def training_arguments(
         dataloader_pin_memory=torch.cuda.is_available(),
         save_only_model=config.save_only_model,
         neftune_noise_alpha=config.neftune_noise_alpha,
+        ddp_timeout=config.ddp_timeout,
+        ddp_find_unused_parameters=False,
         # gradient_checkpointing is set on the model, where its loading knows it.
     )
     return on_one_device(arguments)

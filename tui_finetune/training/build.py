@@ -16,7 +16,10 @@ from tui_finetune.training.callback import RunCallback
 from tui_finetune.training.early_stopping import EarlyStoppingCallback
 from tui_finetune.training.inputs import Inputs
 from tui_finetune.training.optimizers import optimizer_for, schedule_options
+from tui_finetune.training.ranks import Ranks
+from tui_finetune.training.rng import seed_rank
 from tui_finetune.training.samples import Samples
+from tui_finetune.training.shared_trainer import SharedTrainer
 from tui_finetune.training.trainer import RunTrainer
 
 
@@ -28,6 +31,7 @@ def build_trainer(
     facts: dict[str, object],
     checkpoint: Path | None,
     keep_lock: Callable[[], None],
+    ranks: Ranks,
 ) -> tuple[RunTrainer, RunCallback]:
     """A Trainer that writes into the run's directory and obeys it, and the callback that does so.
 
@@ -39,9 +43,10 @@ def build_trainer(
         facts: what goes into each checkpoint's manifest.
         checkpoint: what the training is resumed from, if anything.
         keep_lock: called before each save; raises where the run isn't this process's any more.
+        ranks: the processes that train it.
     """
     arguments = training_arguments(config, run.checkpoints_dir, precision=inputs.precision, evaluates=inputs.evaluates)
-    trainer = RunTrainer(
+    trainer = (SharedTrainer if ranks.are_several else RunTrainer)(
         model=inputs.model,
         args=arguments,
         train_dataset=inputs.data.train,
@@ -62,6 +67,9 @@ def build_trainer(
         loraplus_lr_ratio=config.loraplus_lr_ratio,
         keep_lock=keep_lock,
     )
+    if isinstance(trainer, SharedTrainer):
+        trainer.ranks = ranks
+        seed_rank(config.seed, ranks.rank)
     trainer.remove_callback(PrinterCallback)
     evaluates = inputs.evaluates and config.eval_strategy != "no"
     callback = RunCallback(
@@ -71,7 +79,8 @@ def build_trainer(
         checkpoint,
         inputs.first_words(),
         evaluates_first=evaluates and config.eval_on_start,
-        samples=Samples(trainer, log, inputs.prompts(config), config.seed),
+        samples=Samples(trainer, log, inputs.prompts(config), config.seed) if ranks.is_first else None,
+        ranks=ranks,
     )
     trainer.add_callback(callback)
     if arguments.metric_for_best_model and config.early_stopping_patience > 0:

@@ -12,13 +12,16 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
+from tui_finetune.config.steps import processes_of
 from tui_finetune.errors import UserError
 from tui_finetune.runs.control import drop, left
 from tui_finetune.runs.directory import RunDirectory
 from tui_finetune.runs.lock import is_held
 from tui_finetune.runs.result import RunResult
+from tui_finetune.system.environment import choose_gpus
 from tui_finetune.system.files import PRIVATE_FILE
 from tui_finetune.system.output import output_to
 
@@ -54,6 +57,9 @@ class Launch(Protocol):
 
     def stop(self, reason: str = "") -> None:
         """Ask it to finish the step, save and end."""
+
+    def end_at_once(self) -> None:
+        """End it without a save, where it has processes of its own; of this process only its end ends it."""
 
     def wait(self, seconds: float | None = None) -> bool:
         """Wait for its end, at most so long; whether it has ended."""
@@ -115,6 +121,9 @@ class ThreadLaunch:
     def stop(self, reason: str = "") -> None:
         self.run.request("stop", reason=reason)
 
+    def end_at_once(self) -> None:
+        """Nothing: it ends with this process."""
+
     def wait(self, seconds: float | None = None) -> bool:
         return self._over.wait(seconds)
 
@@ -136,9 +145,10 @@ class ProcessLaunch:
     def __init__(self, run: RunDirectory, resolved: Resolved | None, changes: Mapping[str, object]) -> None:
         from tui_finetune.training.resume import changed_config
 
+        config = resolved.config if resolved is not None else None
         if resolved is None:
             if not run.is_live:  # one that is being trained is refused when it begins
-                changed_config(run, changes)  # what can't be resumed is refused here
+                config = changed_config(run, changes)  # what can't be resumed is refused here
             order: dict[str, object] = {"resume": True, "changes": dict(changes)}
         else:
             order = {
@@ -148,6 +158,8 @@ class ProcessLaunch:
             }
         self.run = run
         self.failure: BaseException | None = None
+        self._processes = processes_of(config) if config is not None else 1
+        self._gpus = config.gpus if config is not None else None
         self._order = json.dumps(order)
         self._left_before = left(run.control_dir)
         self._process: subprocess.Popen[bytes] | None = None
@@ -164,7 +176,10 @@ class ProcessLaunch:
     def result(self) -> RunResult | None:
         from tui_finetune.runs.summary import load_state
 
-        return None if self.is_alive else load_state(self.run, brief=True).result
+        if self.is_alive:
+            return None
+        state = load_state(self.run, brief=True)
+        return state.result if state.is_over else None
 
     @property
     def pid(self) -> int | None:
@@ -185,10 +200,11 @@ class ProcessLaunch:
         log = os.open(self.run.log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, PRIVATE_FILE)
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "tui_finetune.training.worker", str(self.run.path), "--ordered"],
+                [sys.executable, "-m", *self._module, "--ordered"],
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
+                env=self._environment(),
                 start_new_session=True,
                 pass_fds=(lock,),
             )
@@ -200,6 +216,15 @@ class ProcessLaunch:
         with contextlib.suppress(BrokenPipeError):
             self._process.stdin.write(self._order.encode())
             self._process.stdin.close()
+
+    @property
+    def _module(self) -> tuple[str, str]:
+        name = "worker" if self._processes == 1 else "agent"
+        return f"tui_finetune.training.{name}", str(self.run.path)
+
+    def _environment(self) -> dict[str, str]:
+        gpus = choose_gpus(self._processes, self._gpus)
+        return {**os.environ, **({"CUDA_VISIBLE_DEVICES": gpus} if gpus is not None else {})}
 
     def stop(self, reason: str = "") -> None:
         self.run.request("stop", reason=reason)
@@ -218,6 +243,52 @@ class ProcessLaunch:
         except subprocess.TimeoutExpired:
             return False
         return True
+
+
+def launch(
+    run: RunDirectory,
+    resolved: Resolved | None = None,
+    changes: Mapping[str, object] | None = None,
+    *,
+    own_output: bool = True,
+) -> Launch:
+    """A run as its settings want it, to be begun: one process in a thread of this one, several in processes of their own.
+    Arguments as for `ThreadLaunch`."""
+    if resolved is not None:
+        resolved = with_processes(resolved)
+        config = resolved.config
+    elif run.is_live:  # it is refused when it begins
+        return ThreadLaunch(run, None, changes or {}, own_output=own_output)
+    else:
+        from tui_finetune.training.resume import changed_config
+
+        config = changed_config(run, changes or {})
+    if processes_of(config) > 1 or config.gpus is not None:
+        return ProcessLaunch(run, resolved, changes or {})
+    return ThreadLaunch(run, resolved, changes or {}, own_output=own_output)
+
+
+def with_processes(resolved: Resolved) -> Resolved:
+    """The same with the number of processes decided, where nobody has said it.
+
+    Raises:
+        UserError: it doesn't suit the machines.
+    """
+    config = resolved.config
+    number, machines = processes_of(config), config.num_machines
+    if machines > 1 and config.main_process_ip is None:
+        raise UserError(
+            f"{machines} machines are to train together, but not how they find each other",
+            "set main_process_ip to the address of machine 0",
+            "main_process_ip",
+        )
+    if number % machines:
+        raise UserError(
+            f"{number} processes can't be shared equally by {machines} machines",
+            f"set num_processes to a multiple of {machines}",
+            "num_processes",
+        )
+    return replace(resolved, config=config.model_copy(update={"num_processes": number}))
 
 
 def launch_in_thread(

@@ -25,7 +25,7 @@ from tui_finetune.models.methods.peft_models import as_adapted, load_adapter, sa
 from tui_finetune.runs import checkpoints
 from tui_finetune.runs.events import CheckpointEvent, PhaseEvent
 from tui_finetune.runs.log import EventLog
-from tui_finetune.training.batches import BatchLosses, RememberedRows
+from tui_finetune.training.batches import BatchLosses, Found, RememberedRows
 from tui_finetune.training.sampler import GroupedByLength
 
 if TYPE_CHECKING:
@@ -98,8 +98,9 @@ class RunTrainer(Trainer):
         loraplus_lr_ratio: float | None = None,
         keep_lock: Callable[[], None] = lambda: None,
     ) -> None:
-        remembered = RememberedRows(train_dataset)
-        self.batch_losses = BatchLosses(remembered, sources)
+        pad = processing_class.pad_token_id
+        remembered = RememberedRows(train_dataset, pad if pad is not None else processing_class.eos_token_id or 0)
+        self.batch_losses = BatchLosses(remembered, sources, self._gather_found)
         super().__init__(
             model=model,
             args=args,
@@ -125,6 +126,10 @@ class RunTrainer(Trainer):
         self._tokens: torch.Tensor | None = None
         self._bad: torch.Tensor | None = None
         self._answers: tuple[str, ...] = ()
+
+    def _gather_found(self, found: Found) -> list[Found]:
+        """What each process has found; there is one."""
+        return [found]
 
     def create_scheduler(
         self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None
@@ -170,8 +175,7 @@ class RunTrainer(Trainer):
     def training_step(
         self, model: torch.nn.Module, inputs: Batch, num_items_in_batch: torch.Tensor | int | None = None
     ) -> torch.Tensor:
-        mask = inputs.get("attention_mask")
-        tokens = mask.sum() if mask is not None else self._count_unpadded(inputs["input_ids"])
+        tokens = self._count_tokens(inputs)
         loss: torch.Tensor = super().training_step(model, inputs, num_items_in_batch)
         # Kept on the device: reading them at every step would make it wait.
         tokens = tokens.to(loss.device)
@@ -193,6 +197,11 @@ class RunTrainer(Trainer):
         with self.accelerator.autocast():
             loss = self._loss(inputs, num_items_in_batch if self.model_accepts_loss_kwargs else None)
         return (loss, {"loss": loss}) if return_outputs else loss
+
+    def _count_tokens(self, inputs: Batch) -> torch.Tensor:
+        """Tokens of a batch, padding left out."""
+        mask = inputs.get("attention_mask")
+        return mask.sum() if mask is not None else self._count_unpadded(inputs["input_ids"])
 
     def _count_unpadded(self, input_ids: torch.Tensor) -> torch.Tensor:
         pad = getattr(self.processing_class, "pad_token_id", None)
@@ -339,7 +348,7 @@ class RunTrainer(Trainer):
         if free < needed:
             raise OSError(f"only {free / 1e9:.2f} GB are free, {needed / 1e9:.2f} GB are needed")
 
-    def _log_state(self) -> dict[str, float]:
+    def _log_state(self) -> dict[str, object]:
         return {
             "tr_loss": self._tr_loss.item(),
             "last_logged_step": self._globalstep_last_logged,
