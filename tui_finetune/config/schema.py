@@ -837,13 +837,13 @@ class RunConfig(BaseModel):
         ge=0,
         group="Hardware",
         help="Which of the machines this is, from 0.",
-        explanation="Different on each machine. Machine 0 writes the run.",
+        explanation="Each machine is started with its own number. Machine 0 writes the run, the others compute with it.",
     )
     main_process_ip: Annotated[str | None, Auto] = setting(
         None,
         group="Hardware",
         help="Address of machine 0, where several train together.",
-        explanation="By which the other machines reach it.",
+        explanation="The address by which the other machines reach it, on the fastest network that they share.",
     )
     main_process_port: Annotated[int | None, Auto] = setting(
         None,
@@ -851,7 +851,7 @@ class RunConfig(BaseModel):
         le=65535,
         group="Hardware",
         help="Port on machine 0 by which the machines find each other; auto is 29500, and a free one on one machine.",
-        explanation="It must not be closed by a firewall.",
+        explanation="It must be free on machine 0, and no firewall may close it between the machines.",
     )
     ddp_timeout: int = setting(
         1800,

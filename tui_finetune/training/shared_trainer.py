@@ -54,7 +54,7 @@ class SharedTrainer(RunTrainer):
         order = self._order(rows)
         batches = SharedBatches(order, len(rows), self.args.train_batch_size, self.ranks.rank, self.ranks.size)
         return SharedLoader(
-            rows,
+            rows,  # type: ignore[arg-type]
             batch_sampler=batches,
             collate_fn=self.data_collator,
             pin_memory=self.args.dataloader_pin_memory,
@@ -72,7 +72,7 @@ class SharedTrainer(RunTrainer):
     def get_eval_dataloader(self, eval_dataset: object = None) -> DataLoader[Batch]:
         rows = cast("Dataset", self.eval_dataset if eval_dataset is None else eval_dataset)
         batches = evaluated_batches(len(rows), self.args.eval_batch_size, self.ranks.rank, self.ranks.size)
-        return DataLoader(rows, batch_sampler=batches, collate_fn=self.data_collator)  # type: ignore[arg-type]
+        return DataLoader(rows, batch_sampler=batches, collate_fn=self.data_collator)
 
     # Losses
 
