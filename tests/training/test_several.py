@@ -16,6 +16,7 @@ from tests.training.compare import assert_same
 from tests.training.conftest import Trained, make_place
 from tui_finetune.runs.directory import RunDirectory
 
+
 class Undecided(Trained):
     """A run, without the evaluations that were asked for on the side."""
 

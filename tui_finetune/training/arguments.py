@@ -47,8 +47,7 @@ def training_arguments(
         seed=config.seed,
         logging_strategy="steps",
         logging_steps=config.logging_steps,
-        # False, or a run whose loss is not a number any more would log 0.0 and end well.
-        logging_nan_inf_filter=False,
+        logging_nan_inf_filter=False,  # or a run whose loss is not a number any more would log 0.0 and end well
         eval_strategy=config.eval_strategy if evaluates else "no",
         eval_steps=config.eval_steps or config.logging_steps,
         metric_for_best_model="eval_loss" if evaluates and config.eval_strategy != "no" else None,
@@ -63,6 +62,7 @@ def training_arguments(
         fp16=precision == "fp16",
         use_cpu=best_device() == "cpu",
         **_kernels(config),
+        **_processes(config),
         report_to=[] if config.report_to == "none" else [config.report_to],
         disable_tqdm=True,
         remove_unused_columns=False,
@@ -71,8 +71,6 @@ def training_arguments(
         dataloader_pin_memory=torch.cuda.is_available(),
         save_only_model=config.save_only_model,
         neftune_noise_alpha=config.neftune_noise_alpha,
-        ddp_timeout=config.ddp_timeout,
-        ddp_find_unused_parameters=False,
         # gradient_checkpointing is set on the model, where its loading knows it.
     )
     return on_one_device(arguments)
@@ -105,6 +103,15 @@ def _kernels(config: RunConfig) -> _Kernels:
         torch_compile=config.torch_compile,
         use_liger_kernel=config.use_liger_kernel,
     )
+
+
+class _Processes(TypedDict):
+    ddp_timeout: int
+    ddp_find_unused_parameters: bool
+
+
+def _processes(config: RunConfig) -> _Processes:
+    return _Processes(ddp_timeout=config.ddp_timeout, ddp_find_unused_parameters=False)
 
 
 def rounds_to_tf32() -> bool:

@@ -67,18 +67,15 @@ def build_trainer(
         loraplus_lr_ratio=config.loraplus_lr_ratio,
         keep_lock=keep_lock,
     )
-    if isinstance(trainer, SharedTrainer):
-        trainer.ranks = ranks
-        seed_rank(config.seed, ranks.rank)
+    _join(trainer, config.seed, ranks)
     trainer.remove_callback(PrinterCallback)
-    evaluates = inputs.evaluates and config.eval_strategy != "no"
     callback = RunCallback(
         run,
         log,
         trainer,
         checkpoint,
         inputs.first_words(),
-        evaluates_first=evaluates and config.eval_on_start,
+        evaluates_first=inputs.evaluates and config.eval_strategy != "no" and config.eval_on_start,
         samples=Samples(trainer, log, inputs.prompts(config), config.seed) if ranks.is_first else None,
         ranks=ranks,
     )
@@ -86,3 +83,10 @@ def build_trainer(
     if arguments.metric_for_best_model and config.early_stopping_patience > 0:
         trainer.add_callback(EarlyStoppingCallback(config.early_stopping_patience))
     return trainer, callback
+
+
+def _join(trainer: RunTrainer, seed: int, ranks: Ranks) -> None:
+    """Make it one of several, where there are several; from here on each has random numbers of its own."""
+    if isinstance(trainer, SharedTrainer):
+        trainer.ranks = ranks
+        seed_rank(seed, ranks.rank)

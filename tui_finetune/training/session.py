@@ -236,11 +236,7 @@ class TrainingSession:
         with phase("preparing_data", leaders_first=True) as report:
             data = prepare(source, config, tokenizer, max_length, report)
 
-        with self.ranks.together():
-            computing = self._decide(located, max_length, amount_of(data)) if self.ranks.is_first else None
-        computing = self.ranks.share(computing)
-        assert computing is not None
-        self.config = computing.config
+        computing = self._decide(located, max_length, amount_of(data))
         config = self.config
         method = method_of(config)
         with phase("loading_model") as report:
@@ -274,7 +270,15 @@ class TrainingSession:
         return write_final_model(inputs, config, self.directory, self.log, state, result)
 
     def _decide(self, located: LocatedModel, length: int, data: Amount) -> Computing:
-        """Choose what nobody chose, and how is computed; it stands in config.yaml from then on."""
+        """Choose what nobody chose, and how is computed; it stands in config.yaml from then on. The same on all processes."""
+        with self.ranks.together():
+            computing = self._decide_alone(located, length, data) if self.ranks.is_first else None
+        computing = self.ranks.share(computing)
+        assert computing is not None
+        self.config = computing.config
+        return computing
+
+    def _decide_alone(self, located: LocatedModel, length: int, data: Amount) -> Computing:
         from tui_finetune.models.choices import choose
         from tui_finetune.models.devices import device_facts
         from tui_finetune.training.computing import decide
