@@ -30,6 +30,14 @@ def run(arguments: Namespace) -> int:
 
     resolved = resolved_from(arguments)
     directory = RunDirectory(new_run_path(resolved.config))
+    if resolved.config.machine_rank > 0:
+        from tui_finetune.training.launch import join_machine_0
+
+        if resolved.config.output_dir is None:
+            raise UserError(
+                "machine 0 makes the run, and this one has to know where", "set output_dir on both", "output_dir"
+            )
+        return join_machine_0(directory, resolved)
     check_places(directory, resolved.config)  # refused here, before the seconds that the imports take
     if arguments.dry_run:
         from tui_finetune.cli.estimate import dry_run

@@ -12,7 +12,7 @@ import math
 from dataclasses import asdict, dataclass, field
 
 from tui_finetune.config.schema import RunConfig
-from tui_finetune.config.steps import count_steps, rows_per_update, steps_per_epoch
+from tui_finetune.config.steps import count_steps, processes_of, rows_per_update, steps_per_epoch
 from tui_finetune.errors import UserError
 from tui_finetune.formatting import size
 from tui_finetune.models.devices import DeviceFacts
@@ -96,6 +96,11 @@ def estimate(
         length = min(length, facts.context_length)
     load = load_of(config, facts, device)
     memory = peak(config, facts, load, device, length)
+    processes = processes_of(config)
+    if processes > 1:
+        # What DDP averages the gradients in is as large as they are.
+        memory["gradients"] += load.gradients
+        memory["total"] += load.gradients
     work = _work(config, length, tokens, rows, train_rows)
     assumptions = []
     if speed is None:
@@ -107,16 +112,23 @@ def estimate(
         assumptions.append("every row is full")
     saved = load.saved
     checkpoint = saved + memory["optimizer"]
-    usable = int(device.free * USABLE)
+    # On a CPU all processes share the machine's memory, and its cores.
+    free = device.free // processes if device.kind == "cpu" else device.free
+    usable = int(free * USABLE)
+    at_once = 1 if device.kind == "cpu" else processes
+    if processes > 1:
+        assumptions.append(
+            f"memory is that of each of {processes} processes; the time to send gradients between them is left out"
+        )
     return Estimate(
         parameters=facts.parameters,
         trained_parameters=load.trained,
         memory=memory,
-        available=device.free,
+        available=free,
         usable=usable,
         fits=memory["total"] <= usable,
         steps=work.steps,
-        seconds=_seconds(config, facts, facts.parameters, length, work, speed),
+        seconds=_seconds(config, facts, facts.parameters, length, work, speed * at_once),
         disk=(max(2, config.save_total_limit) + 2) * checkpoint + saved,
         assumptions=assumptions,
     )

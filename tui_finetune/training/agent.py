@@ -43,8 +43,16 @@ _LOOK_SECONDS = 0.1
 
 def main(arguments: list[str]) -> int:
     """Train the run and return the exit status: 0 when done, 1 when it failed."""
-    run = RunDirectory(Path(arguments[0]).absolute())
-    order = json.loads(sys.stdin.read())
+    return train(RunDirectory(Path(arguments[0]).absolute()), json.loads(sys.stdin.read()))
+
+
+def train(run: RunDirectory, order: Mapping[str, object]) -> int:
+    """Train the run with the processes of this machine and return the exit status.
+
+    Args:
+        run: its directory.
+        order: what to do, as `launch.ProcessLaunch` writes it. Only that of machine 0 counts.
+    """
     prepare_environment()
     config = _config(run, order)
     machines = config.num_machines
@@ -55,7 +63,8 @@ def main(arguments: list[str]) -> int:
         | {"TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}
     )
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, _cores() // here)))
-    forget(run)
+    if config.machine_rank == 0:
+        forget(run)
     status = _train(run, config, here)
     if config.machine_rank == 0:
         _tell_end(run, config.num_processes or 1)

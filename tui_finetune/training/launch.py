@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
@@ -159,6 +160,7 @@ class ProcessLaunch:
         self.run = run
         self.failure: BaseException | None = None
         self._processes = processes_of(config) if config is not None else 1
+        self._machines = config.num_machines if config is not None else 1
         self._gpus = config.gpus if config is not None else None
         self._order = json.dumps(order)
         self._left_before = left(run.control_dir)
@@ -223,7 +225,7 @@ class ProcessLaunch:
         return f"tui_finetune.training.{name}", str(self.run.path)
 
     def _environment(self) -> dict[str, str]:
-        gpus = choose_gpus(self._processes, self._gpus)
+        gpus = choose_gpus(self._processes // self._machines, self._gpus)
         return {**os.environ, **({"CUDA_VISIBLE_DEVICES": gpus} if gpus is not None else {})}
 
     def stop(self, reason: str = "") -> None:
@@ -289,6 +291,29 @@ def with_processes(resolved: Resolved) -> Resolved:
             "num_processes",
         )
     return replace(resolved, config=config.model_copy(update={"num_processes": number}))
+
+
+def join_machine_0(run: RunDirectory, resolved: Resolved) -> int:
+    """Give a run that machine 0 leads the processes of this machine, until it is over, and return the exit status.
+
+    Args:
+        run: its directory, which both share. It is waited for.
+        resolved: the same settings as on machine 0, but for machine_rank.
+    """
+    from tui_finetune.training.agent import train
+
+    config = with_processes(resolved).config
+    while not run.is_marked:
+        time.sleep(_JOIN_SECONDS)
+    gpus = choose_gpus(processes_of(config) // config.num_machines, config.gpus)
+    if gpus is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpus
+    with output_to(run.log_path):
+        return train(run, {"config": config.model_dump()})
+
+
+_JOIN_SECONDS = 0.5
+"""How often it is looked whether machine 0 has made the run."""
 
 
 def launch_in_thread(
