@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -73,9 +74,8 @@ def test_a_run_is_taken_out_unless_it_is_being_trained(queue: Queue, tmp_path: P
 
 def test_runs_that_have_ended_leave_the_list_when_asked_and_when_there_are_many(queue: Queue, tmp_path: Path) -> None:
     added = some(tmp_path, KEPT_ENDED + 3)
-    queue.add(added)
-    for run in added[:-1]:
-        queue.change(run.id, state="ended", status="finished")
+    ended = [replace(run, state="ended", status="finished") for run in added[:-1]]
+    queue.add([*ended, added[-1]])
     assert seeds(queue)[0] == "3"
     assert len(queue.runs()) == KEPT_ENDED + 1
     assert queue.clear_ended() == KEPT_ENDED

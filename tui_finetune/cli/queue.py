@@ -90,29 +90,17 @@ def enqueue(resolved: Resolved) -> int:
 # Listing and changing
 
 
-def _status(queued: QueuedRun) -> str:
-    """Where it is, in a word or two."""
-    if queued.state == "waiting":
-        return "waiting"
-    if queued.state == "ended":
-        return word(queued.status)
-    from tui_finetune.runs.directory import RunDirectory
-    from tui_finetune.runs.summary import summarize
-
-    told = summarize(RunDirectory(Path(queued.run)))
-    of = f"/{told.total_steps}" if told.total_steps else ""
-    return f"{word(told.status)} {told.step}{of}"
-
-
 def _list(queue: Queue, *, as_json: bool) -> int:
     runs = queue.runs()
+    from tui_finetune.runs.queue_status import status_words
+
     if as_json:
         write_line(json.dumps({"running": queue.is_running, "runs": [run.to_fields() for run in runs]}, indent=1))
         return 0
     if not runs:
         write_line("the queue is empty; `finetune-tui sweep` and `finetune-tui queue add` fill it")
         return 0
-    rows = [(str(place), run.name or "-", _status(run), run.title) for place, run in enumerate(runs, 1)]
+    rows = [(str(place), run.name or "-", status_words(run)[1], run.title) for place, run in enumerate(runs, 1)]
     for line in table(("", "run", "status", "what"), rows, right=frozenset({0})):
         write_line(line)
     if not queue.is_running and any(run.state != "ended" for run in runs):

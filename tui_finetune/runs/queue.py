@@ -201,7 +201,7 @@ class Queue:
             return [QueuedRun.read(item) for item in given], content
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise UserError(
-                f"{self.path} is damaged: the queue can't be read",
+                f"the queue can't be read: {self.path} is damaged",
                 "mend the file, or put it elsewhere; runs that were started are in their directories",
             ) from None
 
