@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from tui_finetune.errors import UserError
 from tui_finetune.runs import control, places
+from tui_finetune.runs.history import history_path
 from tui_finetune.runs.lock import is_held
 from tui_finetune.runs.log import digest_path
 from tui_finetune.system.files import DISK_FULL, PRIVATE_DIRECTORY, PRIVATE_FILE, open_regular, write_atomically
@@ -162,6 +163,7 @@ class RunDirectory:
         return (
             self.events_path,
             digest_path(self.events_path),
+            history_path(self.events_path),
             self.log_path,
             self.control_dir,
             self.replies_dir,
