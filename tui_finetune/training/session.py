@@ -53,13 +53,17 @@ class TrainingSession:
         resolved: the configuration, with or without where its values come from.
         run: its directory, made already.
         resuming: resume from the newest checkpoint that is sound.
+        again: begin again in a directory in which a start of this configuration was killed before its first checkpoint.
     """
 
-    def __init__(self, resolved: Resolved | RunConfig, run: RunDirectory, *, resuming: bool = False) -> None:
+    def __init__(
+        self, resolved: Resolved | RunConfig, run: RunDirectory, *, resuming: bool = False, again: bool = False
+    ) -> None:
         self.resolved = resolved if isinstance(resolved, Resolved) else Resolved(resolved)
         self.config = rooted(self.resolved.config).model_copy(update={"output_dir": str(run.path)})
         self.directory = run
         self.resuming = resuming
+        self.again = again
         self.log: EventLog
         self.changes: dict[str, object] = {}
         self.left_before = left(run.control_dir)
@@ -146,7 +150,8 @@ class TrainingSession:
                 gc.collect()
 
     def _tell_start(self, checkpoint: Path | None) -> None:
-        resumed_from = (checkpoints.step_of(checkpoint) if checkpoint else 0) if self.resuming else None
+        went_before = self.resuming or self.again
+        resumed_from = (checkpoints.step_of(checkpoint) if checkpoint else 0) if went_before else None
         if not self.resuming:
             self._write_config()
         model, dataset = self.config.model_name_or_path, self.config.dataset_name

@@ -54,7 +54,7 @@ def _session(run: RunDirectory, order: Mapping[str, object]) -> TrainingSession:
         whole = set_by_somebody(make_config(config))
         if isinstance(origins, dict):
             whole = Resolved(whole.config, origins)
-        session = TrainingSession(replace(whole, preset=preset), run)
+        session = TrainingSession(replace(whole, preset=preset), run, again=bool(order.get("again")))
     elif order.get("resume") or run.events_path.exists():
         session = TrainingSession.resume(run, changes if isinstance(changes, dict) else {})
     else:
