@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TypedDict
+from types import MappingProxyType
+from typing import Any, TypedDict
 
 from transformers import TrainingArguments
 
-from tui_finetune.config.schema import RunConfig
+from tui_finetune.config.schema import SFT, RunConfig
 from tui_finetune.models.devices import AMPERE, best_device
 
 NEVER = 2**31 - 1
@@ -15,7 +17,13 @@ NEVER = 2**31 - 1
 
 
 def training_arguments(
-    config: RunConfig, checkpoints_dir: Path, *, precision: str, evaluates: bool
+    config: RunConfig,
+    checkpoints_dir: Path,
+    *,
+    precision: str,
+    evaluates: bool,
+    kind: type[TrainingArguments] = TrainingArguments,
+    more: Mapping[str, object] = MappingProxyType({}),
 ) -> TrainingArguments:
     """The arguments for Trainer.
 
@@ -27,11 +35,14 @@ def training_arguments(
         checkpoints_dir: where Trainer writes checkpoint-N.
         precision: as it suits the device; in 'pure_bf16' the model itself is in bf16.
         evaluates: whether there are rows to evaluate on.
+        kind: the class of the arguments, where the task has its own.
+        more: its own arguments.
     """
     import torch
 
+    own: Any = more
     save_steps = config.save_steps if config.save_strategy == "steps" else NEVER
-    arguments = TrainingArguments(
+    arguments = kind(
         output_dir=str(checkpoints_dir),
         num_train_epochs=config.num_train_epochs,
         max_steps=config.max_steps if config.max_steps > 0 else -1,
@@ -70,8 +81,9 @@ def training_arguments(
         dataloader_num_workers=0,
         dataloader_pin_memory=torch.cuda.is_available(),
         save_only_model=config.save_only_model,
-        neftune_noise_alpha=config.neftune_noise_alpha,
+        neftune_noise_alpha=config.neftune_noise_alpha if config.task == SFT else None,
         # gradient_checkpointing is set on the model, where its loading knows it.
+        **own,
     )
     return on_one_device(arguments)
 

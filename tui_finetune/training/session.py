@@ -249,10 +249,12 @@ class TrainingSession:
         return computing
 
     def _check_surroundings(self) -> None:
-        """See that the tracker is there, and say which GPU is used where there are several."""
+        """See that the packages for task and tracker are there, and say which GPU is used where there are several."""
+        from tui_finetune.models.tasks import check_task
         from tui_finetune.training.inputs import check_tracker
         from tui_finetune.training.optimizers import check_optimizer
 
+        check_task(self.config)
         check_tracker(self.config.report_to)
         notify_arguments(self.config.notify_command)
         check_optimizer(self.config.optim)
