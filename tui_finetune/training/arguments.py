@@ -40,7 +40,7 @@ def training_arguments(
     """
     import torch
 
-    own: Any = more
+    own: Any = {**_computing(config), **more}
     save_steps = config.save_steps if config.save_strategy == "steps" else NEVER
     arguments = kind(
         output_dir=str(checkpoints_dir),
@@ -52,8 +52,6 @@ def training_arguments(
         learning_rate=config.learning_rate,
         lr_scheduler_type=config.lr_scheduler_type,
         warmup_steps=config.warmup_steps,
-        weight_decay=config.weight_decay,
-        max_grad_norm=config.max_grad_norm,
         **_optimizer(config),
         seed=config.seed,
         logging_strategy="steps",
@@ -63,8 +61,6 @@ def training_arguments(
         eval_strategy=config.eval_strategy if evaluates else "no",
         eval_steps=config.eval_steps or config.logging_steps,
         metric_for_best_model="eval_loss" if evaluates and config.eval_strategy != "no" else None,
-        greater_is_better=False,
-        load_best_model_at_end=False,
         # Trainer's 'no' would also forget which step was the best.
         save_strategy="epoch" if config.save_strategy == "epoch" else "steps",
         save_steps=save_steps,
@@ -72,16 +68,11 @@ def training_arguments(
         restore_callback_states_from_checkpoint=True,
         bf16=precision == "bf16",
         fp16=precision == "fp16",
-        use_cpu=best_device() == "cpu",
-        **_kernels(config),
         report_to=[] if config.report_to == "none" else [config.report_to],
-        disable_tqdm=True,
         remove_unused_columns=False,
         label_names=["labels"],
-        dataloader_num_workers=0,
         dataloader_pin_memory=torch.cuda.is_available(),
         save_only_model=config.save_only_model,
-        neftune_noise_alpha=config.neftune_noise_alpha if config.task == SFT else None,
         # gradient_checkpointing is set on the model, where its loading knows it.
         **own,
     )
@@ -103,14 +94,17 @@ def _optimizer(config: RunConfig) -> _Optimizer:
     )
 
 
-class _Kernels(TypedDict):
-    tf32: bool | None
-    torch_compile: bool
-    use_liger_kernel: bool
-
-
-def _kernels(config: RunConfig) -> _Kernels:
-    return _Kernels(
+def _computing(config: RunConfig) -> dict[str, object]:
+    """How is computed, and what Trainer would do besides."""
+    return dict(
+        use_cpu=best_device() == "cpu",
+        dataloader_num_workers=0,
+        disable_tqdm=True,
+        greater_is_better=False,
+        load_best_model_at_end=False,
+        weight_decay=config.weight_decay,
+        max_grad_norm=config.max_grad_norm,
+        neftune_noise_alpha=config.neftune_noise_alpha if config.task == SFT else None,
         tf32=config.tf32 is not False if rounds_to_tf32() else None,
         torch_compile=config.torch_compile,
         use_liger_kernel=config.use_liger_kernel,
