@@ -132,12 +132,24 @@ ADAPTER_FACTOR = 10
 """How much more an adapter wants than what a model's folder says suits all of its weights."""
 
 
+KTO_ROWS = 4
+"""Rows of a batch of kto, at least: it compares the replies of a batch with each other."""
+
+
 def following_task(resolved: Resolved) -> Resolved:
-    """The same; where preferences are learned rows are never packed, and the logits are TRL's matter."""
-    if resolved.config.task not in PREFERENCES:
+    """The same; where preferences are learned rows are never packed, the logits are TRL's matter, and kto has a batch of
+    several rows, unless somebody wants one."""
+    config = resolved.config
+    if config.task not in PREFERENCES:
         return resolved
-    config = resolved.config.model_copy(update={"packing": False, "chunked_cross_entropy": False})
-    return replace(resolved, config=config)
+    changes: dict[str, object] = {"packing": False, "chunked_cross_entropy": False}
+    origins = dict(resolved.origins)
+    asked = {"flag", "file", "form"}
+    if config.task == "kto" and config.per_device_train_batch_size < KTO_ROWS:
+        if resolved.origin("per_device_train_batch_size") not in asked:
+            changes["per_device_train_batch_size"] = KTO_ROWS
+            origins["per_device_train_batch_size"] = "method"
+    return replace(resolved, config=config.model_copy(update=changes), origins=origins)
 
 
 def following_method(resolved: Resolved) -> Resolved:

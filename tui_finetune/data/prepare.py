@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tui_finetune.config.schema import PREFERENCES, RunConfig
+from tui_finetune.config.schema import RunConfig
 from tui_finetune.data.build import DataStatistics, Indices, RowsBuilder, RowSources
 from tui_finetune.data.cache import Entry, fingerprint
 from tui_finetune.data.chunk import is_plain
 from tui_finetune.data.examples import RowTransform
 from tui_finetune.data.formats.recognize import recognize
-from tui_finetune.data.preferences.prepare import prepare_preferences
 from tui_finetune.data.prepared import Collator as Collator
 from tui_finetune.data.prepared import PreparedData as PreparedData
 from tui_finetune.data.problems import Problem
@@ -54,8 +53,6 @@ def prepare(
     Raises:
         UserError: the text's column can't be found, there are too few rows for the split, nothing is left to train on.
     """
-    if config.task in PREFERENCES:
-        return prepare_preferences(source, config, tokenizer, max_length, report)
     shape = recognize(source, config)
     transform = RowTransform(shape, config, tokenizer)
     plain = is_plain(shape.name, config)

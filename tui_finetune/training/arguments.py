@@ -54,7 +54,6 @@ def training_arguments(
         warmup_steps=config.warmup_steps,
         **_optimizer(config),
         seed=config.seed,
-        logging_strategy="steps",
         logging_steps=config.logging_steps,
         # False, or a run whose loss is not a number any more would log 0.0 and end well.
         logging_nan_inf_filter=False,
@@ -96,19 +95,20 @@ def _optimizer(config: RunConfig) -> _Optimizer:
 
 def _computing(config: RunConfig) -> dict[str, object]:
     """How is computed, and what Trainer would do besides."""
-    return dict(
-        use_cpu=best_device() == "cpu",
-        dataloader_num_workers=0,
-        disable_tqdm=True,
-        greater_is_better=False,
-        load_best_model_at_end=False,
-        weight_decay=config.weight_decay,
-        max_grad_norm=config.max_grad_norm,
-        neftune_noise_alpha=config.neftune_noise_alpha if config.task == SFT else None,
-        tf32=config.tf32 is not False if rounds_to_tf32() else None,
-        torch_compile=config.torch_compile,
-        use_liger_kernel=config.use_liger_kernel,
-    )
+    return {
+        "use_cpu": best_device() == "cpu",
+        "dataloader_num_workers": 0,
+        "disable_tqdm": True,
+        "logging_strategy": "steps",
+        "greater_is_better": False,
+        "load_best_model_at_end": False,
+        "weight_decay": config.weight_decay,
+        "max_grad_norm": config.max_grad_norm,
+        "neftune_noise_alpha": config.neftune_noise_alpha if config.task == SFT else None,
+        "tf32": config.tf32 is not False if rounds_to_tf32() else None,
+        "torch_compile": config.torch_compile,
+        "use_liger_kernel": config.use_liger_kernel,
+    }
 
 
 def rounds_to_tf32() -> bool:

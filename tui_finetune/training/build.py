@@ -101,6 +101,17 @@ def build_trainer(
         keep_lock=keep_lock,
     )
     trainer.remove_callback(PrinterCallback)
+    callback = _with_callback(trainer, inputs, config, run, checkpoint)
+    if arguments.metric_for_best_model and config.early_stopping_patience > 0:
+        trainer.add_callback(EarlyStoppingCallback(config.early_stopping_patience))
+    return trainer, callback
+
+
+def _with_callback(
+    trainer: RunTrainer, inputs: Inputs, config: RunConfig, run: RunDirectory, checkpoint: Path | None
+) -> RunCallback:
+    """The callback that writes into the run's directory and obeys it, added to the Trainer."""
+    log = trainer.event_log
     evaluates = inputs.evaluates and config.eval_strategy != "no"
     callback = RunCallback(
         run,
@@ -112,6 +123,4 @@ def build_trainer(
         samples=Samples(trainer, log, inputs.prompts(config), config.seed),
     )
     trainer.add_callback(callback)
-    if arguments.metric_for_best_model and config.early_stopping_patience > 0:
-        trainer.add_callback(EarlyStoppingCallback(config.early_stopping_patience))
-    return trainer, callback
+    return callback
