@@ -144,11 +144,10 @@ def following_task(resolved: Resolved) -> Resolved:
         return resolved
     changes: dict[str, object] = {"packing": False, "chunked_cross_entropy": False}
     origins = dict(resolved.origins)
-    asked = {"flag", "file", "form"}
-    if config.task == "kto" and config.per_device_train_batch_size < KTO_ROWS:
-        if resolved.origin("per_device_train_batch_size") not in asked:
-            changes["per_device_train_batch_size"] = KTO_ROWS
-            origins["per_device_train_batch_size"] = "method"
+    asked = resolved.origin("per_device_train_batch_size") in {"flag", "file", "form"}
+    if config.task == "kto" and config.per_device_train_batch_size < KTO_ROWS and not asked:
+        changes["per_device_train_batch_size"] = KTO_ROWS
+        origins["per_device_train_batch_size"] = "method"
     return replace(resolved, config=config.model_copy(update=changes), origins=origins)
 
 
