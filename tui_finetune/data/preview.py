@@ -12,9 +12,6 @@ from tui_finetune.config.steps import steps_per_epoch
 from tui_finetune.data.examples import RowTransform, documents, leave_out, none_left
 from tui_finetune.data.formats.recognize import recognize
 from tui_finetune.data.open import open_dataset
-from tui_finetune.data.preferences.look import PreferenceLook
-from tui_finetune.data.preferences.recognize import recognize_preferences
-from tui_finetune.data.preferences.replies import PreferenceTransform
 from tui_finetune.data.problems import Problem, Tally
 from tui_finetune.data.readers.row import Row
 from tui_finetune.data.sampled import sampled_rows
@@ -29,6 +26,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
     from tui_finetune.data.chunk import Chunker
+    from tui_finetune.data.preferences.look import PreferenceLook
     from tui_finetune.data.tokens.tokenize import Encoder, Tokens
     from tui_finetune.data.tokens.view import SeenToken, TokenReader
 
@@ -177,14 +175,12 @@ def preview_of(
     total = len(source.rows)
     look: _Look | PreferenceLook
     if config.task in PREFERENCES:
-        compared = PreferenceTransform(recognize_preferences(source, config), config, tokenizer)
-        transform: RowTransform = compared.chosen
-        mapping = compared.shape.mapping
-        look = PreferenceLook(source, compared, config, tokenizer, report, limit, EXAMPLES)
+        from tui_finetune.data.preferences.look import look_at_preferences
+
+        transform, mapping, look = look_at_preferences(source, config, tokenizer, report, limit, EXAMPLES)
     else:
         transform = RowTransform(recognize(source, config), config, tokenizer)
-        mapping = transform.shape.mapping
-        look = _Look(source, transform, config, tokenizer, report, limit)
+        mapping, look = transform.shape.mapping, _Look(source, transform, config, tokenizer, report, limit)
     look.through(max_rows)
     if not look.documents:
         raise none_left(source, transform.shape, look.tally)

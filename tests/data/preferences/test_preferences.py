@@ -89,7 +89,7 @@ def test_pairs_are_recognized_in_every_layout(layout: str, tmp_path: Path, token
         assert not example[0].trained
     assert "of two replies 'chosen" in found.reason
     assert ("this" in found.examples[0][0].text) == (layout == "alpaca ranking")
-    rows = prepared(tmp_path, [PAIRS[layout]] * 2, "dpo", tokenizer)
+    rows = prepared(tmp_path, [PAIRS[layout]] * 2, "dpo", tokenizer, 256)
     row = rows.train[0]
     assert tokenizer.decode(row["chosen_ids"]).startswith("good")
     assert tokenizer.decode(row["rejected_ids"]).startswith("bad")
@@ -126,15 +126,13 @@ def test_only_what_the_replies_do_not_share_is_compared(tmp_path: Path) -> None:
          {"dataset_label_field": "up"}),
     ],
 )  # fmt: skip
-def test_single_replies_are_good_or_bad(
-    rows: list[Row], settings: dict[str, object], tmp_path: Path, tokenizer: Any
-) -> None:
+def test_single_replies_are_good_or_bad(rows: list[Row], settings: Row, tmp_path: Path, tokenizer: Any) -> None:
     found = seen(tmp_path, rows, "kto", tokenizer, **settings)
     assert found.good == [True, False]
     assert found.rejected == []
-    rows_of = prepared(tmp_path, rows, "kto", tokenizer, **settings).train
-    assert [(tokenizer.decode(row["completion_ids"]).strip()[:4], row["label"]) for row in rows_of][0] == ("good", True)
-    assert rows_of["label"][:] == [True, False]
+    made = prepared(tmp_path, rows, "kto", tokenizer, **settings).train
+    assert tokenizer.decode(made[0]["completion_ids"]).strip().startswith("good")
+    assert made["label"][:] == [True, False]
 
 
 def test_of_pairs_kto_makes_a_good_and_a_bad_reply(tmp_path: Path, tokenizer: Any) -> None:

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tui_finetune.config.schema import RunConfig
+from tui_finetune.data.examples import RowTransform
 from tui_finetune.data.preferences.build import compared
+from tui_finetune.data.preferences.recognize import recognize_preferences
 from tui_finetune.data.preferences.replies import PreferenceTransform, Replies, ReplyEncoder, ReplyTokens
 from tui_finetune.data.problems import Tally
 from tui_finetune.data.readers.row import Row
@@ -113,6 +115,20 @@ class PreferenceLook:
         rows = [_row(tokens.prompt, reply) for reply in replies]
         self.first_chunks.append(rows[:1])
         self.rejected_chunks.append(rows[1:])
+
+
+def look_at_preferences(
+    source: Source,
+    config: RunConfig,
+    tokenizer: PreTrainedTokenizerBase | None,
+    report: Report | None,
+    limit: int,
+    examples: int,
+) -> tuple[RowTransform, dict[str, str], PreferenceLook]:
+    """What makes the documents of the better replies, the parts that columns play, and a look that has yet to be taken."""
+    transform = PreferenceTransform(recognize_preferences(source, config), config, tokenizer)
+    look = PreferenceLook(source, transform, config, tokenizer, report, limit, examples)
+    return transform.chosen, transform.shape.mapping, look
 
 
 def _row(prompt: Ids, reply: Ids) -> Tokens:
