@@ -63,7 +63,11 @@ def _lines(plan: Plan) -> list[str]:
         f"steps        {plan.steps if plan.steps is not None else 'not known'}",
         f"time         {'about ' + rough_duration(estimate.seconds) if estimate.seconds else 'not known'}",
         f"memory       {'fits' if estimate.fits else 'does not fit'}: {estimate.memory_words()}",
-        *(f"  {part:<11}{size(count):>9}" for part, count in memory.items() if part != "total"),
+        *(
+            f"  {part:<11}{size(count):>9}"
+            for part, count in memory.items()
+            if part != "total" and (count or part != "reference")
+        ),
         f"disk         {size(estimate.disk)}",
         *(f"assumed: {assumption}" for assumption in estimate.assumptions),
         *(f"note: {said.message} {said.remedy}" for said in (plan.choices.notices if plan.choices else ())),
