@@ -400,7 +400,7 @@ def test_a_program_to_start_is_not_taken_from_a_file() -> None:
 def test_tasks_have_the_names_of_other_tools() -> None:
     for name, value in (("stage", "dpo"), ("rl", "orpo"), ("training_type", "kto"), ("task", "DPO")):
         assert resolve({name: value}).config.task == value.lower()
-    assert [resolve({"stage": value}).config.task for value in ("rm", None, "none")] == ["reward", "sft", "sft"]
+    assert [resolve({"stage": value}).config.task for value in (None, "none", False)] == ["sft"] * 3
     assert resolve({"pref_beta": 0.3, "kto_chosen_weight": 2}).config.beta == 0.3
 
 

@@ -40,10 +40,10 @@ SFT = "sft"
 WITH_REFERENCE = ("dpo", "kto")
 """The tasks in which a model is compared with what it was before."""
 
-PAIRED = ("dpo", "orpo", "reward")
+PAIRED = ("dpo", "orpo")
 """The tasks that compare two replies to the same prompt."""
 
-PREFERENCES = ("dpo", "orpo", "kto", "reward")
+PREFERENCES = ("dpo", "orpo", "kto")
 """The tasks that learn which replies are preferred."""
 
 
@@ -68,7 +68,7 @@ def _task(value: object) -> object:
     if value is None or value is False:
         return SFT
     word = str(value).strip().lower()
-    return {"": SFT, "none": SFT, "rm": "reward", "reward_modeling": "reward", "reward_model": "reward"}.get(word, word)
+    return SFT if word in {"", "none"} else word
 
 
 def _short_optimizer(value: object) -> object:
@@ -271,16 +271,16 @@ class RunConfig(BaseModel):
     )
 
     # Method
-    task: Annotated[Literal["sft", "dpo", "orpo", "kto", "reward"], Task] = setting(
+    task: Annotated[Literal["sft", "dpo", "orpo", "kto"], Task] = setting(
         "sft",
         group="Method",
         aliases=("stage", "rl", "training_type"),
-        help="What is learned: to write like the data (sft), or which replies are preferred (dpo, orpo, kto, reward).",
+        help="What is learned: to write like the data (sft), or which replies are preferred (dpo, orpo, kto).",
         explanation="'sft', supervised fine-tuning, learns to write what the data has. The others learn from preferences, best "
         "after sft has taught the kind of replies. 'dpo' takes pairs of a better and a worse reply and makes the better one "
         "likelier than the model found it before. 'orpo' does both at once, sft and pairs, and needs no model to compare with. "
-        "'kto' takes single replies, each good or bad. 'reward' trains a model that rates replies and writes none. They are "
-        "computed by TRL: pip install 'finetune-tui[preference]'.",
+        "'kto' takes single replies, each good or bad. They are computed by "
+        "TRL: pip install 'finetune-tui[preference]'.",
     )
     beta: float = setting(
         0.1,

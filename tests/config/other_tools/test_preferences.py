@@ -100,7 +100,11 @@ def test_llama_factory(
 ) -> None:
     (tmp_path / "data").mkdir()
     talk = "messages" in columns
-    entry: dict[str, object] = {"file_name": "house.json", "formatting": "sharegpt" if talk else "alpaca", "columns": columns}
+    entry: dict[str, object] = {
+        "file_name": "house.json",
+        "formatting": "sharegpt" if talk else "alpaca",
+        "columns": columns,
+    }
     entry |= {"ranking": True} if "chosen" in columns else {}
     (tmp_path / "data" / "dataset_info.json").write_text(json.dumps({"house": entry}))
     found = accepted(LLAMA_FACTORY.format(stage=stage, more=more), tmp_path)

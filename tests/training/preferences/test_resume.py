@@ -80,3 +80,22 @@ def test_everything_asked_for_on_the_side_changes_nothing(learn: Train, shared_p
     assert [event for event in measured(asked) if not event.get("answers")] == measured(whole)
     assert any(event["type"] == "sample" for event in asked.events)
     assert any(event["type"] == "checkpoint" and event["step"] == 3 for event in asked.events)
+
+
+def test_an_adapter_that_is_trained_further_is_compared_with_itself_as_it_was(learn: Train, shared_place: Path) -> None:
+    first = learn("first", method="lora", lora_r=4, max_steps=3, learning_rate=1e-1, dataset_name="data.jsonl")
+    settings = {
+        **SETTINGS,
+        "task": "dpo",
+        "method": "lora",
+        "lora_r": 4,
+        "model_name_or_path": str(first.run.final_dir),
+    }
+    whole = learn("further", **settings)
+    assert whole.outcome.status == "finished", whole.outcome.reason
+    # Before the first step nothing is preferred to what was; without its adapter the model is another one.
+    assert measured(whole)[0]["eval_rewards/chosen"] == 0.0
+    stopped = learn("further-3", at={3: stop}, **settings)
+    assert stopped.outcome.status == "stopped"
+    assert_same(learn("further-3", resume=True), whole)
+    assert not (whole.run.final_dir / "ref").exists()

@@ -31,9 +31,11 @@ class Paired:
         self._pad = pad
 
     def __call__(self, rows: Sequence[TokenRow]) -> Batch:
-        """`input_ids`, `attention_mask` and `completion_mask`, each of shape (2 x rows, tokens)."""
+        """`input_ids`, `attention_mask` and `completion_mask`, each of shape (2 x rows, tokens); and of shape (rows,) what was
+        computed for each reply beforehand, where the rows have it."""
         pairs = [(row["prompt_ids"], row[name]) for name in ("chosen_ids", "rejected_ids") for row in rows]
-        return _padded(pairs, self._pad)
+        known = [name for name in ("ref_chosen_logps", "ref_rejected_logps") if name in rows[0]]
+        return _padded(pairs, self._pad) | {name: torch.tensor([row[name] for row in rows]) for name in known}
 
 
 class MismatchedReplies:
@@ -79,7 +81,7 @@ class BothReplies:
 
 
 COLLATORS: Mapping[str, type[Paired | MismatchedReplies | BothReplies]] = MappingProxyType(
-    {"dpo": Paired, "reward": Paired, "kto": MismatchedReplies, "orpo": BothReplies}
+    {"dpo": Paired, "kto": MismatchedReplies, "orpo": BothReplies}
 )
 """What makes a task's batches."""
 

@@ -32,7 +32,7 @@ Window = dict[str, list[float]]
 """What was measured of each batch since it was logged last, by name."""
 
 REFERENCE = "ref"
-"""The adapter that TRL adds to compare with. An adapter begins as nothing, so the model without it serves as well."""
+"""The adapter that TRL adds to compare with: a copy of the one that is trained, as it begins."""
 
 
 class PreferenceTrainer(RunTrainer):
@@ -238,7 +238,8 @@ def _without_attention_dropout(model: PreTrainedModel) -> None:
 def _left_alone(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Iterator[None]:
     """Puts back what TRL's trainers change in what they are given: the padding token in tokenizer and model, which would
     stand in what is saved; the number format of an adapter on a packed model, whose updates bf16 would lose; and the second
-    adapter that they compare with."""
+    adapter that they compare with, where the first begins as nothing: the model without it is the same then. Where an adapter
+    is trained further, the second one stays, and is never trained."""
     configs: list[Any] = [model.config.get_text_config(), model.generation_config]
     pads = [getattr(config, "pad_token_id", None) for config in configs]
     pad = tokenizer.pad_token
@@ -250,7 +251,11 @@ def _left_alone(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> I
             config.pad_token_id = token
     adapted = as_adapted(model)
     if adapted is not None and REFERENCE in adapted.peft_config:
-        adapted.delete_adapter(REFERENCE)
+        copied = {name: weight for name, weight in model.named_parameters() if f".{REFERENCE}." in name}
+        if all(not weight.any() for name, weight in copied.items() if "lora_B" in name):
+            adapted.delete_adapter(REFERENCE)
+        for weight in copied.values():
+            weight.requires_grad_(False)
     for name, weight in model.named_parameters():
         if name in weights:
             weight.data = weights[name]

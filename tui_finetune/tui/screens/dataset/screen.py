@@ -55,7 +55,7 @@ class DatasetScreen(TabScreen):
         "again shows a packed row, which several documents share without seeing each other, so that nothing is padding.\n"
         "The formats: text (one column, all of it trained on), prompt-completion (a prompt and what follows it), alpaca "
         "(instruction, input, output), messages and sharegpt (conversations). In all but text, only what the model is to "
-        "write is trained on. With task: dpo, orpo or reward a row has a better and a worse reply, which stand side by side, "
+        "write is trained on. With task: dpo or orpo a row has a better and a worse reply, which stand side by side, "
         "and with task: kto one that is good or bad; what is marked with ▌ is compared. c chooses another format, and the columns; p jumps to a row with a problem."
     )
     BINDINGS = [
