@@ -182,7 +182,7 @@ class TrainingSession:
             import_libraries("torch", "transformers", "datasets", "transformers.trainer")
             quiet_libraries()
             from tui_finetune.data.open import open_dataset
-            from tui_finetune.data.prepare import prepare
+            from tui_finetune.data.rows import prepare_rows
             from tui_finetune.models.loading import tokenizer_notices
             from tui_finetune.models.methods.choose import method_of
             from tui_finetune.models.saving import make_savable
@@ -200,7 +200,7 @@ class TrainingSession:
         with phase("loading_data", f"Reading {config.dataset_name}") as report:
             source = open_dataset(config, report)
         with phase("preparing_data") as report:
-            data = prepare(source, config, tokenizer, max_length, report)
+            data = prepare_rows(source, config, tokenizer, max_length, report)
 
         computing = self._decide(located, max_length, amount_of(data))
         config = self.config
@@ -216,7 +216,7 @@ class TrainingSession:
             message = "This model can't keep packed texts apart, so rows are padded instead."
             self.log.notice(Notice("warning", message, "set packing: false", "packing"))
             with phase("preparing_data") as report:
-                data = prepare(source, config.model_copy(update={"packing": False}), tokenizer, max_length, report)
+                data = prepare_rows(source, config.model_copy(update={"packing": False}), tokenizer, max_length, report)
 
         given.keep_template(model, tokenizer, data)
         loss, computing = loss_of(model, computing)
@@ -254,10 +254,12 @@ class TrainingSession:
         return computing
 
     def _check_surroundings(self) -> None:
-        """See that the tracker is there, and say which GPU is used where there are several."""
+        """See that the packages for task and tracker are there, and say which GPU is used where there are several."""
+        from tui_finetune.models.tasks import check_task
         from tui_finetune.training.inputs import check_tracker
         from tui_finetune.training.optimizers import check_optimizer
 
+        check_task(self.config)
         check_tracker(self.config.report_to)
         notify_arguments(self.config.notify_command)
         check_optimizer(self.config.optim)
