@@ -17,7 +17,7 @@ from tui_finetune.errors import UserError
 from tui_finetune.formatting import size
 from tui_finetune.models.devices import DeviceFacts
 from tui_finetune.models.facts import ModelFacts, row_length
-from tui_finetune.models.memory import USABLE, load_of, peak
+from tui_finetune.models.memory import USABLE, disk_bytes, load_of, peak
 
 ASSUMED_SPEED = {"cpu": 25e9, "cuda": 60e12, "mps": 4e12}
 """Operations a second that matrix products reach, for each core of a CPU, where nothing was measured."""
@@ -105,8 +105,6 @@ def estimate(
         assumptions.append("the data set was not read, so the number of steps and the time are not known")
     if work.all_full:
         assumptions.append("every row is full")
-    saved = load.saved
-    checkpoint = saved + memory["optimizer"]
     usable = int(device.free * USABLE)
     return Estimate(
         parameters=facts.parameters,
@@ -117,7 +115,7 @@ def estimate(
         fits=memory["total"] <= usable,
         steps=work.steps,
         seconds=_seconds(config, facts, facts.parameters, length, work, speed),
-        disk=(max(2, config.save_total_limit) + 2) * checkpoint + saved,
+        disk=disk_bytes(config, load, memory["optimizer"])[1],
         assumptions=assumptions,
     )
 
