@@ -35,7 +35,20 @@ class _Parser(argparse.ArgumentParser):
 
 def commands() -> Mapping[str, Command]:
     """The commands by name, in the order in which the help lists them."""
-    from tui_finetune.cli import attach, chat, convert, doctor, estimate, export, preview, resume, runs, stop, train
+    from tui_finetune.cli import (
+        attach,
+        chat,
+        check,
+        convert,
+        doctor,
+        estimate,
+        export,
+        preview,
+        resume,
+        runs,
+        stop,
+        train,
+    )
 
     return {
         "train": train,
@@ -46,6 +59,7 @@ def commands() -> Mapping[str, Command]:
         "chat": chat,
         "preview": preview,
         "estimate": estimate,
+        "check": check,
         "export": export,
         "convert": convert,
         "doctor": doctor,
@@ -79,7 +93,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             return 1
 
 
-QUIET = frozenset({"chat", "preview", "estimate", "doctor", "runs", "stop"})
+QUIET = frozenset({"chat", "preview", "estimate", "check", "doctor", "runs", "stop"})
 """Commands on whose terminal libraries have nothing to say. The others lead their output to a log themselves."""
 
 

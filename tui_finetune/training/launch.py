@@ -141,11 +141,7 @@ class ProcessLaunch:
                 changed_config(run, changes)  # what can't be resumed is refused here
             order: dict[str, object] = {"resume": True, "changes": dict(changes)}
         else:
-            order = {
-                "config": resolved.config.model_dump(),
-                "preset": resolved.preset,
-                "origins": dict(resolved.origins),
-            }
+            order = order_of(resolved)
         self.run = run
         self.failure: BaseException | None = None
         self._order = json.dumps(order)
@@ -218,6 +214,11 @@ class ProcessLaunch:
         except subprocess.TimeoutExpired:
             return False
         return True
+
+
+def order_of(resolved: Resolved) -> dict[str, object]:
+    """A configuration, as it is handed to another process."""
+    return {"config": resolved.config.model_dump(), "preset": resolved.preset, "origins": dict(resolved.origins)}
 
 
 def launch_in_thread(

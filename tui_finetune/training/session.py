@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
     from tui_finetune.models.choices import Amount
     from tui_finetune.models.located import LocatedModel
+    from tui_finetune.training.callback import RunCallback
     from tui_finetune.training.computing import Computing
     from tui_finetune.training.inputs import Inputs
     from tui_finetune.training.trainer import RunTrainer
@@ -304,18 +305,9 @@ class TrainingSession:
 
     def _fit(self, inputs: Inputs, checkpoint: Path | None) -> tuple[RunResult, TrainerState]:
         """Train, from the checkpoint if there is one; how it ended, and Trainer's state."""
-        from tui_finetune.training.build import build_trainer
         from tui_finetune.training.resources import watch_resources
 
-        facts = inputs.facts(self.config)
-        if checkpoint is not None:
-            check_fingerprint(facts, dict(checkpoints.read_manifest(checkpoint).facts))
-        if self.resuming:
-            self._write_config()
-        build = partial(build_trainer, inputs, run=self.directory, log=self.log, facts=facts)
-        trainer, callback = build(self.config, checkpoint=checkpoint, keep_lock=self._keep_lock)
-        while self.config.check_before_training and not self._passes(trainer, inputs):
-            trainer, callback = build(self.config, checkpoint=checkpoint, keep_lock=self._keep_lock)
+        trainer, callback = self._ready(inputs, checkpoint)
         self.log.write(FactsEvent(run_facts(inputs, self.config)))
         self._began = True
         began = time.monotonic()
@@ -333,6 +325,21 @@ class TrainingSession:
             data_format=inputs.data_format,
         )
         return result, state
+
+    def _ready(self, inputs: Inputs, checkpoint: Path | None) -> tuple[RunTrainer, RunCallback]:
+        """A Trainer that is ready to begin, checked where that is wanted, and the callback that obeys what is asked."""
+        from tui_finetune.training.build import build_trainer
+
+        facts = inputs.facts(self.config)
+        if checkpoint is not None:
+            check_fingerprint(facts, dict(checkpoints.read_manifest(checkpoint).facts))
+        if self.resuming:
+            self._write_config()
+        build = partial(build_trainer, inputs, run=self.directory, log=self.log, facts=facts)
+        trainer, callback = build(self.config, checkpoint=checkpoint, keep_lock=self._keep_lock)
+        while self.config.check_before_training and not self._passes(trainer, inputs):
+            trainer, callback = build(self.config, checkpoint=checkpoint, keep_lock=self._keep_lock)
+        return trainer, callback
 
     def _end(self, result: RunResult) -> RunResult:
         result = replace(result, began=self._began)
