@@ -54,6 +54,11 @@ class Plan:
     warnings: tuple[Notice, ...] = ()
     complete: bool = False
 
+    @property
+    def settled(self) -> RunConfig:
+        """The configuration, with what nobody chose chosen where that is known."""
+        return self.choices.config if self.choices is not None else self.config
+
     def corrected(self, checked: CheckEvent | None) -> Plan:
         """The plan with what the check before training measured, where there was one."""
         if checked is None or self.estimate is None:

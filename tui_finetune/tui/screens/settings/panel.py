@@ -80,11 +80,12 @@ def memory_lines(plan: Plan, width: int, before: int | None, *, bar: bool) -> li
         return []
     more = estimate.needed - before if before is not None else 0
     change = f" ({'+' if more > 0 else '-'}{size(abs(more))})" if abs(more) >= LEAST_SHOWN else ""
-    words = f"{size(estimate.needed)}{change} memory{', measured' if estimate.measured else ''}"
+    how = ", measured" if estimate.measured else ""
+    words = f"{size(estimate.needed)}{change}"
     if estimate.fits:
-        lines = [Content.assemble(words, (f" of {size(estimate.usable)}", "$foreground 60%"))]
+        lines = [Content.assemble(words, (f" of {size(estimate.usable)} memory{how}", "$foreground 60%"))]
     else:
-        lines = [Content(f"{words}: more than the {size(estimate.usable)} that are usable")]
+        lines = [Content(f"✗ {words} memory, {size(estimate.usable)} usable{how}")]
     return [*lines, memory_bar(estimate, width), memory_legend(estimate, width)] if bar else lines
 
 

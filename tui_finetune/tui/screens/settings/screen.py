@@ -185,7 +185,7 @@ class SettingsScreen(TabScreen):
         if draft.resolved is None:
             panel.show_amounts(["correct what is marked ✗ first"])
             return
-        lines: list[str | Content] = [*amounts(draft.resolved.config, draft.plan)]
+        lines: list[str | Content] = [*amounts(draft.plan.settled if draft.plan else draft.resolved.config, draft.plan)]
         if draft.plan is not None:
             roomy = self.size.width >= WITH_BAR and self.size.height >= WITH_BAR_HEIGHT
             lines += memory_lines(draft.plan, panel.content_region.width - 1, self._memory_before, bar=roomy)
