@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 
-from tui_finetune.config.schema import RunConfig
+from tui_finetune.config.schema import PREFERENCES, RunConfig
 from tui_finetune.system.environment import visible_gpus
 
 
 def processes_of(config: RunConfig) -> int:
     """How many processes train together; where nobody has said it, one for each GPU that is visible."""
-    return config.num_processes or max(1, visible_gpus(config.gpus))
+    return config.num_processes or (1 if config.task in PREFERENCES else max(1, visible_gpus(config.gpus)))
 
 
 def rows_per_update(config: RunConfig) -> int:

@@ -30,29 +30,32 @@ class RememberedRows(torch.utils.data.Dataset[object]):
     Args:
         rows: the rows.
         pad_id: the token in an empty row.
+
+    Attributes:
+        rows: the rows; others may take their place while none was fetched.
     """
 
     def __init__(self, rows: Dataset, pad_id: int = 0) -> None:
-        self._rows, self._pad_id = rows, pad_id
+        self.rows, self._pad_id = rows, pad_id
         self.fetched: deque[list[int]] = deque(maxlen=KEPT_BATCHES)
         self.batches = 0
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self.rows)
 
     def __getitem__(self, row: int) -> object:
-        return self._rows[row]
+        return self.rows[row]
 
     def __getitems__(self, rows: list[int]) -> list[object]:
         there = [row for row in rows if row < len(self)]
         self.fetched.append(there)
         self.batches += 1
-        fetched: list[object] = self._rows.__getitems__(there) if there else []
+        fetched: list[object] = self.rows.__getitems__(there) if there else []
         return fetched + [self._empty() for _ in range(len(rows) - len(there))]
 
     def _empty(self) -> object:
         """A row of one token that isn't trained on, with the columns of the others."""
-        first = dict(self._rows[0])
+        first = dict(self.rows[0])
         return {
             **{name: values[:1] for name, values in first.items()},
             "input_ids": [self._pad_id],

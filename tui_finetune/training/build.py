@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from transformers import TrainingArguments
 from transformers.trainer_callback import PrinterCallback
 
-from tui_finetune.config.schema import RunConfig
+from tui_finetune.config.schema import PREFERENCES, RunConfig
+from tui_finetune.data.tokens.tokenize import padding_of
 from tui_finetune.runs.directory import RunDirectory
 from tui_finetune.runs.log import EventLog
 from tui_finetune.training.arguments import training_arguments
@@ -21,6 +24,33 @@ from tui_finetune.training.rng import seed_rank
 from tui_finetune.training.samples import Samples
 from tui_finetune.training.shared_trainer import SharedTrainer
 from tui_finetune.training.trainer import RunTrainer
+
+
+@dataclass(frozen=True)
+class TaskTrainer:
+    """What trains for a task.
+
+    Attributes:
+        trainer: the class.
+        arguments: the class of its arguments.
+        more: its own arguments.
+        eval_average: over what its evaluation loss is the mean, where that is not to be chosen.
+    """
+
+    trainer: type[RunTrainer] = RunTrainer
+    arguments: type[TrainingArguments] = TrainingArguments
+    more: Mapping[str, object] = field(default_factory=dict)
+    eval_average: str = ""
+
+
+def task_trainer(config: RunConfig, inputs: Inputs) -> TaskTrainer:
+    """What trains for the task that is chosen."""
+    if config.task not in PREFERENCES:
+        return TaskTrainer()
+    from tui_finetune.training.preferences import trainers
+
+    kind = trainers.TRAINERS[config.task]
+    return TaskTrainer(kind, kind.arguments, kind.more(config, padding_of(inputs.tokenizer)), "batches")
 
 
 def build_trainer(
@@ -45,8 +75,17 @@ def build_trainer(
         keep_lock: called before each save; raises where the run isn't this process's any more.
         ranks: the processes that train it.
     """
-    arguments = training_arguments(config, run.checkpoints_dir, precision=inputs.precision, evaluates=inputs.evaluates)
-    trainer = (SharedTrainer if ranks.are_several else RunTrainer)(
+    task = task_trainer(config, inputs)
+    arguments = training_arguments(
+        config,
+        run.checkpoints_dir,
+        precision=inputs.precision,
+        evaluates=inputs.evaluates,
+        kind=task.arguments,
+        more=task.more,
+    )
+    kind = SharedTrainer if ranks.are_several and task.trainer is RunTrainer else task.trainer
+    trainer = kind(
         model=inputs.model,
         args=arguments,
         train_dataset=inputs.data.train,
@@ -57,7 +96,7 @@ def build_trainer(
         facts=facts,
         keep_newest=config.save_total_limit,
         patience=config.early_stopping_patience,
-        eval_average=config.eval_loss_average,
+        eval_average=task.eval_average or config.eval_loss_average,
         lengths=inputs.data.lengths,
         sources=inputs.data.sources,
         optimizer=optimizer_for(config, inputs.model),
@@ -69,6 +108,22 @@ def build_trainer(
     )
     _join(trainer, config.seed, ranks)
     trainer.remove_callback(PrinterCallback)
+    callback = _with_callback(trainer, inputs, config, run, checkpoint, ranks)
+    if arguments.metric_for_best_model and config.early_stopping_patience > 0:
+        trainer.add_callback(EarlyStoppingCallback(config.early_stopping_patience))
+    return trainer, callback
+
+
+def _with_callback(
+    trainer: RunTrainer,
+    inputs: Inputs,
+    config: RunConfig,
+    run: RunDirectory,
+    checkpoint: Path | None,
+    ranks: Ranks,
+) -> RunCallback:
+    """The callback that writes into the run's directory and obeys it, added to the Trainer."""
+    log = trainer.event_log
     callback = RunCallback(
         run,
         log,
@@ -80,9 +135,7 @@ def build_trainer(
         ranks=ranks,
     )
     trainer.add_callback(callback)
-    if arguments.metric_for_best_model and config.early_stopping_patience > 0:
-        trainer.add_callback(EarlyStoppingCallback(config.early_stopping_patience))
-    return trainer, callback
+    return callback
 
 
 def _join(trainer: RunTrainer, seed: int, ranks: Ranks) -> None:

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
+from tui_finetune.config.schema import PREFERENCES
 from tui_finetune.config.steps import processes_of
 from tui_finetune.errors import UserError
 from tui_finetune.runs.control import drop, left
@@ -137,31 +138,45 @@ class ProcessLaunch:
     libraries are being imported, and is found again by whoever comes later.
 
     Args:
-        run, resolved, changes: as for `ThreadLaunch`.
+        run, resolved, changes: as for `ThreadLaunch`. A new run in whose directory a start of it was killed begins again.
+        environment: what is other than here in the environment of the process.
 
     Raises:
         UserError: it can't be resumed.
     """
 
-    def __init__(self, run: RunDirectory, resolved: Resolved | None, changes: Mapping[str, object]) -> None:
+    def __init__(
+        self,
+        run: RunDirectory,
+        resolved: Resolved | None,
+        changes: Mapping[str, object],
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         from tui_finetune.training.resume import changed_config
 
-        config = resolved.config if resolved is not None else None
+        config = None
+        if resolved is not None:
+            # A process that is given a device of its own, as in a queue, is alone on it.
+            number = resolved.config.num_processes or (1 if environment else processes_of(resolved.config))
+            config = resolved.config.model_copy(update={"num_processes": number})
+            resolved = replace(resolved, config=config)
         if resolved is None:
             if not run.is_live:  # one that is being trained is refused when it begins
                 config = changed_config(run, changes)  # what can't be resumed is refused here
             order: dict[str, object] = {"resume": True, "changes": dict(changes)}
         else:
-            order = {
-                "config": resolved.config.model_dump(),
-                "preset": resolved.preset,
-                "origins": dict(resolved.origins),
-            }
+            order = order_of(resolved) | {"again": run.events_path.exists()}
         self.run = run
         self.failure: BaseException | None = None
         self._processes = processes_of(config) if config is not None else 1
         self._machines = config.num_machines if config is not None else 1
-        self._gpus = config.gpus if config is not None else None
+        gpus = config.gpus if config is not None else None
+        chosen = None if environment else choose_gpus(self._processes // self._machines, gpus)
+        self._environment = {
+            **os.environ,
+            **({"CUDA_VISIBLE_DEVICES": chosen} if chosen else {}),
+            **(environment or {}),
+        }
         self._order = json.dumps(order)
         self._left_before = left(run.control_dir)
         self._process: subprocess.Popen[bytes] | None = None
@@ -206,9 +221,9 @@ class ProcessLaunch:
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
-                env=self._environment(),
                 start_new_session=True,
                 pass_fds=(lock,),
+                env=self._environment,
             )
         finally:
             # The lock is the other process's now: it is free when the last copy of the descriptor is closed.
@@ -223,10 +238,6 @@ class ProcessLaunch:
     def _module(self) -> tuple[str, str]:
         name = "worker" if self._processes == 1 else "agent"
         return f"tui_finetune.training.{name}", str(self.run.path)
-
-    def _environment(self) -> dict[str, str]:
-        gpus = choose_gpus(self._processes // self._machines, self._gpus)
-        return {**os.environ, **({"CUDA_VISIBLE_DEVICES": gpus} if gpus is not None else {})}
 
     def stop(self, reason: str = "") -> None:
         self.run.request("stop", reason=reason)
@@ -284,6 +295,10 @@ def with_processes(resolved: Resolved) -> Resolved:
             "set main_process_ip to the address of machine 0",
             "main_process_ip",
         )
+    if number > 1 and config.task in PREFERENCES:
+        raise UserError(
+            f"task {config.task} is trained by one process", "set num_processes: 1", setting="num_processes"
+        )
     if number % machines:
         raise UserError(
             f"{number} processes can't be shared equally by {machines} machines",
@@ -316,6 +331,11 @@ _JOIN_SECONDS = 0.5
 """How often it is looked whether machine 0 has made the run."""
 
 
+def order_of(resolved: Resolved) -> dict[str, object]:
+    """A configuration, as it is handed to another process."""
+    return {"config": resolved.config.model_dump(), "preset": resolved.preset, "origins": dict(resolved.origins)}
+
+
 def launch_in_thread(
     run: RunDirectory,
     resolved: Resolved | None = None,
@@ -328,10 +348,13 @@ def launch_in_thread(
 
 
 def launch_process(
-    run: RunDirectory, resolved: Resolved | None = None, changes: Mapping[str, object] | None = None
+    run: RunDirectory,
+    resolved: Resolved | None = None,
+    changes: Mapping[str, object] | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> ProcessLaunch:
-    """A run in a process of its own, to be begun; arguments as for `ThreadLaunch`."""
-    return ProcessLaunch(run, resolved, changes or {})
+    """A run in a process of its own, to be begun; arguments as for `ProcessLaunch`."""
+    return ProcessLaunch(run, resolved, changes or {}, environment)
 
 
 def _take_launch_lock(run: RunDirectory) -> int:

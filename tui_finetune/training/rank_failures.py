@@ -17,7 +17,8 @@ from tui_finetune.errors import Notice, UserError
 from tui_finetune.runs import checkpoints
 from tui_finetune.runs.directory import RunDirectory
 from tui_finetune.system.files import PRIVATE_DIRECTORY, open_regular, write_atomically
-from tui_finetune.training.failures import explain, is_not_finite, memory_remedies
+from tui_finetune.training.failures import explain, is_not_finite
+from tui_finetune.training.memory import memory_remedies
 from tui_finetune.training.ranks import OtherFailed, Ranks
 
 MAX_BYTES = 100_000
@@ -156,7 +157,7 @@ class Ended(Exception):
         self.again = again
 
 
-def one_of_several_failed(
+def failed_in_one(
     error: Exception, run: RunDirectory, ranks: Ranks, config: RunConfig, *, began: bool
 ) -> UserError | None:
     """What to tell of an error in one of several processes; None where it ends all of them in the same way, as it would one.
@@ -172,7 +173,7 @@ def one_of_several_failed(
         Ended: they are started again, or it is another's to tell.
     """
     lost, remedies = is_loss_of_another(error), memory_remedies(error, config)
-    if is_not_finite(error) or (not began and (not lost or isinstance(error, OtherFailed))):
+    if not ranks.are_several or is_not_finite(error) or (not began and (not lost or isinstance(error, OtherFailed))):
         return None
     attempt, words = attempt_of(), explain(error, run, remedies).message
     note(run, RankFailure(ranks.rank, words, lost, bool(remedies), time.time()))

@@ -7,10 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tui_finetune.errors import Cancelled
+from tui_finetune.errors import Cancelled, UserError
 from tui_finetune.runs.control import take, waiting
+from tui_finetune.runs.directory import RunDirectory
 from tui_finetune.runs.events import PHASE_LABELS, Phase, PhaseEvent, StatusEvent
 from tui_finetune.runs.log import EventLog
+from tui_finetune.runs.summary import load_state
+from tui_finetune.system.files import DISK_FULL
 from tui_finetune.system.progress import Report
 from tui_finetune.training.ranks import Ranks
 
@@ -66,3 +69,22 @@ class Phases:
                 answers = tuple(request.id for request in take(self._control_dir))
                 self._log.write(StatusEvent("stopping", answers=answers))
                 raise Cancelled
+
+
+def open_log(events_path: Path) -> EventLog:
+    """The event log of a run.
+
+    Raises:
+        UserError: it can't be written.
+    """
+    try:
+        return EventLog(events_path)
+    except OSError as error:
+        remedy = "free some space" if error.errno in DISK_FULL else "check the permissions of the run's directory"
+        raise UserError(f"{events_path}: {error.strerror}", remedy) from None
+
+
+def wrote_final(run: RunDirectory, final: Path) -> bool:
+    """Whether a run's log says that its final model is there."""
+    result = load_state(run, brief=True).result
+    return result is not None and result.final_dir == str(final)

@@ -20,6 +20,7 @@ from transformers import EarlyStoppingCallback, Trainer, TrainingArguments
 from transformers.trainer_utils import EvalLoopOutput
 
 from tui_finetune.data.tokens.pack import IGNORED
+from tui_finetune.data.tokens.tokenize import padding_of
 from tui_finetune.errors import Notice
 from tui_finetune.models.methods.peft_models import as_adapted, load_adapter, save_adapter
 from tui_finetune.runs import checkpoints
@@ -98,10 +99,9 @@ class RunTrainer(Trainer):
         loraplus_lr_ratio: float | None = None,
         keep_lock: Callable[[], None] = lambda: None,
     ) -> None:
-        pad = processing_class.pad_token_id
-        remembered = RememberedRows(train_dataset, pad if pad is not None else processing_class.eos_token_id or 0)
+        remembered = RememberedRows(train_dataset, padding_of(processing_class))
         self.batch_losses = BatchLosses(remembered, sources, self._gather_found)
-        super().__init__(
+        self._init_trainer(
             model=model,
             args=args,
             data_collator=data_collator,
@@ -127,9 +127,11 @@ class RunTrainer(Trainer):
         self._bad: torch.Tensor | None = None
         self._answers: tuple[str, ...] = ()
 
+    def _init_trainer(self, **given: object) -> None:
+        super().__init__(**given)  # type: ignore[arg-type]
+
     def _gather_found(self, found: Found) -> list[Found]:
-        """What each process has found; there is one."""
-        return [found]
+        return [found]  # there is one process
 
     def create_scheduler(
         self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None
@@ -199,11 +201,10 @@ class RunTrainer(Trainer):
         return (loss, {"loss": loss}) if return_outputs else loss
 
     def _count_tokens(self, inputs: Batch) -> torch.Tensor:
-        """Tokens of a batch, padding left out."""
-        mask = inputs.get("attention_mask")
-        return mask.sum() if mask is not None else self._count_unpadded(inputs["input_ids"])
-
-    def _count_unpadded(self, input_ids: torch.Tensor) -> torch.Tensor:
+        """The tokens in a batch, padding left out."""
+        mask, input_ids = inputs.get("attention_mask"), inputs.get("input_ids")
+        if mask is not None or input_ids is None:
+            return torch.tensor(0) if mask is None else mask.sum()
         pad = getattr(self.processing_class, "pad_token_id", None)
         if pad is None or pad == getattr(self.processing_class, "eos_token_id", None):
             return torch.tensor(input_ids.numel())

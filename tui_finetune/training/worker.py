@@ -123,14 +123,10 @@ def _joined(session: TrainingSession | None, run: RunDirectory, ranks: Ranks) ->
 
 
 def _session(run: RunDirectory, order: Order, ranks: Ranks, new: Resolved | None) -> TrainingSession:
-    config, changes = order.get("config"), order.get("changes")
+    changes = order.get("changes")
     again = attempt_of().number > 0 and run.config_path.exists()
-    if isinstance(config, dict) and not again:
-        origins, preset = order.get("origins"), str(order.get("preset", "default"))
-        whole = set_by_somebody(make_config(config))
-        if isinstance(origins, dict):
-            whole = Resolved(whole.config, origins)
-        session = TrainingSession(replace(whole, preset=preset), run, ranks=ranks)
+    if (ordered := resolved_of(order)) is not None and not again:
+        session = TrainingSession(ordered, run, again=bool(order.get("again")), ranks=ranks)
     elif order.get("resume") or again or run.events_path.exists():
         session = TrainingSession.resume(run, changes if isinstance(changes, dict) else {}, ranks)
     elif new is not None and not run.config_path.exists():
@@ -141,6 +137,17 @@ def _session(run: RunDirectory, order: Order, ranks: Ranks, new: Resolved | None
     if order:
         session.left_before = frozenset()  # the launcher has seen to those: what there is now was asked of this start
     return session
+
+
+def resolved_of(order: Mapping[str, object]) -> Resolved | None:
+    """The configuration in an order, as `launch.order_of` makes it; None where there is none in it."""
+    config, origins, preset = order.get("config"), order.get("origins"), str(order.get("preset", "default"))
+    if not isinstance(config, dict):
+        return None
+    whole = set_by_somebody(make_config(config))
+    if isinstance(origins, dict):
+        whole = Resolved(whole.config, origins)
+    return replace(whole, preset=preset)
 
 
 if __name__ == "__main__":
