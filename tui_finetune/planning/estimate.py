@@ -82,7 +82,14 @@ class Estimate:
             memory["total"] = checked.needed
         training = checked.training_seconds or self.training_seconds
         fits = memory["total"] <= self.usable
-        return replace(self, memory=memory, fits=fits, seconds=seconds, training_seconds=training, measured=True)
+        return replace(
+            self,
+            memory=memory,
+            fits=fits,
+            seconds=seconds,
+            training_seconds=_seconds(config, facts, facts.parameters, length, replace(work, evaluated=0), speed),
+            measured=True,
+        )
 
 
 def estimate(
@@ -115,15 +122,9 @@ def estimate(
             f"the size of {facts.name} can't be told from its config.json", "choose another model", "model_name_or_path"
         )
     length = row_length(config.max_length, facts.context_length)
-    if facts.context_length is not None:
-        length = min(length, facts.context_length)
+    length = min(length, facts.context_length or length)
     load = load_of(config, facts, device)
     memory = peak(config, facts, load, device, length)
-    processes = processes_of(config)
-    if processes > 1:
-        # What DDP averages the gradients in is as large as they are.
-        memory["gradients"] += load.gradients
-        memory["total"] += load.gradients
     work = _work(config, length, tokens, rows, train_rows)
     assumptions = []
     if speed is None:
@@ -133,15 +134,11 @@ def estimate(
         assumptions.append("the data set was not read, so the number of steps and the time are not known")
     if work.all_full:
         assumptions.append("every row is full")
-    # On a CPU all processes share the machine's memory, and its cores.
-    free = device.free // processes if device.kind == "cpu" else device.free
+    free = device.free
+    if (processes := processes_of(config)) > 1:
+        free, speed = _of_each(memory, load.gradients, device, speed, processes)
+        assumptions.append(f"memory is that of each of {processes} processes; the time to send gradients is left out")
     usable = int(free * USABLE)
-    speed *= 1 if device.kind == "cpu" else processes
-    if processes > 1:
-        assumptions.append(
-            f"memory is that of each of {processes} processes; the time to send gradients between them is left out"
-        )
-    training = _seconds(config, facts, facts.parameters, length, replace(work, evaluated=0), speed)
     return Estimate(
         parameters=facts.parameters,
         trained_parameters=load.trained,
@@ -155,6 +152,16 @@ def estimate(
         assumptions=assumptions,
         training_seconds=training,
     )
+
+
+def _of_each(
+    memory: dict[str, int], gradients: int, device: DeviceFacts, speed: float, processes: int
+) -> tuple[int, float]:
+    """Bytes that are free for each of several processes, and the operations a second of all; what DDP averages gradients in,
+    which is as large as they are, is added to the memory. On a CPU they share the machine's memory, and its cores."""
+    memory["gradients"] += gradients
+    memory["total"] += gradients
+    return (device.free // processes, speed) if device.kind == "cpu" else (device.free, speed * processes)
 
 
 @dataclass(frozen=True)
