@@ -87,7 +87,7 @@ class Estimate:
             memory=memory,
             fits=fits,
             seconds=seconds,
-            training_seconds=_seconds(config, facts, facts.parameters, length, replace(work, evaluated=0), speed),
+            training_seconds=training,
             measured=True,
         )
 
@@ -150,7 +150,7 @@ def estimate(
         seconds=_seconds(config, facts, facts.parameters, length, work, speed),
         disk=disk_bytes(config, load, memory["optimizer"])[1],
         assumptions=assumptions,
-        training_seconds=training,
+        training_seconds=_seconds(config, facts, facts.parameters, length, replace(work, evaluated=0), speed),
     )
 
 
