@@ -38,6 +38,7 @@ def commands() -> Mapping[str, Command]:
     from tui_finetune.cli import (
         attach,
         chat,
+        check,
         convert,
         doctor,
         estimate,
@@ -62,6 +63,7 @@ def commands() -> Mapping[str, Command]:
         "chat": chat,
         "preview": preview,
         "estimate": estimate,
+        "check": check,
         "export": export,
         "convert": convert,
         "doctor": doctor,
@@ -95,7 +97,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             return 1
 
 
-QUIET = frozenset({"chat", "preview", "estimate", "doctor", "runs", "stop", "sweep"})
+QUIET = frozenset({"chat", "preview", "estimate", "check", "doctor", "runs", "stop", "sweep"})
 """Commands on whose terminal libraries have nothing to say. The others lead their output to a log themselves."""
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from tui_finetune.runs.events import (
     ENDED,
+    CheckEvent,
     CheckpointEvent,
     CurvesEvent,
     Event,
@@ -69,6 +70,7 @@ class RunState:
         story: what happened, oldest first, the newest of it.
         facts: numbers that don't change, as `FactsEvent` has them.
         spikes: losses that stood out, oldest first.
+        checked: what the check before training measured.
         resources: the newest readings of the device.
         memory: bytes that the run takes of the device's memory, on a CPU of the machine's, over steps.
         answered: ids of the requests that were answered.
@@ -104,6 +106,7 @@ class RunState:
     story: deque[Happened] = field(default_factory=lambda: deque(maxlen=MAX_STORY))
     facts: dict[str, float] = field(default_factory=dict)
     spikes: list[SpikeEvent] = field(default_factory=list)
+    checked: CheckEvent | None = None
     resources: list[ResourcesEvent] = field(default_factory=list)
     memory: Series = field(default_factory=Series)
     answered: set[str] = field(default_factory=set)
@@ -199,6 +202,8 @@ class RunState:
             self.facts.update(event.values)
         elif isinstance(event, SpikeEvent):
             self.spikes.append(event)
+        elif isinstance(event, CheckEvent):
+            self.checked = event
 
     def _on_resources(self, event: ResourcesEvent) -> None:
         self.resources.append(event)

@@ -148,12 +148,7 @@ class ProcessLaunch:
                 changed_config(run, changes)  # what can't be resumed is refused here
             order: dict[str, object] = {"resume": True, "changes": dict(changes)}
         else:
-            order = {
-                "config": resolved.config.model_dump(),
-                "preset": resolved.preset,
-                "origins": dict(resolved.origins),
-                "again": run.events_path.exists(),
-            }
+            order = order_of(resolved) | {"again": run.events_path.exists()}
         self.run = run
         self.failure: BaseException | None = None
         self._environment = {**os.environ, **(environment or {})}
@@ -228,6 +223,11 @@ class ProcessLaunch:
         except subprocess.TimeoutExpired:
             return False
         return True
+
+
+def order_of(resolved: Resolved) -> dict[str, object]:
+    """A configuration, as it is handed to another process."""
+    return {"config": resolved.config.model_dump(), "preset": resolved.preset, "origins": dict(resolved.origins)}
 
 
 def launch_in_thread(
