@@ -113,7 +113,7 @@ async def test_every_setting_has_a_line_that_explains_itself(preset: str) -> Non
     async with FinetuneApp(tab="settings", preset=preset).run_test(size=(120, 36)) as pilot:
         await settle(pilot)
         for key, item in settings().items():
-            if item.concerns("full") != (preset == "default"):
+            if item.concerns("full", "sft") != (preset == "default"):
                 continue
             line(pilot, key).focus()
             while not panel(pilot).startswith(f"{key}\n"):
@@ -352,7 +352,7 @@ async def test_a_setting_is_found_by_the_name_that_another_tool_has_for_it() -> 
         await pilot.press("escape")
         await settle(pilot)
         fields = pilot.app.screen.query(SettingField)
-        assert all(field.display == field.item.concerns("full") for field in fields)
+        assert all(field.display == field.item.concerns("full", "sft") for field in fields)
         assert pilot.app.focused is line(pilot, "max_length")
 
 

@@ -65,7 +65,11 @@ def plan_lines(plan: Plan) -> list[str]:
         f"steps        {plan.steps if plan.steps is not None else 'not known'}",
         f"time         {'about ' + rough_duration(estimate.seconds) if estimate.seconds else 'not known'}",
         f"memory       {'fits' if estimate.fits else 'does not fit'}: {estimate.memory_words()}",
-        *(f"  {part:<11}{size(count):>9}" for part, count in memory.items() if part != "total"),
+        *(
+            f"  {part:<11}{size(count):>9}"
+            for part, count in memory.items()
+            if part != "total" and (count or part != "reference")
+        ),
         f"disk         {size(estimate.disk)}",
         *(f"assumed: {assumption}" for assumption in estimate.assumptions),
         *(f"note: {said.message} {said.remedy}" for said in (plan.choices.notices if plan.choices else ())),
@@ -97,7 +101,7 @@ def dry_run(resolved: Resolved, path: Path) -> int:
         write_line(f"data         {plan.preview.rows:,} rows, {plan.preview.format}: {plan.preview.reason}")
         for problem in plan.preview.problems:
             write_line(f"note: {problem.place}: {problem.message}")
-    width, method = max(map(len, settings())), resolved.config.method
+    width, method, task = max(map(len, settings())), resolved.config.method, resolved.config.task
     for said in unused(resolved):
         write_line(f"note: {said.message} {said.remedy}")
     write_line()
@@ -105,6 +109,7 @@ def dry_run(resolved: Resolved, path: Path) -> int:
     reasons = plan.choices.reasons if plan.choices else {}
     for key, item in settings().items():
         chosen = f"chosen: {reasons[key]}" if key in reasons else resolved.origin(key)
-        origin = chosen if item.concerns(method) else f"not used with method {method}"
+        idle = f"task {task}" if item.tasks and task not in item.tasks else f"method {method}"
+        origin = chosen if item.concerns(method, task) else f"not used with {idle}"
         write_line(f"{key:<{width}}  {item.show(getattr(config, key)):<24}  {origin}")
     return 0

@@ -44,9 +44,11 @@ def commands() -> Mapping[str, Command]:
         estimate,
         export,
         preview,
+        queue,
         resume,
         runs,
         stop,
+        sweep,
         train,
     )
 
@@ -55,6 +57,8 @@ def commands() -> Mapping[str, Command]:
         "resume": resume,
         "attach": attach,
         "stop": stop,
+        "sweep": sweep,
+        "queue": queue,
         "runs": runs,
         "chat": chat,
         "preview": preview,
@@ -93,7 +97,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             return 1
 
 
-QUIET = frozenset({"chat", "preview", "estimate", "check", "doctor", "runs", "stop"})
+QUIET = frozenset({"chat", "preview", "estimate", "check", "doctor", "runs", "stop", "sweep"})
 """Commands on whose terminal libraries have nothing to say. The others lead their output to a log themselves."""
 
 

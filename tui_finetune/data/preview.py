@@ -7,14 +7,15 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from tui_finetune.config.schema import RunConfig
+from tui_finetune.config.schema import PREFERENCES, RunConfig
 from tui_finetune.config.steps import steps_per_epoch
 from tui_finetune.data.examples import RowTransform, documents, leave_out, none_left
 from tui_finetune.data.formats.recognize import recognize
 from tui_finetune.data.open import open_dataset
 from tui_finetune.data.problems import Problem, Tally
 from tui_finetune.data.readers.row import Row
-from tui_finetune.data.segments import Example, as_read, plain_text
+from tui_finetune.data.sampled import sampled_rows
+from tui_finetune.data.segments import Example, as_json, as_read, plain_text
 from tui_finetune.data.source import Source
 from tui_finetune.data.split import divide
 from tui_finetune.errors import UserError
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
     from tui_finetune.data.chunk import Chunker
+    from tui_finetune.data.preferences.look import PreferenceLook
     from tui_finetune.data.tokens.tokenize import Encoder, Tokens
     from tui_finetune.data.tokens.view import SeenToken, TokenReader
 
@@ -35,8 +37,6 @@ FIRST = 50
 MAX_ROWS = 10_000
 MAX_CHARACTERS = 16_000_000
 """Numbers of a larger data set are estimated from so many rows, or as many as have so many characters."""
-
-SAMPLE_BLOCKS = 100
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,9 @@ class Preview:
         packed_row: the documents of a row into which packing puts some of the first ones.
         padding: share of padding where each document has a row of max_length tokens to itself; None without a tokenizer.
         steps_per_epoch: optimizer steps in which each row of tokens is trained on once.
+        rejected: of each example, the document with the worse reply, where replies are compared.
+        rejected_tokens: as `example_tokens`, of these.
+        good: of each example, whether its reply is a good one, where single replies are marked as good or bad.
     """
 
     name: str
@@ -101,6 +104,9 @@ class Preview:
     packed_row: list[list[SeenToken]] = field(default_factory=list)
     padding: float | None = None
     steps_per_epoch: int | None = None
+    rejected: list[Example] = field(default_factory=list)
+    rejected_tokens: list[list[SeenToken]] = field(default_factory=list)
+    good: list[bool] = field(default_factory=list)
 
     @property
     def unused(self) -> list[str]:
@@ -115,9 +121,9 @@ class Preview:
             "rows": self.rows,
             "mapping": self.mapping,
             "unused_columns": self.unused,
-            "examples": [
-                [{"text": segment.text, "trained": segment.trained} for segment in example] for example in self.examples
-            ],
+            "examples": [as_json(example) for example in self.examples],
+            **({"rejected": [as_json(example) for example in self.rejected]} if self.rejected else {}),
+            **({"good": self.good} if self.good else {}),
             "lengths": None if self.lengths is None else asdict(self.lengths),
             "tokens": self.tokens,
             "trained_tokens": self.trained_tokens,
@@ -165,22 +171,26 @@ def preview_of(
     max_length: int | None = None,
 ) -> Preview:
     """Look at an open data set; see `preview`."""
-    shape = recognize(source, config)
     limit = max_length or config.max_length or DEFAULT_MAX_LENGTH
     total = len(source.rows)
-    transform = RowTransform(shape, config, tokenizer)
-    look = _Look(source, transform, config, tokenizer, report, limit)
+    look: _Look | PreferenceLook
+    if config.task in PREFERENCES:
+        from tui_finetune.data.preferences.look import look_at_preferences
+
+        transform, mapping, look = look_at_preferences(source, config, tokenizer, report, limit, EXAMPLES)
+    else:
+        transform = RowTransform(recognize(source, config), config, tokenizer)
+        mapping, look = transform.shape.mapping, _Look(source, transform, config, tokenizer, report, limit)
     look.through(max_rows)
     if not look.documents:
-        raise none_left(source, shape, look.tally)
-    scale = total / look.seen
+        raise none_left(source, transform.shape, look.tally)
     found = Preview(
         name=source.name,
         files=source.files,
         columns=list(source.rows.column_names),
-        format=shape.name,
+        format=transform.shape.name,
         reason=transform.reason,
-        mapping=shape.mapping,
+        mapping=mapping,
         rows=total,
         examples=look.examples,
         lengths=None,
@@ -189,14 +199,16 @@ def preview_of(
         duplicates=look.duplicates,
         problems=[],
         sampled=look.seen if look.seen < total else None,
-        documents=round(look.documents * scale),
+        documents=round(look.documents * total / look.seen),
         token_lengths=look.lengths,
         max_length=limit,
         splits=transform.splits,
         out_of_reach=look.out_of_reach,
+        rejected=look.rejected,
+        good=look.good,
     )
     found = replace(found, problems=source.problems + look.tally.problems() + _about_the_whole(found, config))
-    return found if tokenizer is None else _as_trained(look, found, config, tokenizer, scale)
+    return found if tokenizer is None else _as_trained(look, found, config, tokenizer, total / look.seen)
 
 
 def _about_the_whole(found: Preview, config: RunConfig) -> list[Problem]:
@@ -213,7 +225,7 @@ def _about_the_whole(found: Preview, config: RunConfig) -> list[Problem]:
 
 
 def _as_trained(
-    look: _Look, found: Preview, config: RunConfig, tokenizer: PreTrainedTokenizerBase, scale: float
+    look: _Look | PreferenceLook, found: Preview, config: RunConfig, tokenizer: PreTrainedTokenizerBase, scale: float
 ) -> Preview:
     """The preview with what is known in tokens: lengths, the first rows as they are trained on, batches in an epoch.
 
@@ -234,10 +246,11 @@ def _as_trained(
     found = replace(
         found,
         lengths=_lengths(look.lengths, found.max_length, scale),
-        tokens=round(sum(look.lengths) * scale),
+        tokens=round(look.tokens * scale),
         trained_tokens=round(look.trained * scale),
         example_tokens=[_seen(reader, chunks) for chunks in first[:EXAMPLES]],
         packed_row=reader.documents(packed) if packed else [],
+        rejected_tokens=[_seen(reader, chunks) for chunks in look.rejected_chunks],
     )
     try:
         rows = estimate_rows(found, config)
@@ -287,7 +300,10 @@ class _Look:
         self.first_chunks: list[list[Tokens]] = []
         self.lengths: list[int] = []
         self.out_of_reach: list[int] = []
-        self.seen = self.documents = self.trained = self.duplicates = 0
+        self.rejected: list[Example] = []
+        self.good: list[bool] = []
+        self.rejected_chunks: list[list[Tokens]] = []
+        self.seen = self.documents = self.trained = self.tokens = self.duplicates = 0
         self._texts: set[int] = set()
 
     def through(self, max_rows: int) -> None:
@@ -335,19 +351,13 @@ class _Look:
                 self.out_of_reach.append(len(self.lengths))
                 leave_out(self.tally, self.source, row, out_of_reach(tokens))
             self.lengths.append(len(tokens.ids))
+            self.tokens += len(tokens.ids)
             self.trained += int(tokens.trained.sum())
 
     def _rows(self, max_rows: int) -> Iterator[tuple[int, Row]]:
-        """Numbered rows: all, or blocks spread evenly over the data set, the first rows among them."""
-        rows = self.source.rows.select_columns(self.transform.shape.columns).with_format("arrow")
-        total = len(rows)
-        blocks = min(SAMPLE_BLOCKS, max_rows) if total > max_rows else math.ceil(total / 500)
-        size = max_rows // blocks if total > max_rows else 500
-        for block in range(blocks):
-            start = block * total // blocks if total > max_rows else block * size
-            for number, row in enumerate(rows[start : start + size].to_pylist(), start):
-                self.seen += 1
-                yield number, row
+        for number, row in sampled_rows(self.source, self.transform.shape.columns, max_rows):
+            self.seen += 1
+            yield number, row
 
 
 def estimate_rows(data: Preview, config: RunConfig) -> int:
@@ -360,9 +370,11 @@ def estimate_rows(data: Preview, config: RunConfig) -> int:
     """
     from tui_finetune.data.tokens.pack import best_fit
 
+    # Of a pair, kto makes a good and a bad reply.
+    each = 2 if config.task == "kto" and data.rejected else 1
     if not data.token_lengths:
         share = config.validation_split
-        return max(data.documents - math.ceil(share if share >= 1 else share * data.documents), 1)
+        return max(data.documents - math.ceil(share if share >= 1 else share * data.documents), 1) * each
     limit = data.max_length
     # What has nothing to train on within reach is left out, as if it had no tokens.
     lengths = list(data.token_lengths)
@@ -382,4 +394,4 @@ def estimate_rows(data: Preview, config: RunConfig) -> int:
     if config.packing or config.train_on_eos or not data.splits:
         chunks = [chunk for chunk in chunks if chunk > 1]
     rows = len(best_fit(chunks, limit)) if config.packing else len(chunks)
-    return max(round(rows * share), 1)
+    return max(round(rows * share), 1) * each

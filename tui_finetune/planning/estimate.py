@@ -199,11 +199,16 @@ def _seconds(
     multiplied = parameters if facts.tied else parameters - hidden * (facts.vocab_size or 0)
     forward = 2 * (multiplied + (facts.layers or 0) * hidden * length)
     evaluations = _evaluations(config, work.steps or 0, work.epochs) if work.evaluated else 0
-    operations = work.tokens * work.epochs * forward * (4 if config.gradient_checkpointing else 3)
+    passes = (4 if config.gradient_checkpointing else 3) + _ASIDE.get(config.task, 0)
+    operations = work.tokens * work.epochs * forward * passes
     operations += work.evaluated * evaluations * forward
     # Small matrices keep a device less busy: 0.2 of its speed at a hidden size of 160, 0.4 at 512 (measured on two
     # cores with a Llama), toward 0.6 in large models.
     return round(operations / (speed * 0.6 * hidden / (hidden + 256)), 1)
+
+
+_ASIDE = {"dpo": 1, "kto": 3}
+"""Passes without gradients beside those of training: of the model as it was, and in kto of both with mismatched replies."""
 
 
 def _evaluations(config: RunConfig, steps: int, epochs: float) -> float:

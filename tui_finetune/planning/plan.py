@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tui_finetune.config.resolve import Resolved, set_by_somebody
-from tui_finetune.config.schema import RunConfig
+from tui_finetune.config.schema import SFT, RunConfig
 from tui_finetune.errors import Notice, UserError
 from tui_finetune.formatting import duration, size
 from tui_finetune.models.methods.choose import method_of
@@ -73,6 +73,8 @@ class Plan:
         """
         parts = [f"{short_name(self.config.model_name_or_path)} → {short_name(self.config.dataset_name)}"]
         method = method_of(self.config)
+        if self.config.task != SFT:
+            parts.append(self.config.task)
         if method.trains_adapter:  # full fine-tuning is what it is taken for where nothing is said
             parts.append(method.label)
         if self.steps is not None:

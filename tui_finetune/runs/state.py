@@ -53,6 +53,7 @@ class RunState:
 
     Attributes:
         status, reason: the newest status event's.
+        stop_reason: of a start that was asked to stop, who asked: a signal's name, a command, or '' for a person in the app.
         result: how it ended, once it has.
         phase, phase_label: what is being done.
         preparation: phases and labels before the first step of this start, oldest first.
@@ -84,6 +85,7 @@ class RunState:
 
     status: str = "starting"
     reason: str = ""
+    stop_reason: str = ""
     result: RunResult | None = None
     phase: str = ""
     phase_label: str = ""
@@ -214,6 +216,8 @@ class RunState:
         self.status, self.reason, self.result = event.status, event.reason, event.result
         self.taught = event.taught or self.taught
         self.ended = event.time if self.is_over else None
+        if self.status in {"starting", "stopping"}:
+            self.stop_reason = event.reason
         if self.status == "starting":
             self.starts += 1
             self.model, self.dataset = event.model or self.model, event.dataset or self.dataset

@@ -56,13 +56,17 @@ class TrainingSession:
         resolved: the configuration, with or without where its values come from.
         run: its directory, made already.
         resuming: resume from the newest checkpoint that is sound.
+        again: begin again in a directory in which a start of this configuration was killed before its first checkpoint.
     """
 
-    def __init__(self, resolved: Resolved | RunConfig, run: RunDirectory, *, resuming: bool = False) -> None:
+    def __init__(
+        self, resolved: Resolved | RunConfig, run: RunDirectory, *, resuming: bool = False, again: bool = False
+    ) -> None:
         self.resolved = resolved if isinstance(resolved, Resolved) else Resolved(resolved)
         self.config = rooted(self.resolved.config).model_copy(update={"output_dir": str(run.path)})
         self.directory = run
         self.resuming = resuming
+        self.again = again
         self.log: EventLog
         self.changes: dict[str, object] = {}
         self.left_before = left(run.control_dir)
@@ -149,7 +153,8 @@ class TrainingSession:
                 free_memory()
 
     def _tell_start(self, checkpoint: Path | None) -> None:
-        resumed_from = (checkpoints.step_of(checkpoint) if checkpoint else 0) if self.resuming else None
+        went_before = self.resuming or self.again
+        resumed_from = (checkpoints.step_of(checkpoint) if checkpoint else 0) if went_before else None
         if not self.resuming:
             self._write_config()
         model, dataset = self.config.model_name_or_path, self.config.dataset_name
@@ -191,7 +196,7 @@ class TrainingSession:
             import_libraries("torch", "transformers", "datasets", "transformers.trainer")
             quiet_libraries()
             from tui_finetune.data.open import open_dataset
-            from tui_finetune.data.prepare import prepare
+            from tui_finetune.data.rows import prepare_rows
             from tui_finetune.models.loading import tokenizer_notices
             from tui_finetune.models.methods.choose import method_of
             from tui_finetune.models.saving import make_savable
@@ -208,7 +213,7 @@ class TrainingSession:
         with phase("loading_data", f"Reading {config.dataset_name}") as report:
             source = open_dataset(config, report)
         with phase("preparing_data") as report:
-            data = prepare(source, config, tokenizer, max_length, report)
+            data = prepare_rows(source, config, tokenizer, max_length, report)
 
         computing = self._decide(located, max_length, amount_of(data))
         config = self.config
@@ -224,7 +229,7 @@ class TrainingSession:
             message = "This model can't keep packed texts apart, so rows are padded instead."
             self.log.notice(Notice("warning", message, "set packing: false", "packing"))
             with phase("preparing_data") as report:
-                data = prepare(source, config.model_copy(update={"packing": False}), tokenizer, max_length, report)
+                data = prepare_rows(source, config.model_copy(update={"packing": False}), tokenizer, max_length, report)
 
         given.keep_template(model, tokenizer, data)
         loss, computing = loss_of(model, computing)
@@ -295,10 +300,12 @@ class TrainingSession:
             self.log.notice(said)
 
     def _check_surroundings(self) -> None:
-        """See that the tracker is there, and say which GPU is used where there are several."""
+        """See that the packages for task and tracker are there, and say which GPU is used where there are several."""
+        from tui_finetune.models.tasks import check_task
         from tui_finetune.training.inputs import check_tracker
         from tui_finetune.training.optimizers import check_optimizer
 
+        check_task(self.config)
         check_tracker(self.config.report_to)
         notify_arguments(self.config.notify_command)
         check_optimizer(self.config.optim)

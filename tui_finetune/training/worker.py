@@ -50,7 +50,7 @@ def _stop(run: RunDirectory, number: int, _: FrameType | None) -> None:
 def _session(run: RunDirectory, order: Mapping[str, object]) -> TrainingSession:
     changes = order.get("changes")
     if (ordered := resolved_of(order)) is not None:
-        session = TrainingSession(ordered, run)
+        session = TrainingSession(ordered, run, again=bool(order.get("again")))
     elif order.get("resume") or run.events_path.exists():
         session = TrainingSession.resume(run, changes if isinstance(changes, dict) else {})
     else:

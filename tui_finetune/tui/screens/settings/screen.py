@@ -153,8 +153,11 @@ class SettingsScreen(TabScreen):
         self._explain()
 
     def _has_effect(self, field: SettingField) -> bool:
-        """Whether a setting means anything to the method that is chosen."""
-        return self._form is None or field.item.concerns(self._form.resolved.config.method)
+        """Whether a setting means anything to the method and the task that are chosen."""
+        if self._form is None:
+            return True
+        config = self._form.resolved.config
+        return field.item.concerns(config.method, config.task)
 
     def _belongs_here(self, field: SettingField) -> bool:
         """Settings of another method are left out, unless one was chosen or something is wrong with it."""
