@@ -244,10 +244,12 @@ class TrainingSession:
     def _decide(self, located: LocatedModel, length: int, data: Amount) -> Computing:
         """Choose what nobody chose, and how is computed; it stands in config.yaml from then on."""
         from tui_finetune.models.choices import choose
-        from tui_finetune.models.devices import device_facts
+        from tui_finetune.models.devices import device_facts, learn_precision
         from tui_finetune.training.computing import decide
 
-        facts, device = located.facts(), device_facts()
+        facts = located.facts()
+        learn_precision(self.config.precision, facts)
+        device = device_facts()
         if not self.resuming:
             choices = choose(replace(self.resolved, config=self.config), facts, device, length, data)
             self.config = choices.config
