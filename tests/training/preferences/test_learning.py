@@ -50,11 +50,12 @@ def test_before_the_replies_are_of_either_kind(base: RunDirectory) -> None:
     ("preset", "data", "settings"),
     [
         ("dpo", "pairs.jsonl", {}),
-        ("dpo", "pairs.jsonl", {"method": "lora"}),
+        # Ten times the rate for all weights tears so small a model apart.
+        ("dpo", "pairs.jsonl", {"method": "lora", "learning_rate": 1e-4}),
         ("dpo", "pairs.jsonl", {"precompute_ref_log_probs": True}),
         ("orpo", "pairs.jsonl", {}),
         ("kto", "judged.jsonl", {}),
-        ("kto", "pairs.jsonl", {"method": "lora"}),
+        ("kto", "pairs.jsonl", {}),
     ],
 )
 def test_afterwards_nearly_all_are_of_the_preferred_kind(

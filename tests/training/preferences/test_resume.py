@@ -8,6 +8,7 @@ import pytest
 
 from tests.training.compare import assert_same
 from tests.training.conftest import Train, Trained
+from tui_finetune.models.catalog import model_settings
 from tui_finetune.runs.directory import RunDirectory
 
 pytest.importorskip("trl")
@@ -84,13 +85,8 @@ def test_everything_asked_for_on_the_side_changes_nothing(learn: Train, shared_p
 
 def test_an_adapter_that_is_trained_further_is_compared_with_itself_as_it_was(learn: Train, shared_place: Path) -> None:
     first = learn("first", method="lora", lora_r=4, max_steps=3, learning_rate=1e-1, dataset_name="data.jsonl")
-    settings = {
-        **SETTINGS,
-        "task": "dpo",
-        "method": "lora",
-        "lora_r": 4,
-        "model_name_or_path": str(first.run.final_dir),
-    }
+    name = str(first.run.final_dir)
+    settings = {**model_settings(name), **SETTINGS, "task": "dpo", "model_name_or_path": name}
     whole = learn("further", **settings)
     assert whole.outcome.status == "finished", whole.outcome.reason
     # Before the first step nothing is preferred to what was; without its adapter the model is another one.
