@@ -28,7 +28,8 @@ def run(arguments: Namespace) -> int:
     return show_estimate(resolved_from(arguments), as_json=arguments.json)
 
 
-def _plan(resolved: Resolved) -> Plan:
+def plan_of(resolved: Resolved) -> Plan:
+    """The plan of a configuration; raises UserError for what keeps it from being started."""
     from tui_finetune.planning.plan import examine
 
     plan = examine(resolved, read_hub_data=True)
@@ -39,17 +40,18 @@ def _plan(resolved: Resolved) -> Plan:
 
 def show_estimate(resolved: Resolved, *, as_json: bool) -> int:
     """Print what a run will take."""
-    plan = _plan(resolved)
+    plan = plan_of(resolved)
     assert plan.estimate is not None
     if as_json:
         write_line(json.dumps(plan.estimate.to_json(), indent=1))
         return 0
-    for line in _lines(plan):
+    for line in plan_lines(plan):
         write_line(line)
     return 0
 
 
-def _lines(plan: Plan) -> list[str]:
+def plan_lines(plan: Plan) -> list[str]:
+    """What a run will take, a line each."""
     from tui_finetune.planning.plan import rough_duration
 
     estimate = plan.estimate
@@ -91,9 +93,9 @@ def dry_run(resolved: Resolved, path: Path) -> int:
 
     check_tracker(resolved.config.report_to)
     RunDirectory(path).check_can_be_made()
-    plan = _plan(resolved)
+    plan = plan_of(resolved)
     write_line(f"run          {path}")
-    for line in _lines(plan):
+    for line in plan_lines(plan):
         write_line(line)
     if plan.preview is not None:
         write_line(f"data         {plan.preview.rows:,} rows, {plan.preview.format}: {plan.preview.reason}")

@@ -86,6 +86,7 @@ PRESETS = {
                 "save_strategy": "epoch",
                 "early_stopping_patience": 2,
                 "precision": "fp16",
+                "check_before_training": False,
                 "seed": 42,
             },
             (

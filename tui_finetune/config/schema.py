@@ -912,6 +912,16 @@ class RunConfig(BaseModel):
         "nor in half precision.",
     )
 
+    check_before_training: bool = setting(
+        True,
+        group="Hardware",
+        help="Try one batch, a checkpoint and the disk before training begins; it takes seconds.",
+        explanation="Computes the longest batch of the data forward and backward, writes a piece of a checkpoint, reads it "
+        "back, and looks at the free disk. What would end the run hours later is said at once, and what was measured "
+        "corrects the estimated memory and time. The run itself stays the same, bit for bit. Where the estimate is beyond the "
+        "memory that is free, the run is refused before the model is loaded: Linux ends a program that takes too much.",
+    )
+
     # Output
     output_dir: Annotated[str | None, Auto] = setting(
         None,

@@ -87,7 +87,7 @@ def prepare(
         fingerprint=key,
         chat_template=transform.template,
         end_token=transform.end_token(),
-        lengths=_lengths(train) if grouped else None,
+        lengths=row_lengths(train) if grouped else None,
         sources=sources,
     )
 
@@ -145,7 +145,7 @@ def _load(path: Path, config: RunConfig) -> tuple[Dataset, Dataset | None]:
     return rows.select(train_rows), rows.select(eval_rows) if len(eval_rows) else None
 
 
-def _lengths(rows: Dataset) -> Indices:
+def row_lengths(rows: Dataset) -> Indices:
     """Tokens of each row, without reading them."""
     import pyarrow.compute as pc
 

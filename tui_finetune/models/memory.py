@@ -192,9 +192,34 @@ def peak(config: RunConfig, facts: ModelFacts, load: Load, device: DeviceFacts, 
         "activations": int(at_once[1]),
         "logits": int(at_once[2]),
     }
+    return _with_overhead(memory, device)
+
+
+def _with_overhead(memory: dict[str, int], device: DeviceFacts) -> dict[str, int]:
     gaps = min(GAPS * sum(memory.values()), MOST_GAPS) if device.kind == "cpu" else 0
-    memory["overhead"] = OVERHEAD[device.kind] + int(gaps)
+    memory = memory | {"overhead": OVERHEAD[device.kind] + int(gaps)}
     return memory | {"total": sum(memory.values())}
+
+
+def peak_of_check(config: RunConfig, facts: ModelFacts, load: Load, device: DeviceFacts, length: int) -> int:
+    """Bytes that the check before training takes: one micro-batch, before there is an optimizer. Arguments as for `peak`."""
+    alone = config.model_copy(update={"gradient_accumulation_steps": 1, "eval_strategy": "no"})
+    parts = peak(alone, facts, load, device, length)
+    kept = {part: parts[part] for part in PARTS if part not in {"optimizer", "overhead"}}
+    return _with_overhead(kept, device)["total"]
+
+
+def disk_bytes(config: RunConfig, load: Load, optimizer: int) -> tuple[int, int]:
+    """Bytes of a checkpoint, and of all that a run has on the disk at once: the checkpoints that are kept, one more that is
+    being written, and the final model.
+
+    Args:
+        config: the run's settings.
+        load: what the method puts on the device.
+        optimizer: bytes that the optimizer keeps.
+    """
+    checkpoint = load.saved + (0 if config.save_only_model else optimizer)
+    return checkpoint, (max(2, config.save_total_limit) + 2) * checkpoint + load.saved
 
 
 def _kept(config: RunConfig, facts: ModelFacts, load: Load, device: DeviceFacts, length: int) -> float:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tui_finetune.models.devices import DeviceFacts
     from tui_finetune.models.facts import ModelFacts
     from tui_finetune.planning.estimate import Estimate
+    from tui_finetune.runs.events import CheckEvent
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,17 @@ class Plan:
     problem: UserError | None = None
     warnings: tuple[Notice, ...] = ()
     complete: bool = False
+
+    @property
+    def settled(self) -> RunConfig:
+        """The configuration, with what nobody chose chosen where that is known."""
+        return self.choices.config if self.choices is not None else self.config
+
+    def corrected(self, checked: CheckEvent | None) -> Plan:
+        """The plan with what the check before training measured, where there was one."""
+        if checked is None or self.estimate is None:
+            return self
+        return replace(self, estimate=self.estimate.corrected(checked))
 
     def parts(self, left: float | None = None) -> list[str]:
         """The plan in a few words each, most important first.

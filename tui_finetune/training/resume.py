@@ -34,6 +34,7 @@ CHANGEABLE = frozenset(
         "eval_loss_average", "save_strategy", "save_steps", "save_total_limit", "save_only_model",
         "per_device_eval_batch_size", "gradient_checkpointing", "chunked_cross_entropy",
         "report_to", "save_dtype", "output_dir", "final_model_dir", "dataset_name", "notify", "notify_command",
+        "check_before_training",
     }
 )  # fmt: skip
 """Settings that leave every step as it would have been, but for rounding. Of another dataset_name its tokens are compared instead."""
