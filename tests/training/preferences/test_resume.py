@@ -8,6 +8,9 @@ import pytest
 
 from tests.training.compare import assert_same
 from tests.training.conftest import Train, Trained
+from tui_finetune.config.schema import RunConfig
+from tui_finetune.errors import UserError
+from tui_finetune.export.rows import check_data
 from tui_finetune.models.catalog import model_settings
 from tui_finetune.runs.directory import RunDirectory
 
@@ -95,3 +98,9 @@ def test_an_adapter_that_is_trained_further_is_compared_with_itself_as_it_was(le
     assert stopped.outcome.status == "stopped"
     assert_same(learn("further-3", resume=True), whole)
     assert not (whole.run.final_dir / "ref").exists()
+
+
+def test_its_rows_can_not_be_taken_elsewhere() -> None:
+    with pytest.raises(UserError, match="neither as a script nor as rows") as error:
+        check_data(RunConfig(task="dpo"))
+    assert "--to merged" in error.value.remedy
