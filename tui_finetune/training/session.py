@@ -266,11 +266,11 @@ class TrainingSession:
             check_estimate(self._needs)
         return computing
 
-    def _passes(self, trainer: RunTrainer, inputs: Inputs) -> bool:
+    def _passes(self, trainer: RunTrainer) -> bool:
         """Check before training. False where the batch that was chosen doesn't fit after all, and a smaller one is to be tried:
         the rows of an update stay the same."""
         try:
-            self._check(trainer, inputs)
+            self._check(trainer)
         except Exception as error:
             chosen = (self.resolved.origin(key) == "default" for key in BATCH)
             # Whether it is enough, the next check measures.
@@ -286,7 +286,7 @@ class TrainingSession:
         free_memory()  # now that the error is gone, and with it what it held
         return False
 
-    def _check(self, trainer: RunTrainer, inputs: Inputs) -> None:
+    def _check(self, trainer: RunTrainer) -> None:
         """Try in seconds what would otherwise fail in hours."""
         from tui_finetune.models.devices import device_facts
         from tui_finetune.training.check import check_before_training
@@ -294,7 +294,9 @@ class TrainingSession:
         self.log.write(PhaseEvent("checking", "Trying one batch"))
         assert self._needs is not None
         needs = replace(self._needs, config=self.config, device=device_facts())
-        checked, notices = check_before_training(trainer, inputs.data.train, needs, self.directory.checkpoints_dir)
+        checked, notices = check_before_training(
+            trainer, trainer.remembered.rows, needs, self.directory.checkpoints_dir
+        )
         self.log.write(checked)
         for said in notices:
             self.log.notice(said)
@@ -346,7 +348,7 @@ class TrainingSession:
             self._write_config()
         build = partial(build_trainer, inputs, run=self.directory, log=self.log, facts=facts)
         trainer, callback = build(self.config, checkpoint=checkpoint, keep_lock=self._keep_lock)
-        while self.config.check_before_training and not self._passes(trainer, inputs):
+        while self.config.check_before_training and not self._passes(trainer):
             trainer, callback = build(self.config, checkpoint=checkpoint, keep_lock=self._keep_lock)
         return trainer, callback
 
