@@ -81,6 +81,12 @@ def known_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(devices, "device_facts", lambda: facts)
 
 
+@pytest.fixture(autouse=True)
+def idle_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing else is going on: on a busy machine less is drawn."""
+    monkeypatch.setattr("tui_finetune.tui.monitor.is_busy", lambda: False)
+
+
 @pytest.fixture
 def shown() -> Callable[[Any], str]:
     """The text on the screen of a running app, line by line, as a person reads it."""

@@ -337,3 +337,44 @@ async def test_any_size_is_taken(size: tuple[int, int], app: FinetuneApp, until:
         await pilot.resize_terminal(130, 40)
         await until(pilot, lambda: app.screen.query("LengthHistogram"))
         await pilot.resize_terminal(*size)
+
+
+# Preferences
+
+
+@pytest.mark.parametrize(("size", "beside"), [((120, 36), True), ((80, 24), False)])
+async def test_both_replies_stand_side_by_side_or_below_each_other(
+    size: tuple[int, int], beside: bool, tmp_path: Path, until: Until
+) -> None:
+    path = tmp_path / "preferred.jsonl"
+    rows = [{"prompt": "Ask", "chosen": f"good {n}", "rejected": f"bad {n}"} for n in range(12)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    app = FinetuneApp({"dataset_name": str(path), "max_length": 64}, preset="dpo", tab="dataset")
+    async with app.run_test(size=size) as pilot:
+        await until(pilot, lambda: row(app))
+        one, other = app.screen.query_one("#row"), app.screen.query_one("#other-row", Static)
+        await until(pilot, lambda: other.region.height > 0 or not other.display)
+        assert "good 0" in row(app)
+        assert "bad 0" in str(other.content)
+        assert "▌" in row(app)
+        assert "▌" in str(other.content)
+        assert (one.region.y == other.region.y) == beside
+        assert (one.region.x == other.region.x) != beside
+        await pilot.press("n", "t")
+        await until(pilot, lambda: "underlined" in str(app.screen.query_one("#row-head", Static).content))
+        assert "good" in row(app)
+        assert "bad" in str(other.content)
+
+
+async def test_a_single_reply_is_said_to_be_good_or_bad(tmp_path: Path, until: Until) -> None:
+    path = tmp_path / "judged.jsonl"
+    rows = [{"prompt": "Ask", "completion": " it", "label": n % 2 == 0} for n in range(12)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    app = FinetuneApp({"dataset_name": str(path), "max_length": 64}, preset="kto", tab="dataset")
+    async with app.run_test(size=(120, 36)) as pilot:
+        await until(pilot, lambda: row(app))
+        head = app.screen.query_one("#row-head", Static)
+        assert "a good reply" in str(head.content)
+        assert not app.screen.query_one("#other-row").display
+        await pilot.press("n")
+        await until(pilot, lambda: "a bad reply" in str(head.content))

@@ -140,3 +140,20 @@ def test_settling_it_tells_everybody() -> None:
     assert not draft.is_settled
     draft.settle()
     assert told == [True]
+
+
+def test_a_plan_that_nobody_wants_is_not_worked_out() -> None:
+    asked: list[str] = []
+    draft = Draft(FakeHost(), examine=lambda resolved, on_part: asked.append(resolved.config.model_name_or_path))
+    draft.plan_waits = True
+    draft.settle()
+    assert (asked, draft.plan_pending) == ([], False)
+    draft.want_plan()
+    assert asked == ["starter"]
+    draft.want_plan()
+    assert asked == ["starter"]
+    draft = Draft(FakeHost(), examine=lambda resolved, on_part: asked.append(resolved.config.model_name_or_path))
+    draft.plan_waits = True
+    draft.settle()
+    draft.choose(model_name_or_path="small")
+    assert asked == ["starter", "small"], "what is chosen is wanted"

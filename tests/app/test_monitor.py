@@ -75,6 +75,25 @@ def test_numbers_that_only_move_are_told_once_a_second(monitor: Monitor, going: 
         assert len(news) == 3
 
 
+def test_on_a_busy_machine_who_only_watches_draws_seldom(
+    monitor: Monitor, going: FakeRun, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    news: list[int] = []
+    monkeypatch.setattr("tui_finetune.tui.monitor.is_busy", lambda: True)
+    with RunLock(going.run.lock_path):
+        monitor.watch(going.run)
+        monitor.on_news = lambda: news.append(going.step)
+        clock.seconds += 10
+        for _ in range(20):
+            going.train(1)
+            clock.seconds += 1.0
+            monitor.poll()
+        assert 4 <= len(news) <= 5
+        going.notice("something is wrong")
+        monitor.poll()
+        assert 5 <= len(news) <= 6, "what tells something is shown at once"
+
+
 def test_the_light_says_how_far_a_run_is_and_what_became_of_it(monitor: Monitor, going: FakeRun) -> None:
     assert monitor.light() == ("",)
     with RunLock(going.run.lock_path):

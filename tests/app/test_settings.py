@@ -16,6 +16,7 @@ from textual.widgets import Input, Static
 from tests.app.pictures import NARROW, SIZES, pictures
 from tui_finetune.config import schema as config_module
 from tui_finetune.config.fields import setting
+from tui_finetune.config.resolve import resolve
 from tui_finetune.config.schema import RunConfig, settings
 from tui_finetune.errors import UserError
 from tui_finetune.planning.estimate import Estimate
@@ -108,12 +109,14 @@ def test_picture_of_the_yaml(snap_compare: Any, size: tuple[int, int]) -> None:
 # What is there
 
 
-@pytest.mark.parametrize("preset", ["default", "lora"])
+@pytest.mark.parametrize("preset", ["default", "lora", "dpo", "kto"])
 async def test_every_setting_has_a_line_that_explains_itself(preset: str) -> None:
     async with FinetuneApp(tab="settings", preset=preset).run_test(size=(120, 36)) as pilot:
         await settle(pilot)
+        chosen = resolve(preset_name=preset).config
         for key, item in settings().items():
-            if item.concerns("full", "sft") != (preset == "default"):
+            # Of other presets those lines that the default has not.
+            if not item.concerns(chosen.method, chosen.task) or (preset != "default" and item.concerns("full", "sft")):
                 continue
             line(pilot, key).focus()
             while not panel(pilot).startswith(f"{key}\n"):

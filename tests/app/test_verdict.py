@@ -15,6 +15,7 @@ from tui_finetune.runs.health import judge
 from tui_finetune.runs.summary import load_state
 from tui_finetune.tui.app import FinetuneApp
 from tui_finetune.tui.monitor import Monitor
+from tui_finetune.tui.screens.training.numbers import number_rows
 
 
 async def settle(pilot: Pilot[Any]) -> None:
@@ -66,6 +67,14 @@ async def test_a_run_that_went_wrong_is_not_praised(home: Path, shown: Callable[
         assert "→ start it again with learning_rate 0.002" in screen
         assert "a again with learning_rate 0.002" in screen
         assert "✓ Finished" not in screen
+
+
+def test_a_loss_that_fell_a_little_after_it_shot_up_is_not_called_better(tmp_path: Path) -> None:
+    fake = FakeRun(tmp_path / "run", total=40, learning_rate=1.0)
+    fake.prepare()
+    logged(fake, {step: 3.9 if step < 4 else 120.0 - step for step in range(1, 41)}, {})
+    (row,) = [row for row in number_rows(load_state(fake.run), None) if row.label == "loss"]
+    assert (row.note, row.tone) == ("▲ was 3.900", "worse")
 
 
 async def test_a_starts_it_again_as_advised(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,9 +12,11 @@ import torch
 from tests.programs import Programs
 from tests.training.conftest import Trained
 from tui_finetune.config.schema import RunConfig
+from tui_finetune.models.devices import DeviceFacts
+from tui_finetune.models.facts import ModelFacts
 from tui_finetune.runs.directory import RunDirectory
 from tui_finetune.runs.summary import load_state
-from tui_finetune.training.memory import memory_remedies
+from tui_finetune.training.memory import MemoryNeeds, TooLittleMemory, memory_remedies
 from tui_finetune.training.trainer import RunTrainer
 
 Train = Callable[..., Trained]
@@ -122,3 +124,47 @@ def test_fault_18_the_command_that_is_advised_works(
     again = programs.run(*command[1:], folder=place, before=full)
     assert again.status == 0, again.err
     assert load_state(RunDirectory(place / "run")).status == "finished"
+
+
+def needs_of(config: RunConfig, free: int) -> MemoryNeeds:
+    facts = ModelFacts(
+        "m",
+        parameters=500_000_000,
+        vocab_size=150_000,
+        layers=24,
+        hidden_size=896,
+        heads=14,
+        tied=True,
+        context_length=4096,
+    )
+    return MemoryNeeds(config, facts, 1024, DeviceFacts("GPU", "cuda", free, free, 1, bf16_good=False))
+
+
+def test_fault_18_remedies_are_ranked_by_cost_and_say_what_they_take() -> None:
+    config = RunConfig(per_device_train_batch_size=4, gradient_accumulation_steps=2, gradient_checkpointing=False)
+    remedies = memory_remedies(torch.OutOfMemoryError(), config, needs_of(config, 10**10))
+    assert [set(remedy.changes) for remedy in remedies][:2] == [
+        {"per_device_train_batch_size", "gradient_accumulation_steps"},
+        {"per_device_train_batch_size", "gradient_accumulation_steps"},
+    ]
+    assert [remedy.changes.get("per_device_train_batch_size") for remedy in remedies][:2] == [2, 1]
+    assert {"gradient_checkpointing": True} in [remedy.changes for remedy in remedies]
+    assert all(" instead of " in remedy.words for remedy in remedies)
+    last = remedies[-1]
+    assert last.changes == {}
+    assert "max_length: 512" in last.words
+    assert "method: lora" in last.words
+
+
+def test_fault_18_what_would_not_be_enough_is_not_advised() -> None:
+    config = RunConfig(per_device_train_batch_size=4, gradient_accumulation_steps=1, gradient_checkpointing=False)
+    needs = needs_of(config, 10**10)
+    needed = needs.estimated
+    assert needed is not None
+    one_row = needs.changed({"per_device_train_batch_size": 1, "gradient_accumulation_steps": 4}).estimated
+    assert one_row is not None
+    error = TooLittleMemory(needed, one_row, measured=True)
+    first = memory_remedies(error, config, needs)[0]
+    assert first.changes == {"per_device_train_batch_size": 1, "gradient_accumulation_steps": 4}
+    (last,) = memory_remedies(TooLittleMemory(needed, 1000, measured=True), config, needs)
+    assert last.words == "a new run with a smaller model"

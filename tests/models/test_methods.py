@@ -76,7 +76,7 @@ def test_the_weights_that_are_trained_are_known_before_it_is_loaded(variant: str
 
 def test_every_method_has_a_class_and_its_own_settings() -> None:
     assert settings()["method"].choices == tuple(METHODS)
-    assert method().settings == ["unfrozen_layers"]
+    assert method().settings == ["precompute_ref_log_probs", "unfrozen_layers"]
     assert {"lora_r", "quantization"} <= set(method(method="lora").settings) == set(method(method="qlora").settings)
 
 

@@ -88,12 +88,20 @@ def dry_run(resolved: Resolved, path: Path) -> int:
     """Check all that a run needs, say what it would be, and where each setting comes from."""
     from tui_finetune.config.resolve import unused
     from tui_finetune.config.schema import settings
+    from tui_finetune.models.devices import device_facts
     from tui_finetune.runs.directory import RunDirectory
+    from tui_finetune.training.computing import decide
     from tui_finetune.training.inputs import check_tracker
+    from tui_finetune.training.notify import notify_arguments
+    from tui_finetune.training.optimizers import check_optimizer
 
     check_tracker(resolved.config.report_to)
+    notify_arguments(resolved.config.notify_command)
+    check_optimizer(resolved.config.optim)
     RunDirectory(path).check_can_be_made()
     plan = plan_of(resolved)
+    if plan.facts is not None:
+        decide(plan.config, plan.facts, device_facts(), plan.config.max_length or 1, resumed=False)
     write_line(f"run          {path}")
     for line in plan_lines(plan):
         write_line(line)

@@ -48,10 +48,18 @@ class Resolved:
 def make_config(values: Values) -> RunConfig:
     """A checked RunConfig from values by key; raises UserError that names the setting and what is allowed."""
     try:
-        return RunConfig.model_validate(dict(values))
+        config = RunConfig.model_validate(dict(values))
     except ValidationError as error:
         key = str(error.errors()[0]["loc"][0])
         raise _not_allowed(key, values.get(key)) from None
+    for key, value in config:
+        if isinstance(value, int) and abs(value) > LARGEST:
+            raise _not_allowed(key, value)
+    return config
+
+
+LARGEST = 2**63 - 1
+"""No number of anything is larger; arithmetic with one of thousands of digits fails."""
 
 
 def set_by_somebody(config: RunConfig) -> Resolved:

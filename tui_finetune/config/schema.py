@@ -243,7 +243,6 @@ class RunConfig(BaseModel):
         None,
         group="Model and data",
         aliases=("rejected_column", "field_rejected"),
-        tasks=PREFERENCES,
         help="Column that holds the worse of two replies.",
         explanation="Only needed where the column is called neither 'rejected' nor 'rejected_messages'. Set it together with "
         "dataset_chosen_field.",

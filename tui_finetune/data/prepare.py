@@ -146,10 +146,15 @@ def _load(path: Path, config: RunConfig) -> tuple[Dataset, Dataset | None]:
 
 
 def row_lengths(rows: Dataset) -> Indices:
-    """Tokens of each row, without reading them."""
+    """Tokens of each row, without reading them; of replies that are compared, those of the prompt with the longer one."""
     import pyarrow.compute as pc
 
-    lengths: Indices = pc.list_value_length(rows.data.column("input_ids")).to_numpy().astype(np.int64)
+    def of(name: str) -> Indices:
+        found: Indices = pc.list_value_length(rows.data.column(name)).to_numpy().astype(np.int64)
+        return found
+
+    replies = [name for name in ("chosen_ids", "rejected_ids", "completion_ids") if name in rows.column_names]
+    lengths = of("prompt_ids") + np.max([of(name) for name in replies], axis=0) if replies else of("input_ids")
     return lengths if rows._indices is None else lengths[rows._indices.column(0).to_numpy()]
 
 

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tui_finetune.config.schema import RunConfig
+from tui_finetune.config.schema import PREFERENCES, RunConfig
 from tui_finetune.data.chunk import is_plain
 from tui_finetune.data.documents import understood
 from tui_finetune.data.examples import RowTransform
@@ -100,7 +100,12 @@ def rows_of(subject: Subject, report: Report | None = None) -> RunRows:
 
 
 def check_data(config: RunConfig) -> None:
-    """Raise UserError where a run's data was on this machine and is gone."""
+    """Raise UserError where a run's data was on this machine and is gone, or is compared and not written like."""
+    if config.task in PREFERENCES:
+        raise UserError(
+            f"what a run with task: {config.task} learns from can't be taken elsewhere yet, neither as a script nor as rows",
+            "its model can: --to merged, gguf, ollama or hub",
+        )
     name = config.dataset_name
     path = Path(name).expanduser()
     if path.is_absolute() and not path.exists() and not any(letter in name for letter in "*?["):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 import psutil
 
 from tui_finetune.errors import Notice
+from tui_finetune.models import bf16
 from tui_finetune.system.threads import in_a_passing_thread
 
 if TYPE_CHECKING:
@@ -77,10 +78,20 @@ def usable_cores() -> int:
 def cpu_facts() -> DeviceFacts:
     """The machine itself, without torch.
 
-    bf16 is emulated on most CPUs, and slower there than fp32.
+    bf16 is emulated on most CPUs, and slower there than fp32; whether this one is good at it is known once it was measured
+    (`learn_precision`).
     """
-    memory = psutil.virtual_memory()
-    return DeviceFacts(_cpu_name(), "cpu", memory.total, memory.available, usable_cores(), bf16_good=False)
+    memory, name = psutil.virtual_memory(), _cpu_name()
+    good = bf16.remembered(name) is True
+    return DeviceFacts(name, "cpu", memory.total, memory.available, usable_cores(), bf16_good=good)
+
+
+def learn_precision(precision: str, model: ModelFacts) -> None:
+    """Measure whether the CPU is good at bf16, once per machine, where the answer matters: the model is wide enough, the
+    choice is left to the device, and there is no GPU. To be called before `device_facts` and `cpu_facts` are asked."""
+    wide = (model.hidden_size or 0) >= NARROWEST_HALF
+    if wide and precision in {"auto", "bf16", "pure_bf16"} and best_device() == "cpu":
+        bf16.learn(_cpu_name())
 
 
 def device_facts() -> DeviceFacts:
@@ -157,7 +168,8 @@ def _measure_speed(seconds: float) -> float:
 
     device, facts = best_device(), device_facts()
     size = 768 if device == "cpu" else 4096
-    dtype = torch.bfloat16 if facts.bf16_good else torch.float32
+    # A CPU that is good at bf16 computes narrow models in fp32 all the same.
+    dtype = torch.bfloat16 if facts.bf16_good and device != "cpu" else torch.float32
     # Not random: the global random numbers are not to be touched.
     left = torch.ones(size, size, device=device, dtype=dtype)
     right = torch.full((size, size), 0.5, device=device, dtype=dtype)

@@ -154,6 +154,7 @@ def _stages(resolved: Resolved, report: Report | None, *, read_hub_data: bool) -
 
     import_libraries("torch", "transformers", "datasets")
     from tui_finetune.data.preview import estimate_rows, preview
+    from tui_finetune.models.devices import learn_precision
     from tui_finetune.models.loading import check_trainable, load_tokenizer, resolve_max_length
     from tui_finetune.models.saving import check_savable
 
@@ -161,6 +162,8 @@ def _stages(resolved: Resolved, report: Report | None, *, read_hub_data: bool) -
     check_savable(model)
     method_of(config).check(model)
     max_length = resolve_max_length(config, model)
+    if plan.facts is not None:
+        learn_precision(config.precision, plan.facts)
     device = this_device()
     if not read_hub_data and not _is_local(config.dataset_name):
         yield _with_estimate(plan, resolved, device)

@@ -13,6 +13,7 @@ import fcntl
 import functools
 import hashlib
 import json
+import math
 import os
 import zlib
 from array import array
@@ -268,6 +269,13 @@ def _series(history: BinaryIO, segment: Segment, column: object) -> Series | Non
         return None
     series = Series()
     series.steps, series.values = array("q", numbers[: _WIDTH * count]), array("d", numbers[_WIDTH * count :])
-    usual = min(series.steps) >= 0 and max(series.steps) <= LARGEST_WHOLE
-    # A value that is not a number was logged as such.
-    return series if usual and all(value != value or abs(value) <= LARGEST_NUMBER for value in series.values) else None
+    if min(series.steps) < 0 or max(series.steps) > LARGEST_WHOLE or not _usual(series.values):
+        return None
+    return series
+
+
+def _usual(values: array[float]) -> bool:
+    """Whether a run could have logged them: also what is not a number, but nothing beyond all reason."""
+    if math.isfinite(sum(values)):  # nearly always, and quick
+        return max(values) <= LARGEST_NUMBER and min(values) >= -LARGEST_NUMBER
+    return all(value != value or abs(value) <= LARGEST_NUMBER for value in values)

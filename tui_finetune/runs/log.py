@@ -211,6 +211,8 @@ class Follower:
 def _read(path: Path, offset: int, limit: int) -> bytes:
     """At most so many bytes of a file from an offset on (-1: all); none where it can't be read."""
     try:
+        if offset and os.stat(path, follow_symlinks=False).st_size <= offset:
+            return b""  # nothing new, as most often
         with open(path, "rb", opener=open_regular) as file:
             file.seek(offset)
             return file.read(limit)

@@ -123,7 +123,11 @@ def _try_batch(trainer: RunTrainer, rows: list[dict[str, Any]], needs: MemoryNee
         finally:
             model.zero_grad(set_to_none=True)
             model.train(training)
-    return batch["input_ids"].numel(), seconds, measured
+            trainer.forget_measured()
+    tokens = sum(
+        ids.numel() for name, ids in batch.items() if name.endswith("input_ids") and not name.startswith("KL_")
+    )
+    return tokens, seconds, measured
 
 
 def _compute(trainer: RunTrainer, batch: Batch) -> float:
@@ -138,7 +142,8 @@ def _compute(trainer: RunTrainer, batch: Batch) -> float:
     loss.backward()
     value = float(loss.detach())  # which waits for the device
     seconds = time.perf_counter() - began
-    if not np.isfinite(value) and bool((batch["labels"][:, 1:] != IGNORED).any()):
+    labels = batch.get("labels")
+    if not np.isfinite(value) and (labels is None or bool((labels[:, 1:] != IGNORED).any())):
         raise UserError(
             f"the loss of the longest batch is {value} before anything was trained",
             "set precision: fp32; if it is the same then, the model's weights are damaged",

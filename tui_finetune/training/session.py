@@ -279,10 +279,12 @@ class TrainingSession:
 
     def _decide_alone(self, located: LocatedModel, length: int, data: Amount) -> Computing:
         from tui_finetune.models.choices import choose
-        from tui_finetune.models.devices import device_facts
+        from tui_finetune.models.devices import device_facts, learn_precision
         from tui_finetune.training.computing import decide
 
-        facts, device = located.facts(), device_facts()
+        facts = located.facts()
+        learn_precision(self.config.precision, facts)
+        device = device_facts()
         if not self.resuming:
             choices = choose(replace(self.resolved, config=self.config), facts, device, length, data)
             self.config = choices.config
@@ -299,11 +301,11 @@ class TrainingSession:
             check_estimate(self._needs)
         return computing
 
-    def _passes(self, trainer: RunTrainer, inputs: Inputs) -> bool:
+    def _passes(self, trainer: RunTrainer) -> bool:
         """Check before training. False where the batch that was chosen doesn't fit after all, and a smaller one is to be tried:
         the rows of an update stay the same."""
         try:
-            self._check(trainer, inputs)
+            self._check(trainer)
         except Exception as error:
             chosen = (self.resolved.origin(key) == "default" for key in BATCH)
             # Whether it is enough, the next check measures.
@@ -319,7 +321,7 @@ class TrainingSession:
         free_memory()  # now that the error is gone, and with it what it held
         return False
 
-    def _check(self, trainer: RunTrainer, inputs: Inputs) -> None:
+    def _check(self, trainer: RunTrainer) -> None:
         """Try in seconds what would otherwise fail in hours."""
         from tui_finetune.models.devices import device_facts
         from tui_finetune.training.check import check_before_training
@@ -327,7 +329,9 @@ class TrainingSession:
         self.log.write(PhaseEvent("checking", "Trying one batch"))
         assert self._needs is not None
         needs = replace(self._needs, config=self.config, device=device_facts())
-        checked, notices = check_before_training(trainer, inputs.data.train, needs, self.directory.checkpoints_dir)
+        checked, notices = check_before_training(
+            trainer, trainer.remembered.rows, needs, self.directory.checkpoints_dir
+        )
         self.log.write(checked)
         for said in notices:
             self.log.notice(said)
@@ -380,8 +384,10 @@ class TrainingSession:
             self._write_config()
         build = partial(build_trainer, inputs, run=self.directory, log=self.log, facts=facts, ranks=self.ranks)
         trainer, callback = build(self.config, checkpoint=checkpoint, keep_lock=self._keep_lock)
-        # Several would have to try it together; what doesn't fit fails in their first step.
-        while self.config.check_before_training and not self.ranks.are_several and not self._passes(trainer, inputs):
+        tries = (
+            self.config.check_before_training and not self.ranks.are_several
+        )  # several would have to try it together
+        while tries and not self._passes(trainer):
             trainer, callback = build(self.config, checkpoint=checkpoint, keep_lock=self._keep_lock)
         return trainer, callback
 

@@ -100,7 +100,7 @@ class RunTrainer(Trainer):
         keep_lock: Callable[[], None] = lambda: None,
     ) -> None:
         remembered = RememberedRows(train_dataset, padding_of(processing_class))
-        self.batch_losses = BatchLosses(remembered, sources, self._gather_found)
+        self.batch_losses, self.remembered = BatchLosses(remembered, sources, self._gather_found), remembered
         self._init_trainer(
             model=model,
             args=args,
@@ -217,6 +217,9 @@ class RunTrainer(Trainer):
             self.num_tokens += int(self._tokens.item())
             self._tokens = None
         return self.num_tokens
+
+    def forget_measured(self) -> None:
+        """Forget what was measured of a batch that was only tried."""
 
     def check_finite(self) -> None:
         """Raise NonFiniteLoss where a loss since the last look was not finite. Waits for the device."""

@@ -128,6 +128,7 @@ class FinetuneApp(App[int]):
         self.theme = theme or theme_name()
         self.stylesheet = LastingStylesheet(self.get_css_variables())
         if run is not None:
+            draft.plan_waits = True
             monitor.watch(run)
 
     # Start

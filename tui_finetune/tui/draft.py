@@ -50,6 +50,8 @@ class Draft:
         choices: what was chosen on the screens, by key, also values that are not allowed.
         preset_name: the preset that it starts from.
         plan: what is known of a run of it; `plan_pending` while more is being found out.
+        plan_waits: whether the plan is worked out only when somebody wants it, which takes seconds of imports: who watches a run
+            has no use for it.
         checked: what the check before training measured, once it was asked for; `checking` while it is going on.
         on_change, on_plan: called when what is chosen, or what is known of the plan, has changed.
     """
@@ -69,7 +71,7 @@ class Draft:
             self.choices = dict(canonical(choices))
         self.preset_name = preset_name or "default"
         self.plan: Plan | None = None
-        self.plan_pending = False
+        self.plan_pending = self.plan_waits = False
         self.on_change: Callable[[], None] = lambda: None
         self.on_plan: Callable[[], None] = lambda: None
         self._host = host
@@ -123,6 +125,8 @@ class Draft:
 
     def changed(self) -> None:
         """Resolve what is chosen now, tell it, and find out what a run of it would be."""
+        if self.is_settled:
+            self.plan_waits = False  # something else was chosen
         self._outcome = None
         self.checked = None
         self.end_check()
@@ -194,10 +198,17 @@ class Draft:
 
     # The plan
 
+    def want_plan(self) -> None:
+        """Work the plan out, where that has waited."""
+        if self.plan_waits:
+            self.plan_waits = False
+            if self.is_settled:
+                self._work_out_plan()
+
     def _work_out_plan(self) -> None:
         resolved = self.resolved
-        self.plan_pending = resolved is not None
-        if resolved is None:
+        self.plan_pending = resolved is not None and not self.plan_waits
+        if resolved is None or self.plan_waits:
             self.plan = None
         else:
             config = resolved.config

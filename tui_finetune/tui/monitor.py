@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
@@ -18,9 +19,20 @@ if TYPE_CHECKING:
     from tui_finetune.runs.watch import Watch
     from tui_finetune.training.launch import Launch
 
-DRAW_SECONDS = 1.0
+DRAW_SECONDS, BUSY_DRAW_SECONDS = 1.0, 5.0
+"""Between two drawings of numbers that only move; on a machine that has more to do than it can, of who only watches."""
+
+BUSY = 1.25
+"""A machine on which so many threads wait for each core is busy."""
+
 _TELLING = frozenset({"status", "phase", "checkpoint", "sample", "notice"})
 """Events of these types are shown at once."""
+
+
+def is_busy() -> bool:
+    """Whether the machine has more to do than it can."""
+    return os.getloadavg()[0] > BUSY * (os.cpu_count() or 1)
+
 
 Start = Callable[["RunDirectory", "Resolved | None", "Mapping[str, object]"], "Launch"]
 """Prepares a run: of a configuration, or without one resuming what is there, with changes. It begins by `begin`."""
@@ -131,6 +143,11 @@ class Monitor:
             return None
         return self.watched.run.request(action, **fields)
 
+    @property
+    def draw_seconds(self) -> float:
+        """Seconds between two drawings of what only moves: twenty who watch must not slow down whoever trains."""
+        return BUSY_DRAW_SECONDS if not self.is_training and is_busy() else DRAW_SECONDS
+
     def poll(self) -> None:
         """Take in what is new of the run that is watched, and tell it where it is worth drawing."""
         if self.watched is None:
@@ -140,7 +157,7 @@ class Monitor:
         self._unseen = self._unseen or bool(news)
         # On a CPU every drawing is taken from the training: while it goes, numbers that only move are drawn once a second.
         telling = self.watched.state.phase != "training" or any(event.type in _TELLING for event in news)
-        due = telling or self._clock() - self._drawn_at >= DRAW_SECONDS
+        due = telling or self._clock() - self._drawn_at >= self.draw_seconds
         if self.watched.status != before or (self._unseen and due):
             self._unseen, self._drawn_at = False, self._clock()
             self.on_news()

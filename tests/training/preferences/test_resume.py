@@ -8,6 +8,10 @@ import pytest
 
 from tests.training.compare import assert_same
 from tests.training.conftest import Train, Trained
+from tui_finetune.config.schema import RunConfig
+from tui_finetune.errors import UserError
+from tui_finetune.export.rows import check_data
+from tui_finetune.models.catalog import model_settings
 from tui_finetune.runs.directory import RunDirectory
 
 pytest.importorskip("trl")
@@ -84,13 +88,8 @@ def test_everything_asked_for_on_the_side_changes_nothing(learn: Train, shared_p
 
 def test_an_adapter_that_is_trained_further_is_compared_with_itself_as_it_was(learn: Train, shared_place: Path) -> None:
     first = learn("first", method="lora", lora_r=4, max_steps=3, learning_rate=1e-1, dataset_name="data.jsonl")
-    settings = {
-        **SETTINGS,
-        "task": "dpo",
-        "method": "lora",
-        "lora_r": 4,
-        "model_name_or_path": str(first.run.final_dir),
-    }
+    name = str(first.run.final_dir)
+    settings = {**model_settings(name), **SETTINGS, "task": "dpo", "model_name_or_path": name}
     whole = learn("further", **settings)
     assert whole.outcome.status == "finished", whole.outcome.reason
     # Before the first step nothing is preferred to what was; without its adapter the model is another one.
@@ -99,3 +98,9 @@ def test_an_adapter_that_is_trained_further_is_compared_with_itself_as_it_was(le
     assert stopped.outcome.status == "stopped"
     assert_same(learn("further-3", resume=True), whole)
     assert not (whole.run.final_dir / "ref").exists()
+
+
+def test_its_rows_can_not_be_taken_elsewhere() -> None:
+    with pytest.raises(UserError, match="neither as a script nor as rows") as error:
+        check_data(RunConfig(task="dpo"))
+    assert "--to merged" in error.value.remedy

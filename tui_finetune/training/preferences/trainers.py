@@ -52,6 +52,9 @@ class PreferenceTrainer(RunTrainer):
         tokenizer: Any = given["processing_class"]
         assert isinstance(remembered, RememberedRows)
         _without_attention_dropout(model)
+        adapted = as_adapted(model)
+        if adapted is not None and REFERENCE in adapted.peft_config:  # of a try with more rows at once
+            adapted.delete_adapter(REFERENCE)
         with _left_alone(model, tokenizer):
             super()._init_trainer(**given, **self._reference(given), train_dataset=self._as_taken(remembered.rows))
         remembered.rows = self._as_given(self.train_dataset)
@@ -106,6 +109,10 @@ class PreferenceTrainer(RunTrainer):
         }
         window.clear()
         return means
+
+    def forget_measured(self) -> None:
+        for window in self._windows.values():
+            window.clear()
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Log, with the means of what was measured where it is the training loss. TRL's own log goes by whether the model

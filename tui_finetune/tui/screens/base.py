@@ -14,6 +14,9 @@ from tui_finetune.tui.state import AppState
 from tui_finetune.tui.widgets.plan_line import PlanLine
 from tui_finetune.tui.widgets.tab_bar import TABS, TabBar
 
+_OF_THE_PLAN = frozenset({"model", "dataset", "settings"})
+"""The screens on which the next run is chosen."""
+
 
 class TabScreen(Screen[None]):
     """One of the six screens. A subclass gives `mode`, `help_text` and `compose_body`.
@@ -95,6 +98,8 @@ class TabScreen(Screen[None]):
         self._catch_up()
 
     def _catch_up(self) -> None:
+        if self.mode in _OF_THE_PLAN:
+            self.shared.draft.want_plan()
         self.choices_changed()
         self.plan_changed()
         self.run_changed()

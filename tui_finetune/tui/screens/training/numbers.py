@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from tui_finetune.formatting import amount, duration
+from tui_finetune.runs.findings.limits import DIVERGED_OVER_START
 from tui_finetune.runs.health import Trend, trend
 from tui_finetune.runs.state import RunState
 from tui_finetune.tui.screens.training.device import resource_rows
@@ -71,10 +72,19 @@ def _perplexity(loss: float) -> str:
     return show_value(math.exp(min(loss, 700.0))) if math.isfinite(loss) else "not a number"
 
 
+def _course(state: RunState, loss: float, show: Callable[[float], str]) -> tuple[str, Tone]:
+    """Where the loss is going. Falling is nothing good where it has risen far above what it began with."""
+    going = trend(state.losses.values)
+    first = state.losses.values[0]
+    if going != "rising" and loss > DIVERGED_OVER_START * first:
+        return f"▲ was {show(first)}", "worse"
+    return _TRENDS[going]
+
+
 def _loss_rows(state: RunState, show: Callable[[float], str], name: str) -> list[Row]:
     rows: list[Row] = []
     if (loss := state.losses.newest) is not None:
-        rows.append(Row(name, show(loss), *_TRENDS[trend(state.losses.values)], group=1))
+        rows.append(Row(name, show(loss), *_course(state, loss, show), group=1))
     before, best, newest = state.loss_before, state.best_eval_loss, state.eval_losses.newest
     if newest is not None:
         note: tuple[str, Tone] = ("", "")

@@ -287,7 +287,10 @@ class TrainingScreen(TabScreen):
         if self._watching is None or not self.is_current or self._watching is not self.shared.monitor.watched:
             return
         # A run that tells news is drawn with them, about as often: twice would cost twice.
-        if self._watching.status not in OVER and self.shared.clock() - self._drawn_at > 1.5 * TICK_SECONDS:
+        if (
+            self._watching.status not in OVER
+            and self.shared.clock() - self._drawn_at > 1.5 * self.shared.monitor.draw_seconds
+        ):
             self._show_numbers(self._watching.state)
             self.query_one(RunChart).draw_if_due()
             self.query_one(RunPanes).refresh_pane()
