@@ -12,6 +12,8 @@ from tui_finetune.chat.conversation import Conversation
 from tui_finetune.chat.engine import Engine, replies
 from tui_finetune.chat.prompts import encode
 from tui_finetune.chat.sampling import Sampling
+from tui_finetune.config.schema import STARTER
+from tui_finetune.models.located import locate
 
 SMALL: dict[str, Any] = {
     "vocab_size": 260,
@@ -123,11 +125,11 @@ def test_the_probabilities_of_a_reply_are_those_of_the_model() -> None:
 
 
 def test_a_reply_that_was_cut_is_gone_on_with_as_if_it_had_not_been() -> None:
-    engine, conversation = make("llama"), Conversation("turns")
+    # Of a model that was never trained half a character may be left, which is no text to continue.
+    engine, conversation = Engine.load(locate(STARTER)), Conversation("turns")
     whole = engine.reply(conversation.prompt_for("What?"), Sampling(temperature=0, max_new_tokens=12)).text
     half = engine.reply(conversation.prompt_for("What?"), Sampling(temperature=0, max_new_tokens=6)).text
-    if "\ufffd" in half:
-        pytest.skip("cut within a character")
+    assert 0 < len(half) < len(whole)
     conversation.keep("What?", half)
     rest = engine.reply(conversation.prompt_for(""), Sampling(temperature=0, max_new_tokens=6))
     conversation.keep("", rest.text)

@@ -65,7 +65,9 @@ def goes_on_from(run: RunDirectory) -> tuple[Path | None, str]:
     finally:
         log.close()
     told = [event for event in raw_events(run.events_path) if event["type"] == "notice"]
-    told = [event for event in told if event["level"] != "info"]
+    told = [
+        event for event in told if event["level"] != "info" and event.get("setting") != "max_steps"
+    ]  # so short a run
     return checkpoint, f"{told[-1]['message']} {told[-1]['remedy']}" if told else ""
 
 

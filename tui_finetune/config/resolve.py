@@ -5,7 +5,7 @@ Everything is checked here, before anything is loaded: unknown keys, bad values,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Annotated, Any
@@ -176,6 +176,32 @@ def resolve(
     return following_split(following_method(layers))
 
 
+def _together(layers: Iterable[tuple[str, Values]]) -> tuple[dict[str, object], dict[str, str]]:
+    """The values of layers, weakest first, and which of them each is from."""
+    values: dict[str, object] = {}
+    origins: dict[str, str] = {}
+    known = settings()
+    for origin, layer in layers:
+        before = values.get("model_name_or_path")
+        if layer.get("model_name_or_path", before) != before:
+            # The revision of another model means nothing to this one.
+            values.pop("model_revision", None)
+            origins.pop("model_revision", None)
+        if "dataset_name" in layer and layer.get("datasets") is None:
+            # One data set takes the place of the several that a weaker layer names.
+            values.pop("datasets", None)
+            origins.pop("datasets", None)
+        for key, value in with_strategies(layer).items():
+            if key in known and known[key].is_auto(value):
+                # Left to the program again, whatever the layers below say.
+                values.pop(key, None)
+                origins.pop(key, None)
+            else:
+                values[key] = value
+                origins[key] = origin
+    return values, origins
+
+
 def layered(
     flags: Values | None = None,
     file: Values | None = None,
@@ -219,30 +245,10 @@ def layered(
         (layer["model_name_or_path"] for _, layer in reversed(strong) if "model_name_or_path" in layer), STARTER
     )
     suits = model_settings(str(model)) if callable(model_settings) else model_settings
-    known = settings()
     named = next((layer["dataset_name"] for _, layer in reversed(strong) if "dataset_name" in layer), dataset)
     weak = [
         ("model", canonical(suits or {}, f"the model's {MODEL_SETTINGS_FILE}")),
         ("sample", SAMPLE_SETTINGS.get(str(named), {})),
     ]
-    values: dict[str, object] = {}
-    origins: dict[str, str] = {}
-    for origin, layer in (*weak, *strong):
-        before = values.get("model_name_or_path")
-        if layer.get("model_name_or_path", before) != before:
-            # The revision of another model means nothing to this one.
-            values.pop("model_revision", None)
-            origins.pop("model_revision", None)
-        if "dataset_name" in layer and layer.get("datasets") is None:
-            # One data set takes the place of the several that a weaker layer names.
-            values.pop("datasets", None)
-            origins.pop("datasets", None)
-        for key, value in with_strategies(layer).items():
-            if key in known and known[key].is_auto(value):
-                # Left to the program again, whatever the layers below say.
-                values.pop(key, None)
-                origins.pop(key, None)
-            else:
-                values[key] = value
-                origins[key] = origin
+    values, origins = _together([*weak, *strong])
     return Resolved(make_config(values), origins, name)

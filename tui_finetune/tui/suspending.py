@@ -35,6 +35,7 @@ class Suspending:
         self._driver = driver
         self._clock = clock
         self._away = False
+        self._returning = False
         self._back_at = -ONE_CONTINUE_SECONDS
         if driver.can_suspend and threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTSTP, self._stop)
@@ -47,13 +48,19 @@ class Suspending:
         os.kill(os.getpid(), signal.SIGSTOP)
 
     def _continue(self, *_: int | FrameType | None) -> None:
-        if not self._away:
-            if self._clock() - self._back_at < ONE_CONTINUE_SECONDS:
-                return
-            self._driver.suspend_application_mode()
-        self._away = False
-        self._driver.resume_application_mode()
-        self._back_at = self._clock()
+        # A second signal may come within this very handler: the driver would then have two threads that read the keys, of
+        # which one waits for what the other took, and quitting would wait for it.
+        if self._returning or (not self._away and self._clock() - self._back_at < ONE_CONTINUE_SECONDS):
+            return
+        self._returning = True
+        try:
+            if not self._away:
+                self._driver.suspend_application_mode()
+            self._away = False
+            self._driver.resume_application_mode()
+        finally:
+            self._returning = False
+            self._back_at = self._clock()
         self._app.call_later(self._draw_all)
 
     def _draw_all(self) -> None:
