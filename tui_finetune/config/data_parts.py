@@ -155,8 +155,9 @@ def _part(entry: object, number: int, key: str) -> DataPart:
 
 
 def _known(entry: Mapping[object, object], where: str, key: str) -> Iterator[tuple[str, object]]:
+    both = "path" in entry and "name" in entry  # as TRL and axolotl have it: the second is the configuration
     for given, value in entry.items():
-        short = _NAMES.get(str(given), str(given))
+        short = "config" if both and given == "name" else _NAMES.get(str(given), str(given))
         if short not in SETTINGS_OF_A_PART and short != WEIGHT:
             listed = ", ".join([WEIGHT, *SETTINGS_OF_A_PART])
             raise UserError(f"{where}: there is no '{given}' of a data set", f"there are: {listed}", key)

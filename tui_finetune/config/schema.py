@@ -342,9 +342,10 @@ class RunConfig(BaseModel):
         group="Method",
         aliases=("lora_targets", "lora_target", "target_modules", "peft_target_modules"),
         methods=ADAPTERS,
-        help="Layers that get an adapter: all-linear, or names with commas between them, such as q_proj,v_proj.",
+        help="Layers that get an adapter: all-linear, names with commas (q_proj,v_proj), or a regular expression.",
         explanation="'all-linear' adapts every matrix of attention and feed-forward, which learns best at the same size. Only the "
-        "attention (q_proj,k_proj,v_proj,o_proj) is smaller and was usual for long.",
+        "attention (q_proj,k_proj,v_proj,o_proj) is smaller and was usual for long. A regular expression, such as "
+        "'.*layers\\.[0-7]\\..*_proj', must fit the whole name of a layer.",
     )
     use_dora: bool = setting(
         False,

@@ -68,16 +68,11 @@ def sources_of(preview: Preview) -> str:
     several = sum(part.trained > 0 for part in preview.parts) > 1
     lines = []
     for part in preview.parts:
-        words = []
-        if part.trained:
-            every = "all" if part.trained + part.evaluated == part.documents else f"of {part.documents:,}"
-            words.append(f"{part.trained:,} rows" + ("" if every == "all" else f" {every}"))
-            if part.tokens is not None:
-                words.append(f"{count(part.tokens)} tokens")
-        if part.evaluated:
-            words.append(f"{part.evaluated:,} to evaluate")
-        share = (f"{part.share:5.1%}  " if part.trained else " " * 7) if several else ""
-        lines.append(f"{part.label:{width}}  {share}{', '.join(words)}")
+        words = f"{part.trained:,} rows" if part.trained else f"{part.evaluated:,} rows to evaluate on"
+        if part.trained and part.tokens is not None:
+            words += f", {count(part.tokens)} tokens"
+        share = f"{part.share:4.0%}  " if several and part.trained else ""
+        lines.append(f"{part.label:{width}}  {share}{words}")
     return "\n".join(lines)
 
 
