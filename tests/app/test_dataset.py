@@ -88,7 +88,7 @@ async def test_a_adds_data_to_what_is_chosen_and_takes_it_out(app: FinetuneApp, 
             datasets="[{name: story.txt}, {name: pairs.jsonl, prompt_field: first, completion_field: second}]"
         )
         await pilot.press("slash", "escape")
-        await until(pilot, lambda: "Sources" in shown(app) and "pairs   90%" in shown(app))
+        await until(pilot, lambda: "Sources" in shown(app) and "pairs   95%" in shown(app))
 
 
 @pictures("dataset", "sample")

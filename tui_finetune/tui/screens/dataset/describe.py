@@ -68,7 +68,8 @@ def sources_of(preview: Preview) -> str:
     several = sum(part.trained > 0 for part in preview.parts) > 1
     lines = []
     for part in preview.parts:
-        words = f"{part.trained:,} rows" if part.trained else f"{part.evaluated:,} rows to evaluate on"
+        rows = part.trained or part.evaluated
+        words = f"{rows:,} row{'s' if rows != 1 else ''}" + ("" if part.trained else " to evaluate on")
         if part.trained and part.tokens is not None:
             words += f", {count(part.tokens)} tokens"
         share = f"{part.share:4.0%}  " if several and part.trained else ""
