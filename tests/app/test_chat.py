@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from textual import events
@@ -18,16 +19,19 @@ from tests.tiny import make_model
 from tui_finetune.chat.conversation import Conversation
 from tui_finetune.chat.engine import Engine as RealEngine
 from tui_finetune.chat.history import PromptHistory
+from tui_finetune.chat.prompt_set import Asked
 from tui_finetune.chat.reply import Reply, Token
 from tui_finetune.chat.sampling import Sampling
 from tui_finetune.config.schema import RunConfig
 from tui_finetune.errors import UserError
 from tui_finetune.models.located import LocatedModel
+from tui_finetune.runs.directory import RunDirectory
 from tui_finetune.tui.app import FinetuneApp
 from tui_finetune.tui.monitor import Monitor
 from tui_finetune.tui.screens.chat.comparison import Comparison, differing
 from tui_finetune.tui.screens.chat.describe import done_words, progress_words, sampling_words
-from tui_finetune.tui.screens.chat.message import Exchange
+from tui_finetune.tui.screens.chat.inside import Inside
+from tui_finetune.tui.screens.chat.message import Exchange, Note
 from tui_finetune.tui.screens.chat.pick_model import PickModel, talkers
 from tui_finetune.tui.screens.chat.prompt_input import PromptInput
 from tui_finetune.tui.screens.chat.sampling import SamplingDialog
@@ -677,11 +681,18 @@ def test_picture_of_two_models_side_by_side(snap_compare: Any, two: FakeRun, siz
     assert snap_compare(FinetuneApp(run=two.run), terminal_size=size, run_before=compare)
 
 
+def answered_side_by_side(pilot: Pilot[Any], number: int) -> bool:
+    """Whether so many prompts were answered by all, and nothing is being done any more."""
+    over = [shown.is_over for shown in chat(pilot).query(Comparison)]
+    return over.count(True) == number and not chat(pilot).talking.is_busy
+
+
 async def compared(pilot: Pilot[Any]) -> Comparison:
     """Send a prompt and wait for the replies of all."""
     await loaded(pilot)
     await pilot.press(*"They sing", "enter")
-    await until(pilot, lambda: any(shown.is_over for shown in chat(pilot).query(Comparison)))
+    await until(pilot, partial(answered_side_by_side, pilot, 1))
+    await pilot.pause()  # laid out, and scrolled to its end
     return chat(pilot).query(Comparison).last()
 
 
@@ -777,3 +788,50 @@ async def test_a_look_inside_shows_what_the_model_thought_of(
         await pilot.pause()
         assert "1.0%" in shown(pilot.app)
         assert "\x1b" not in shown(pilot.app)
+
+
+async def test_a_row_of_the_evaluation_data_is_asked_with_its_answer_and_each_loss(
+    two: FakeRun, engine: type[FakeEngine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [Asked("What sings?", (), "The old lamp sings."), Asked("Who?", (), "Nobody.")]
+    read: list[Path] = []
+
+    def evaluation_set(run: RunDirectory) -> list[Asked]:
+        read.append(run.path)
+        return rows
+
+    def expected_tokens(one: FakeEngine, prompt: object, expected: str) -> tuple[Token, ...]:
+        return (Token(expected, 0.5 if one.name == engine.loaded[-1] else 0.25),)
+
+    monkeypatch.setattr("tui_finetune.planning.evaluation_rows.evaluation_set", evaluation_set)
+    monkeypatch.setattr("tui_finetune.chat.batches.expected_tokens", expected_tokens)
+    async with FinetuneApp(run=two.run).run_test(size=(100, 30)) as pilot:
+        await pilot.pause()
+        await pilot.press("b")
+        await loaded(pilot)
+        for number, row in enumerate([*rows, rows[0]], 1):
+            await pilot.press(*"/row", "enter")
+            await until(pilot, partial(answered_side_by_side, pilot, number))
+            shown = chat(pilot).query(Comparison).last()
+            assert shown.prompt == row.words
+            assert f"expected: {row.expected}" in str(shown.query_one(".expected", Static).render())
+            assert sorted(column.caption.split("loss ")[1][:4] for column in shown.columns) == ["0.69", "1.39"]
+        assert read == [two.run.path]
+        await pilot.press("f6")
+        await until(pilot, lambda: isinstance(pilot.app.screen, Inside))
+        names = [name for name, _ in cast("Inside", pilot.app.screen).replies]
+        assert names == [f"{label}, the answer expected" for label in shown.labels]
+        await pilot.press("escape")
+        await pilot.press(*"/row 3", "enter")
+        await until(pilot, lambda: "there are 2 rows" in str(chat(pilot).query(Note).last().render()))
+        await pilot.press(*"Something else", "enter")
+        await until(pilot, lambda: chat(pilot).query(Comparison).last().prompt == "Something else")
+        await until(pilot, lambda: chat(pilot).query(Comparison).last().is_over)
+        assert not chat(pilot).query(Comparison).last().query(".expected")
+
+
+async def test_rows_are_those_of_a_run(engine: type[FakeEngine]) -> None:
+    async with FinetuneApp(tab="chat").run_test(size=(100, 30)) as pilot:
+        await loaded(pilot)
+        await pilot.press(*"/row", "enter")
+        await until(pilot, lambda: "not of a run" in str(chat(pilot).query(Note).last().render()))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,9 @@ from tui_finetune.config import schema as config_module
 from tui_finetune.config.fields import setting
 from tui_finetune.config.schema import RunConfig, settings
 from tui_finetune.errors import UserError
+from tui_finetune.planning.estimate import Estimate
 from tui_finetune.planning.plan import Plan
+from tui_finetune.runs.events import CheckEvent
 from tui_finetune.tui.app import FinetuneApp
 from tui_finetune.tui.dialogs.confirm import Confirm
 from tui_finetune.tui.screens.settings.choice_row import ChoiceRow
@@ -109,7 +113,7 @@ async def test_every_setting_has_a_line_that_explains_itself(preset: str) -> Non
     async with FinetuneApp(tab="settings", preset=preset).run_test(size=(120, 36)) as pilot:
         await settle(pilot)
         for key, item in settings().items():
-            if item.concerns("full") != (preset == "default"):
+            if item.concerns("full", "sft") != (preset == "default"):
                 continue
             line(pilot, key).focus()
             while not panel(pilot).startswith(f"{key}\n"):
@@ -348,7 +352,7 @@ async def test_a_setting_is_found_by_the_name_that_another_tool_has_for_it() -> 
         await pilot.press("escape")
         await settle(pilot)
         fields = pilot.app.screen.query(SettingField)
-        assert all(field.display == field.item.concerns("full") for field in fields)
+        assert all(field.display == field.item.concerns("full", "sft") for field in fields)
         assert pilot.app.focused is line(pilot, "max_length")
 
 
@@ -432,3 +436,107 @@ async def test_settings_of_another_method_are_left_out_until_it_is_chosen() -> N
         await settle(pilot)
         assert line(pilot, "unfrozen_layers").display
         assert "not used" in words(line(pilot, "unfrozen_layers"))
+
+
+# The check before training, and the memory
+
+
+def planned(config: RunConfig, needed: int = 2_000_000_000, usable: int = 8_000_000_000) -> Plan:
+    rest = needed - 1_500_000_000
+    memory = {"weights": 500_000_000, "gradients": 0, "optimizer": 1_000_000_000, "activations": rest // 2, "logits": 0,
+              "overhead": rest - rest // 2, "total": needed}  # fmt: skip
+    estimate = Estimate(
+        10**6, 10**6, memory, usable, usable, fits=needed <= usable, steps=60, seconds=300.0, disk=10**9
+    )
+    return Plan(config, steps=60, estimate=replace(estimate, training_seconds=250.0), complete=True)
+
+
+@pictures("settings", "memory")
+def test_picture_of_the_memory(snap_compare: Any, size: tuple[int, int]) -> None:
+    async def plan(pilot: Pilot[Any]) -> None:
+        await settle(pilot)
+        draft = app_of(pilot).state.draft
+        assert draft.resolved is not None
+        draft.show_plan(planned(draft.resolved.config))
+        await focus(pilot, "max_length")
+        draft.show_plan(planned(draft.resolved.config, 2_600_000_000))
+        await settle(pilot)
+
+    assert snap_compare(FinetuneApp(tab="settings"), terminal_size=size, run_before=plan)
+
+
+async def test_what_a_change_does_to_the_memory_is_told_at_its_line() -> None:
+    async with FinetuneApp(tab="settings").run_test(size=(100, 30)) as pilot:
+        await settle(pilot)
+        draft = app_of(pilot).state.draft
+        assert draft.resolved is not None
+        draft.show_plan(planned(draft.resolved.config))
+        await focus(pilot, "max_length")
+        assert "2.0 GB of 8.0 GB memory" in panel(pilot)
+        draft.show_plan(planned(draft.resolved.config, 2_600_000_000))
+        await settle(pilot)
+        assert "2.6 GB (+600 MB) of 8.0 GB memory" in panel(pilot)
+        await focus(pilot, "packing")
+        draft.show_plan(planned(draft.resolved.config, 9_600_000_000))
+        await settle(pilot)
+        assert "✗ 9.6 GB (+7.0 GB) memory, 8.0 GB usable" in panel(pilot)
+
+
+async def test_c_checks_and_corrects_the_plan() -> None:
+    async with FinetuneApp(tab="settings").run_test(size=(100, 30)) as pilot:
+        await settle(pilot)
+        draft = app_of(pilot).state.draft
+        assert draft.resolved is not None
+        draft.show_plan(planned(draft.resolved.config))
+        go_on, outcomes = threading.Event(), [CheckEvent(needed=2_200_000_000, training_seconds=500.0)]
+        asked: list[object] = []
+
+        def rehearse(resolved: object, begun: Callable[[Callable[[], None]], None]) -> CheckEvent:
+            asked.append(resolved)
+            begun(go_on.set)
+            go_on.wait(10)
+            if not outcomes:
+                raise UserError("the disk is full", "free some space", "output_dir")
+            return outcomes.pop()
+
+        draft._rehearse = rehearse
+        await pilot.press("c")
+        await settle(pilot)
+        assert "trying one batch" in panel(pilot)
+        await pilot.press("c")  # once is enough
+        go_on.set()
+        await pilot.app.workers.wait_for_complete()
+        await settle(pilot)
+        assert asked == [draft.resolved]
+        assert "2.2 GB of 8.0 GB memory, measured" in panel(pilot)
+        assert "60 steps, about 10 min" in panel(pilot)
+
+        await pilot.press("c")
+        await pilot.app.workers.wait_for_complete()
+        await settle(pilot)
+        assert draft.hindrance is not None  # it can't be started as it is
+        assert draft.hindrance.message == "the disk is full"
+
+
+async def test_a_check_ends_where_something_else_is_chosen() -> None:
+    async with FinetuneApp(tab="settings").run_test(size=(100, 30)) as pilot:
+        await settle(pilot)
+        draft = app_of(pilot).state.draft
+        ended, begun_in = threading.Event(), threading.Event()
+
+        def rehearse(resolved: object, begun: Callable[[Callable[[], None]], None]) -> CheckEvent:
+            begun(ended.set)
+            begun_in.set()
+            assert ended.wait(10)
+            raise UserError("the check was ended before it was done")
+
+        draft._rehearse = rehearse
+        await pilot.press("c")
+        while not begun_in.is_set():
+            await pilot.pause(0.01)
+        draft.choose(max_length=128)
+        await pilot.app.workers.wait_for_complete()
+        await settle(pilot)
+        assert ended.is_set()
+        assert not draft.checking
+        assert draft.hindrance is None

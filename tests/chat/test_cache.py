@@ -8,9 +8,11 @@ import pytest
 import torch
 
 from tests.tiny_bytes import tiny_tokenizer
+from tui_finetune.chat.batches import expected_tokens
 from tui_finetune.chat.conversation import Conversation
 from tui_finetune.chat.engine import Engine, replies
 from tui_finetune.chat.prompts import encode
+from tui_finetune.chat.reply import mean_loss
 from tui_finetune.chat.sampling import Sampling
 from tui_finetune.config.schema import STARTER
 from tui_finetune.models.located import locate
@@ -152,3 +154,16 @@ def test_the_token_that_ends_a_turn_of_the_template_ends_the_reply() -> None:
     end = engine.tokenizer.convert_tokens_to_ids("<|end|>")
     assert end in end_tokens(engine.model, engine.tokenizer, turns=True)
     assert end not in end_tokens(engine.model, engine.tokenizer, turns=False)
+
+
+def test_an_expected_answer_has_the_loss_of_its_tokens() -> None:
+    engine = make("llama")
+    tokens = expected_tokens(engine, "The old lamp", " was lit again")
+    prompt, expected = (encode(engine.tokenizer, "The old lamp"), engine.tokenizer(" was lit again").input_ids)
+    with torch.no_grad():
+        labels = torch.tensor([[-100] * len(prompt) + expected])
+        loss = engine.model(torch.tensor([[*prompt, *expected]]), labels=labels).loss
+    assert mean_loss(tokens) == pytest.approx(float(loss), rel=1e-5)
+    assert "".join(token.text for token in tokens) == " was lit again"
+    assert expected_tokens(engine, "lamp " * 600, "lit") == ()
+    assert mean_loss(()) is None

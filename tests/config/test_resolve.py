@@ -11,7 +11,7 @@ import pytest
 from tui_finetune.config.aliases import canonical
 from tui_finetune.config.files import read_yaml, to_yaml
 from tui_finetune.config.presets import PRESETS
-from tui_finetune.config.resolve import make_config, resolve
+from tui_finetune.config.resolve import make_config, resolve, unused
 from tui_finetune.config.schema import GROUPS, RunConfig, settings
 from tui_finetune.errors import UserError
 
@@ -392,3 +392,34 @@ def test_a_program_to_start_is_not_taken_from_a_file() -> None:
     with pytest.raises(UserError, match="somebody else"):
         resolve(file={"notify_command": "/bin/true"}, where="theirs.yaml")
     assert resolve({"notify_command": "/bin/true"}).config.notify_command == "/bin/true"
+
+
+# Preferences
+
+
+def test_tasks_have_the_names_of_other_tools() -> None:
+    for name, value in (("stage", "dpo"), ("rl", "orpo"), ("training_type", "kto"), ("task", "DPO")):
+        assert resolve({name: value}).config.task == value.lower()
+    assert [resolve({"stage": value}).config.task for value in (None, "none", False)] == ["sft"] * 3
+    assert resolve({"pref_beta": 0.3, "kto_chosen_weight": 2}).config.beta == 0.3
+
+
+def test_presets_of_preferences_learn_at_a_twentieth_of_the_usual_rate_and_pack_nothing() -> None:
+    for name, lora in (("dpo", 1e-5), ("kto", 1e-5), ("orpo", 5e-5)):
+        config = resolve({"method": "lora"}, preset_name=name).config
+        assert (config.task, config.packing) == (name, False)
+        assert config.learning_rate == pytest.approx(lora)
+        suited = resolve({}, preset_name=name, model_settings={"learning_rate": 2e-3})
+        assert suited.config.learning_rate == pytest.approx(2e-3 * lora / 2e-4)
+        assert suited.origin("learning_rate") == "method"
+        assert resolve({"lr": 3e-4}, preset_name=name).config.learning_rate == 3e-4
+
+
+def test_settings_of_another_task_are_said_to_have_no_effect() -> None:
+    (said,) = unused(resolve({"beta": 0.5}))
+    assert "beta has no effect with task: sft" in said.message
+    assert said.remedy == "set task: dpo or orpo or kto"
+    found = unused(resolve({"task": "dpo", "train_on_eos": "false", "desirable_weight": 3, "lora_r": 4}))
+    assert ["task: dpo" in one.message for one in found] == [True, False]
+    assert "train_on_eos" in found[0].message
+    assert "desirable_weight" in found[0].message

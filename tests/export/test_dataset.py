@@ -14,6 +14,7 @@ from tui_finetune.errors import Cancelled
 from tui_finetune.export.dataset import DatasetExport
 from tui_finetune.export.subject import subject_of
 from tui_finetune.export.target import export_to
+from tui_finetune.planning.evaluation_rows import evaluation_set
 
 
 def test_rows_and_documents_are_those_of_the_run(train: Train, place: Path) -> None:
@@ -35,6 +36,8 @@ def test_rows_and_documents_are_those_of_the_run(train: Train, place: Path) -> N
     tokenizer = AutoTokenizer.from_pretrained(trained.run.final_dir)
     told = {tokenizer.decode(row["input_ids"], skip_special_tokens=True) for row in rows["evaluation"]}
     assert told == {document["prompt"] + document["completion"] for document in documents["evaluation"]}
+    asked = evaluation_set(trained.run)
+    assert [{"prompt": one.words, "completion": one.expected} for one in asked] == documents["evaluation"]
     trained_on = [token for token in rows["train"][0]["labels"] if token != -100]
     assert 0 < len(trained_on) < len(rows["train"][0]["input_ids"])
 

@@ -14,7 +14,7 @@ from tests.training.conftest import Trained
 from tui_finetune.config.schema import RunConfig
 from tui_finetune.runs.directory import RunDirectory
 from tui_finetune.runs.summary import load_state
-from tui_finetune.training.failures import memory_remedies
+from tui_finetune.training.memory import memory_remedies
 from tui_finetune.training.trainer import RunTrainer
 
 Train = Callable[..., Trained]

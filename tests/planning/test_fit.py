@@ -83,3 +83,24 @@ def test_thriftier_settings_are_named_as_such() -> None:
     assert as_set.startswith("does not fit as set: needs about")
     assert other.startswith("With other settings it would fit: about")
     assert "per_device_train_batch_size 1" in other
+
+
+def test_each_method_is_told_with_the_most_that_fits() -> None:
+    facts = model_facts("starter")
+    assert facts is not None
+    large = replace(
+        facts, parameters=1_500_000_000, vocab_size=150_000, layers=28, hidden_size=1536, context_length=4096
+    )
+    found = fit.fit_of(RunConfig(), large, replace(CPU, free=24 * 10**9, total=32 * 10**9))
+    assert found is not None
+    full, lora, qlora = found.ways
+    assert (full.name, lora.name, qlora.name) == ("Full", "LoRA", "QLoRA")
+    assert full.needed > lora.needed > qlora.needed
+    assert (full.rows, full.longest) == (0, 0)
+    assert 0 < lora.rows <= qlora.rows
+    assert lora.longest > lora.length
+    assert lora.words().startswith(f"{size(lora.needed)}, up to {lora.rows} row")
+    # One row more, or a longer one, doesn't fit.
+    doubled = RunConfig(method="lora", per_device_train_batch_size=2 * lora.rows, gradient_checkpointing=False)
+    needed = estimate(doubled, large, device=replace(CPU, free=24 * 10**9))
+    assert lora.rows == fit.MOST_ROWS or not needed.fits

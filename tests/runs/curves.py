@@ -118,6 +118,10 @@ def turns(start: float, least: float, at: float, end: float) -> Curve:
 HEALTHY = [
     Case(falls(3.9, 1.3)),
     Case(falls(3.9, 1.3), noise=0.1),
+    Case(falls(0.69, 0.01), falls(0.69, 0.1), spikes={70: 20.0, 90: 30.0, 100: 25.0}, gradient=lambda share: 80.0,
+         settings={"task": "dpo", "learning_rate": 1e-6}),
+    Case(falls(0.69, 0.05), line(0.69, 0.3), settings={"task": "dpo", "method": "lora", "learning_rate": 1e-5}),
+    Case(falls(0.5, 0.3), falls(0.5, 0.35), noise=0.1, settings={"task": "kto", "learning_rate": 5e-7}),
     Case(falls(3.9, 1.3), noise=0.15, points=400),
     Case(falls(2.1, 1.7), noise=0.05),
     Case(falls(1.9, 1.82), noise=0.04, evaluations=4),

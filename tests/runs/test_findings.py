@@ -115,3 +115,11 @@ def test_the_verdict_is_the_same_when_it_is_read_from_the_log() -> None:
 
 def again(state: RunState, kind: str, **fields: object) -> None:
     state.apply(event(kind, **fields))
+
+
+def test_a_run_that_compares_replies_says_how_many_pairs_it_tells_apart() -> None:
+    case = Case(falls(0.69, 0.2), falls(0.69, 0.3), settings={"task": "dpo", "learning_rate": 1e-6})
+    state = case.state(0)
+    for step in state.eval_losses.steps:
+        state.curves.add(step, {"eval_rewards/accuracies": 0.5 if step < state.step else 0.875})
+    assert judge(state, case.config()).plain == "It prefers the better reply in 88% of the pairs it never saw."

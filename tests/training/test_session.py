@@ -25,8 +25,29 @@ from tui_finetune.runs import checkpoints, registry
 from tui_finetune.runs.summary import summarize
 from tui_finetune.training.reporting import Phases
 
-TYPES = {"status", "phase", "progress", "metrics", "checkpoint", "sample", "resources", "notice", "facts", "spike"}
-PHASES = ["checking", "loading_model", "loading_data", "preparing_data", "loading_model", "checking", "training"]
+TYPES = {
+    "status",
+    "phase",
+    "progress",
+    "metrics",
+    "checkpoint",
+    "sample",
+    "resources",
+    "notice",
+    "facts",
+    "spike",
+    "check",
+}
+PHASES = [
+    "checking",
+    "loading_model",
+    "loading_data",
+    "preparing_data",
+    "loading_model",
+    "checking",
+    "checking",
+    "training",
+]
 
 
 def test_a_run_leaves_everything_that_was_promised(train: Train, place: Path) -> None:

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 import torch
 
 from tui_finetune.chat.choose import Chooser
-from tui_finetune.chat.generate import end_tokens, evaluating
-from tui_finetune.chat.prompts import Prepared
+from tui_finetune.chat.generate import as_tokens, end_tokens, evaluating, noted
+from tui_finetune.chat.prompts import Prepared, Prompt, encode
+from tui_finetune.chat.reply import Token
 from tui_finetune.chat.sampling import Sampling
-from tui_finetune.models.loading import embedding_weights
+from tui_finetune.models.loading import context_length, embedding_weights
 from tui_finetune.models.methods.peft_models import plain
 
 if TYPE_CHECKING:
@@ -81,6 +82,27 @@ def token_losses(engine: Engine, prompt: list[int], expected: list[int], context
         logits = engine.model(input_ids=tensor).logits[0, len(prompt) - 1 : -1].float()
     losses = torch.nn.functional.cross_entropy(logits, tensor[0, len(prompt) :], reduction="none")
     return [float(loss) for loss in losses.tolist()]
+
+
+def expected_tokens(engine: Engine, prompt: Prompt, expected: str) -> tuple[Token, ...]:
+    """The tokens of an expected answer, each with the probability that a model gives it after the prompt and what is
+    expected before it; empty where the context has no room for any.
+
+    Args:
+        engine: the model.
+        prompt: text to continue, or messages.
+        expected: the answer.
+    """
+    given = encode(engine.tokenizer, prompt)
+    wanted = list(engine.tokenizer(expected, add_special_tokens=False)["input_ids"])
+    ids = [*given, *wanted][: context_length(plain(engine.model).config) or None]
+    if len(ids) <= len(given):
+        return ()
+    tensor = torch.tensor([ids], device=embedding_weights(engine.model).device)
+    with evaluating(engine.model), torch.no_grad(), engine.as_itself():
+        logits = engine.model(input_ids=tensor).logits[0, len(given) - 1 : -1].float()
+    notes = [noted(row, token) for row, token in zip(logits, tensor[0, len(given) :], strict=True)]
+    return as_tokens(engine.tokenizer, ids[len(given) :], notes)
 
 
 def loss_of(engine: Engine, prompt: list[int], expected: list[int], context: int | None) -> float | None:

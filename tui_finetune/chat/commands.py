@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "load": ("FILE", "go on with a conversation that was saved"),
     "model": ("[NAME]", "talk to another model: a run, a folder, 'starter', a name on the hub"),
     "compare": ("[MODEL...]", "the same prompt to two to four models at once; alone: before and after, or off"),
+    "row": ("[N]", "ask what a row of the evaluation data asks, and show the answer expected and its loss"),
     "copy": ("", "copy the last reply"),
     "help": ("", "these commands"),
     "quit": ("", "leave the conversation"),
@@ -101,7 +102,7 @@ def obey(session: ChatSession, name: str, rest: str) -> str | None:
     """Do what a command says where that is the conversation's matter, and what to say of it.
 
     Returns:
-        None for commands that need more than a conversation: retry, continue, edit, model, compare, copy, quit.
+        None for commands that need more than a conversation: retry, continue, edit, model, compare, row, copy, quit.
 
     Raises:
         UserError: it can't be done.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -69,6 +70,11 @@ class Conversation:
         words = self.messages[asked[-1]]["content"]
         del self.messages[asked[-1] :]
         return words
+
+    def begin_with(self, messages: Sequence[Mapping[str, str]]) -> None:
+        """Begin anew after these messages; of a system message only where nothing else is to be said first."""
+        self.forget()
+        self.messages = [dict(said) for said in messages if said["role"] != "system" or not self.system]
 
     def forget(self) -> None:
         """Begin anew; what the model is told before stays."""

@@ -192,7 +192,7 @@ class Writing:
             self._notice,
             self._first,
             self._from_cache,
-            lambda: _tokens(tokenizer, written, notes),
+            lambda: as_tokens(tokenizer, written, notes),
         )
 
     def _end(self, how: Stopped) -> bool:
@@ -218,14 +218,21 @@ class Writing:
 
     def _note(self, logits: torch.Tensor, chosen: torch.Tensor) -> None:
         """Note probabilities without waiting for the device: they are read when somebody looks."""
-        values, places = torch.topk(logits, min(LIKELIEST, logits.shape[0]))
-        numbers = torch.cat([values, logits[chosen].reshape(1)]) - torch.logsumexp(logits, 0)
-        self._notes.append((numbers, places))
+        self._notes.append(noted(logits, chosen))
 
 
-def _tokens(
+def noted(logits: torch.Tensor, chosen: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Of the logits at a place: the logarithms of the greatest probabilities and of the chosen token's, and the tokens that
+    the greatest belong to."""
+    values, places = torch.topk(logits, min(LIKELIEST, logits.shape[0]))
+    return torch.cat([values, logits[chosen].reshape(1)]) - torch.logsumexp(logits, 0), places
+
+
+def as_tokens(
     tokenizer: PreTrainedTokenizerBase, written: list[int], notes: list[tuple[torch.Tensor, torch.Tensor]]
 ) -> tuple[Token, ...]:
+    """Tokens with what was noted at their places."""
+
     def word(token: int) -> str:
         return str(tokenizer.decode([token], clean_up_tokenization_spaces=False))
 

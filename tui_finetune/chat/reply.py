@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -64,3 +65,10 @@ class Reply:
         if self.first_seconds is not None and self.tokens > 1 and self.seconds > self.first_seconds:
             return (self.tokens - 1) / (self.seconds - self.first_seconds)
         return self.tokens / self.seconds
+
+
+def mean_loss(tokens: Sequence[Token]) -> float | None:
+    """The mean loss of tokens in nats; None where there are none."""
+    if not tokens:
+        return None
+    return -sum(math.log(max(token.probability, 1e-38)) for token in tokens) / len(tokens)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from tui_finetune.chat.conversation import Conversation, Style
 from tui_finetune.chat.prompts import Prompt
-from tui_finetune.chat.reply import Reply
+from tui_finetune.chat.reply import Reply, Token
 from tui_finetune.chat.sampling import Sampling
 from tui_finetune.chat.targets import ChatTarget
 from tui_finetune.errors import UserError
@@ -120,6 +120,16 @@ class ChatSession:
         return [
             answerer.reply(prompt, sampling, told, cancelled) for answerer, told in zip(answerers, on_text, strict=True)
         ]
+
+
+def expected_by(answerers: Sequence[Answerer], prompt: Prompt, expected: str) -> list[tuple[Token, ...]]:
+    """The tokens of an expected answer as each model sees them; empty for a run that is going, which is not asked."""
+    from tui_finetune.chat.batches import expected_tokens
+    from tui_finetune.chat.engine import Engine
+
+    return [
+        expected_tokens(answerer, prompt, expected) if isinstance(answerer, Engine) else () for answerer in answerers
+    ]
 
 
 def compared_with(target: ChatTarget) -> ChatTarget:

@@ -45,6 +45,15 @@ class ChatTarget:
         return "turns" if has_chat_template and self.trained_on != "text" else "text"
 
 
+def run_of(target: ChatTarget) -> RunDirectory | None:
+    """The run that a model is of, or was made in; None where it is of none."""
+    path = Path(target.model)
+    for folder in (path, path.parent, path.parent.parent):
+        if target.is_folder and target.model != STARTER and (run := RunDirectory(folder)).exists:
+            return run
+    return None
+
+
 def _in_run(path: Path, label: str) -> ChatTarget:
     """The model in a folder that may be a run's final model, or one of its checkpoints."""
     in_checkpoints = path.parent.name == "checkpoints"

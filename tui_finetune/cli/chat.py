@@ -16,6 +16,7 @@ from tui_finetune.system.terminal import printable
 
 if TYPE_CHECKING:
     from tui_finetune.chat.engine import Answerer
+    from tui_finetune.chat.prompt_set import Asked
     from tui_finetune.chat.reply import Reply
     from tui_finetune.chat.session import ChatSession
     from tui_finetune.chat.targets import ChatTarget
@@ -101,6 +102,8 @@ class _Talk:
         self._session = session
         self._ready: list[Answerer] = []
         self._last = ""
+        self._rows: list[Asked] = []
+        self._next_row = 0
         self.take(targets)
 
     def take(self, targets: list[ChatTarget]) -> None:
@@ -109,7 +112,7 @@ class _Talk:
             for target in targets:
                 write_line(f"loading {target.label} …", sys.stderr)
         self._ready = self._session.open_all(targets)
-        self._targets = targets
+        self._targets, self._rows = targets, []
         self._session.use(targets[-1], self._ready[-1])
 
     def leave_adapter_out(self) -> None:
@@ -164,6 +167,8 @@ class _Talk:
                 self._answer_stoppable("")
         elif name in {"model", "compare"}:
             self._switch(name, rest.split())
+        elif name == "row":
+            self._row(rest)
         elif name == "copy":
             write_line(self._last)
         elif words := obey(self._session, name, rest):
@@ -178,6 +183,27 @@ class _Talk:
             self._answer_stoppable(words)
         else:
             _type_ahead(words)
+
+    def _row(self, rest: str) -> None:
+        """Ask what a row of the evaluation data asks, and show which answer is expected, with each model's loss on it."""
+        from tui_finetune.chat.reply import mean_loss
+        from tui_finetune.chat.session import expected_by
+        from tui_finetune.cli.prompt_set import evaluation_rows
+
+        self._rows = self._rows or evaluation_rows(self._targets)
+        number = int(rest) - 1 if rest.isdecimal() else self._next_row % len(self._rows)
+        if (rest and not rest.isdecimal()) or not 0 <= number < len(self._rows):
+            raise UserError(f"there are rows 1 to {len(self._rows)}", "take one of them, or `/row` for the next")
+        self._next_row = number + 1
+        asked = self._rows[number]
+        self._session.conversation.begin_with(asked.messages)
+        prompt = self._session.conversation.prompt_for(asked.words)
+        write_line(asked.words, sys.stderr)
+        self._answer_stoppable(asked.words)
+        write_line(f"expected: {asked.expected.strip()}", sys.stderr)
+        for target, tokens in zip(self._targets, expected_by(self._ready, prompt, asked.expected), strict=True):
+            if (loss := mean_loss(tokens)) is not None:
+                write_line(f"loss of {target.label} on it: {loss:.3f}", sys.stderr)
 
     def _switch(self, name: str, names: list[str]) -> None:
         from tui_finetune.chat.session import compared_with
@@ -308,7 +334,11 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--base", action="store_true", help="of an adapter: answer as its model does without it")
     parser.add_argument("--system", metavar="TEXT", default="", help="what the model is told first")
-    parser.add_argument("--prompts", metavar="FILE", help="a set of prompts: .txt, a prompt a line, or .jsonl")
+    parser.add_argument(
+        "--prompts",
+        metavar="FILE",
+        help="a set of prompts: .txt, a prompt a line, or .jsonl; or 'evaluation': the rows that the run is evaluated on",
+    )
     parser.add_argument("--out", metavar="FILE", help="where their answers go: .jsonl, with a .md beside it")
     parser.add_argument(*spellings("batch_size"), dest="batch_size", type=int, default=16, metavar="N",
                         help="prompts of a set that are answered at once")  # fmt: skip

@@ -10,6 +10,7 @@ from typing import Protocol
 from tui_finetune.cli.output import write_line, write_text
 from tui_finetune.formatting import amount, duration, size
 from tui_finetune.runs.events import (
+    CheckEvent,
     CheckpointEvent,
     Event,
     MetricsEvent,
@@ -77,6 +78,8 @@ def event_lines(event: Event, state: RunState, left: float | None) -> list[str]:
         word = event.notice.level if event.notice.level in {"error", "warning"} else "note"
         lines = [f"{word}: {event.notice.message}"]
         return [*lines, f"hint: {event.notice.remedy}"] if event.notice.remedy else lines
+    if isinstance(event, CheckEvent):
+        return [happened.words] if (happened := story_of(event)) else []
     if isinstance(event, SpikeEvent):
         return [f"warning: {happened.words}"] if (happened := story_of(event)) else []
     if isinstance(event, StatusEvent):

@@ -28,7 +28,8 @@ def run(arguments: Namespace) -> int:
     return show_estimate(resolved_from(arguments), as_json=arguments.json)
 
 
-def _plan(resolved: Resolved) -> Plan:
+def plan_of(resolved: Resolved) -> Plan:
+    """The plan of a configuration; raises UserError for what keeps it from being started."""
     from tui_finetune.planning.plan import examine
 
     plan = examine(resolved, read_hub_data=True)
@@ -39,17 +40,18 @@ def _plan(resolved: Resolved) -> Plan:
 
 def show_estimate(resolved: Resolved, *, as_json: bool) -> int:
     """Print what a run will take."""
-    plan = _plan(resolved)
+    plan = plan_of(resolved)
     assert plan.estimate is not None
     if as_json:
         write_line(json.dumps(plan.estimate.to_json(), indent=1))
         return 0
-    for line in _lines(plan):
+    for line in plan_lines(plan):
         write_line(line)
     return 0
 
 
-def _lines(plan: Plan) -> list[str]:
+def plan_lines(plan: Plan) -> list[str]:
+    """What a run will take, a line each."""
     from tui_finetune.planning.plan import rough_duration
 
     estimate = plan.estimate
@@ -63,7 +65,11 @@ def _lines(plan: Plan) -> list[str]:
         f"steps        {plan.steps if plan.steps is not None else 'not known'}",
         f"time         {'about ' + rough_duration(estimate.seconds) if estimate.seconds else 'not known'}",
         f"memory       {'fits' if estimate.fits else 'does not fit'}: {estimate.memory_words()}",
-        *(f"  {part:<11}{size(count):>9}" for part, count in memory.items() if part != "total"),
+        *(
+            f"  {part:<11}{size(count):>9}"
+            for part, count in memory.items()
+            if part != "total" and (count or part != "reference")
+        ),
         f"disk         {size(estimate.disk)}",
         *(f"assumed: {assumption}" for assumption in estimate.assumptions),
         *(f"note: {said.message} {said.remedy}" for said in (plan.choices.notices if plan.choices else ())),
@@ -87,15 +93,15 @@ def dry_run(resolved: Resolved, path: Path) -> int:
 
     check_tracker(resolved.config.report_to)
     RunDirectory(path).check_can_be_made()
-    plan = _plan(resolved)
+    plan = plan_of(resolved)
     write_line(f"run          {path}")
-    for line in _lines(plan):
+    for line in plan_lines(plan):
         write_line(line)
     if plan.preview is not None:
         write_line(f"data         {plan.preview.rows:,} rows, {plan.preview.format}: {plan.preview.reason}")
         for problem in plan.preview.problems:
             write_line(f"note: {problem.place}: {problem.message}")
-    width, method = max(map(len, settings())), resolved.config.method
+    width, method, task = max(map(len, settings())), resolved.config.method, resolved.config.task
     for said in unused(resolved):
         write_line(f"note: {said.message} {said.remedy}")
     write_line()
@@ -103,6 +109,7 @@ def dry_run(resolved: Resolved, path: Path) -> int:
     reasons = plan.choices.reasons if plan.choices else {}
     for key, item in settings().items():
         chosen = f"chosen: {reasons[key]}" if key in reasons else resolved.origin(key)
-        origin = chosen if item.concerns(method) else f"not used with method {method}"
+        idle = f"task {task}" if item.tasks and task not in item.tasks else f"method {method}"
+        origin = chosen if item.concerns(method, task) else f"not used with {idle}"
         write_line(f"{key:<{width}}  {item.show(getattr(config, key)):<24}  {origin}")
     return 0

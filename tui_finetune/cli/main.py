@@ -35,17 +35,35 @@ class _Parser(argparse.ArgumentParser):
 
 def commands() -> Mapping[str, Command]:
     """The commands by name, in the order in which the help lists them."""
-    from tui_finetune.cli import attach, chat, convert, doctor, estimate, export, preview, resume, runs, stop, train
+    from tui_finetune.cli import (
+        attach,
+        chat,
+        check,
+        convert,
+        doctor,
+        estimate,
+        export,
+        preview,
+        queue,
+        resume,
+        runs,
+        stop,
+        sweep,
+        train,
+    )
 
     return {
         "train": train,
         "resume": resume,
         "attach": attach,
         "stop": stop,
+        "sweep": sweep,
+        "queue": queue,
         "runs": runs,
         "chat": chat,
         "preview": preview,
         "estimate": estimate,
+        "check": check,
         "export": export,
         "convert": convert,
         "doctor": doctor,
@@ -79,7 +97,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             return 1
 
 
-QUIET = frozenset({"chat", "preview", "estimate", "doctor", "runs", "stop"})
+QUIET = frozenset({"chat", "preview", "estimate", "check", "doctor", "runs", "stop", "sweep"})
 """Commands on whose terminal libraries have nothing to say. The others lead their output to a log themselves."""
 
 

@@ -15,7 +15,7 @@ from tui_finetune.system.terminal import printable
 if TYPE_CHECKING:
     from tui_finetune.config.resolve import Resolved
     from tui_finetune.data.previewed import Preview
-    from tui_finetune.data.segments import Segment
+    from tui_finetune.data.segments import Example, Segment
     from tui_finetune.data.tokens.view import SeenToken
 
 HELP = "Show what a data set is and what the model would be trained on."
@@ -71,13 +71,21 @@ def preview_lines(seen: Preview, model: str) -> list[str]:
     marked = any(not segment.trained for example in seen.examples for segment in example)
     if marked:
         lines += ["", f"lines marked {TRAINED.strip()} are trained on, the others are only read"]
-    for number, example in enumerate(seen.examples, 1):
-        lines += ["", f"example {number}"]
-        for segment in example:
-            margin = TRAINED if marked and segment.trained else READ
-            lines += [(margin + line).rstrip() for line in printable(_shortened(segment, marked)).splitlines()]
+    for number, example in enumerate(seen.examples):
+        kind = f", a {'good' if seen.good[number] else 'bad'} reply" if seen.good else ""
+        lines += ["", f"example {number + 1}{', chosen' if seen.rejected else kind}", *_example_lines(example, marked)]
+        if seen.rejected:
+            lines += [f"example {number + 1}, rejected", *_example_lines(seen.rejected[number], marked)]
     if seen.example_tokens and seen.example_tokens[0]:
         lines += ["", *_token_lines(seen.example_tokens[0])]
+    return lines
+
+
+def _example_lines(example: Example, marked: bool) -> list[str]:
+    lines = []
+    for segment in example:
+        margin = TRAINED if marked and segment.trained else READ
+        lines += [(margin + line).rstrip() for line in printable(_shortened(segment, marked)).splitlines()]
     return lines
 
 

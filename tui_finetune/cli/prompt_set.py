@@ -13,7 +13,27 @@ from tui_finetune.errors import UserError
 from tui_finetune.system.files import write_atomically
 
 if TYPE_CHECKING:
-    from tui_finetune.chat.prompt_set import Answered, Results
+    from tui_finetune.chat.prompt_set import Answered, Asked, Results
+    from tui_finetune.chat.targets import ChatTarget
+
+
+EVALUATION = "evaluation"
+"""Named in place of a file: the rows that the run is evaluated on."""
+
+
+def evaluation_rows(targets: list[ChatTarget]) -> list[Asked]:
+    """The rows that the last of the models that is of a run is evaluated on.
+
+    Raises:
+        UserError: none is of a run, or its data is gone.
+    """
+    from tui_finetune.chat.targets import run_of
+    from tui_finetune.planning.evaluation_rows import evaluation_set
+
+    run = next((run for target in reversed(targets) if (run := run_of(target)) is not None), None)
+    if run is None:
+        raise UserError("none of the models is of a run, so no evaluation rows are known", "name a file of prompts")
+    return evaluation_set(run)
 
 
 def answer_set(
@@ -23,7 +43,7 @@ def answer_set(
 
     Args:
         names: the models; the newest run if none is named.
-        prompts: the file with the set.
+        prompts: the file with the set, or 'evaluation' for the rows that the run is evaluated on.
         out: where the answers go.
         given: sampling settings; temperature 0 where none is given.
         system: what the models are told first.
@@ -41,11 +61,11 @@ def answer_set(
             raise UserError(f"{path} is there already", "name another --out; nothing is overwritten")
     if batch_size < 1:
         raise UserError(f"batch_size: {batch_size} is not allowed", "use a whole number from 1")
-    asked = read_set(prompts)
     sampling = Sampling(**{"temperature": 0.0, **given})  # type: ignore[arg-type]  # checked as it is made
     targets = [resolve_chat_target(name) for name in names] or [resolve_chat_target(None)]
     if live := next((target for target in targets if target.is_live), None):
         raise UserError(f"{live.label} answers one prompt at a time", "name a checkpoint of it, or wait for its end")
+    asked = evaluation_rows(targets) if str(prompts) == EVALUATION else read_set(prompts)
     results = Results(asked, [target.label for target in targets])
     session = ChatSession()
     style = None

@@ -13,6 +13,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     add_config_file(parser)
     parser.add_argument("--json", action="store_true", help="write events to standard output, one JSON object a line")
     parser.add_argument("--dry-run", action="store_true", help="check everything and stop")
+    parser.add_argument("--queue", action="store_true", help="put it at the end of the queue and stop")
     parser.add_argument("--worker", metavar="RUN", help="train the run in that directory, as its one process")
     add_settings(parser)
 
@@ -26,6 +27,10 @@ def run(arguments: Namespace) -> int:
     from tui_finetune.runs.naming import check_places, create_run, new_run_path
 
     resolved = resolved_from(arguments)
+    if arguments.queue and not arguments.dry_run:
+        from tui_finetune.cli.queue import enqueue
+
+        return enqueue(resolved)
     directory = RunDirectory(new_run_path(resolved.config))
     check_places(directory, resolved.config)  # refused here, before the seconds that the imports take
     if arguments.dry_run:

@@ -30,6 +30,7 @@ def setting(
     le: float | None = None,
     lt: float | None = None,
     methods: tuple[str, ...] = (),
+    tasks: tuple[str, ...] = (),
     chosen: bool = False,
 ) -> Declared:
     """Declare one setting.
@@ -46,6 +47,7 @@ def setting(
         le: greatest value that is allowed.
         lt: what it must be below.
         methods: the methods of fine-tuning that it concerns, by the values of `method`; all where none is named.
+        tasks: the tasks that it concerns, by the values of `task`; all where none is named.
         chosen: whether it is chosen from model, data and memory where nobody sets it, or sets 'auto'; the default is then
             what counts while these are not known.
     """
@@ -55,6 +57,7 @@ def setting(
         "aliases": list(aliases),
         "unset": unset,
         "methods": list(methods),
+        "tasks": list(tasks),
         "chosen": chosen,
     }
     return Field(default, description=help, json_schema_extra=known, ge=ge, gt=gt, le=le, lt=lt)
@@ -65,8 +68,8 @@ class Setting:
     """What is known of one setting.
 
     ``kind`` is 'str', 'int', 'float', 'bool' or 'choice'; ``bounds`` has some of 'ge', 'gt', 'le', 'lt'. ``choices`` are
-    those of a 'choice', and of a 'bool' that may also be left unset. ``methods`` are the methods of fine-tuning that it
-    concerns; all where it names none. ``chosen`` is whether it is chosen from model, data and memory where it is 'auto'.
+    those of a 'choice', and of a 'bool' that may also be left unset. ``methods`` are the methods of fine-tuning and ``tasks``
+    the tasks that it concerns; all where it names none. ``chosen`` is whether it is chosen from model, data and memory where it is 'auto'.
     """
 
     key: str
@@ -81,11 +84,12 @@ class Setting:
     unset: str
     bounds: Mapping[str, float]
     methods: tuple[str, ...] = ()
+    tasks: tuple[str, ...] = ()
     chosen: bool = False
 
-    def concerns(self, method: str) -> bool:
-        """Whether it has any effect with a method of fine-tuning, a value of `method`."""
-        return not self.methods or method in self.methods
+    def concerns(self, method: str, task: str) -> bool:
+        """Whether it has any effect with a method of fine-tuning and a task, values of `method` and `task`."""
+        return (not self.methods or method in self.methods) and (not self.tasks or task in self.tasks)
 
     def show(self, value: object) -> str:
         """The value as it is written in YAML and shown in the form."""
@@ -154,5 +158,6 @@ def describe(key: str, field: FieldInfo) -> Setting:
         unset=extra["unset"],
         bounds={name: limit for name, limit in limits.items() if limit is not None},
         methods=tuple(extra["methods"]),
+        tasks=tuple(extra["tasks"]),
         chosen=bool(extra["chosen"]),
     )

@@ -15,6 +15,7 @@ from tui_finetune.config.resolve import (
     check_value,
     following_method,
     following_split,
+    following_task,
     layered,
     with_strategies,
 )
@@ -103,13 +104,14 @@ def fill_form(chosen: Values, preset_name: str, model_settings: Suits = None) ->
     config = layers.config.model_copy(update=named_after_parts({**unset, **meant}))
     origins = {key: origin for key, origin in layers.origins.items() if key not in left}
     resolved = Resolved(config, {**origins, **dict.fromkeys(meant, "form")}, layers.preset)
-    return Form(given, following_split(following_method(resolved)), _inherited(layers, resolved), problems)
+    followed = following_split(following_task(following_method(resolved)))
+    return Form(given, followed, _inherited(layers, resolved), problems)
 
 
 def _inherited(layers: Resolved, chosen: Resolved) -> Resolved:
     """What each field goes back to, also one that follows from the method that was chosen."""
     by_itself = following_method(layers)
-    deciding = {key: getattr(chosen.config, key) for key in ("method", "max_steps")}
+    deciding = {key: getattr(chosen.config, key) for key in ("method", "task", "max_steps")}
     then = following_method(Resolved(layers.config.model_copy(update=deciding), layers.origins))
     config = by_itself.config.model_copy(update={"learning_rate": then.config.learning_rate})
     origins = {key: origin for key, origin in by_itself.origins.items() if key != "learning_rate"}

@@ -49,6 +49,7 @@ PRESETS = {
             "tutorial",
             "The recipe of the tutorial 'Training Your Own Model', number for number.",
             {
+                "task": "sft",
                 "method": "full",
                 "unfrozen_layers": "all",
                 "neftune_noise_alpha": None,
@@ -88,6 +89,7 @@ PRESETS = {
                 "save_strategy": "epoch",
                 "early_stopping_patience": 2,
                 "precision": "fp16",
+                "check_before_training": False,
                 "seed": 42,
             },
             (
@@ -134,6 +136,9 @@ PRESETS = {
             "An adapter on the model packed into 4 bits: for models that don't fit otherwise.",
             {"method": "qlora"},
         ),
+        Preset("dpo", "Learn from pairs of a better and a worse reply, after fine-tuning.", {"task": "dpo"}),
+        Preset("orpo", "Learn the better of two replies and the preference for it at once.", {"task": "orpo"}),
+        Preset("kto", "Learn from single replies that are marked as good or bad.", {"task": "kto"}),
         Preset("full", "Every weight is trained: the most thorough, and the most memory.", {"method": "full"}),
     )
 }

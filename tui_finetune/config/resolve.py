@@ -13,8 +13,9 @@ from typing import Annotated, Any
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from tui_finetune.config.aliases import canonical
+from tui_finetune.config.names import PREFERENCE_SHARE
 from tui_finetune.config.presets import SAMPLE_SETTINGS, preset
-from tui_finetune.config.schema import ADAPTERS, STARTER, RunConfig, settings
+from tui_finetune.config.schema import ADAPTERS, PREFERENCES, STARTER, RunConfig, settings
 from tui_finetune.errors import Notice, UserError
 
 MODEL_SETTINGS_FILE = "finetune-tui.yaml"
@@ -113,13 +114,19 @@ def unused(resolved: Resolved) -> list[Notice]:
     config, known = resolved.config, settings()
     asked = [key for key in known if resolved.origin(key) in {"flag", "file", "form"}]
     keys = [
-        key for key in asked if not known[key].concerns(config.method) and getattr(config, key) != known[key].default
+        key
+        for key in asked
+        if not known[key].concerns(config.method, config.task) and getattr(config, key) != known[key].default
     ]
-    if not keys:
-        return []
-    methods = " or ".join(known[keys[0]].methods)
-    words = f"{', '.join(keys)} {'has' if len(keys) == 1 else 'have'} no effect with method: {config.method}."
-    return [Notice("warning", words, f"set method: {methods}", keys[0])]
+    found = []
+    for what, chosen in (("task", config.task), ("method", config.method)):
+        wanted = {key: known[key].tasks if what == "task" else known[key].methods for key in keys}
+        idle = [key for key in keys if wanted[key] and chosen not in wanted[key]]
+        if idle:
+            words = f"{', '.join(idle)} {'has' if len(idle) == 1 else 'have'} no effect with {what}: {chosen}."
+            found.append(Notice("warning", words, f"set {what}: {' or '.join(wanted[idle[0]])}", idle[0]))
+        keys = [key for key in keys if key not in idle]
+    return found
 
 
 ADAPTER_RATE = 2e-4
@@ -132,17 +139,39 @@ ADAPTER_FACTOR = 10
 """How much more an adapter wants than what a model's folder says suits all of its weights."""
 
 
+KTO_ROWS = 4
+"""Rows of a batch of kto, at least: it compares the replies of a batch with each other."""
+
+
+def following_task(resolved: Resolved) -> Resolved:
+    """The same; where preferences are learned rows are never packed, the logits are TRL's matter, and kto has a batch of
+    several rows, unless somebody wants one."""
+    config = resolved.config
+    if config.task not in PREFERENCES:
+        return resolved
+    changes: dict[str, object] = {"packing": False, "chunked_cross_entropy": False}
+    origins = dict(resolved.origins)
+    asked = resolved.origin("per_device_train_batch_size") in {"flag", "file", "form"}
+    if config.task == "kto" and config.per_device_train_batch_size < KTO_ROWS and not asked:
+        changes["per_device_train_batch_size"] = KTO_ROWS
+        origins["per_device_train_batch_size"] = "method"
+    return replace(resolved, config=config.model_copy(update=changes), origins=origins)
+
+
 def following_method(resolved: Resolved) -> Resolved:
-    """The same; where nobody set the learning rate, it follows the method. Not to be applied twice."""
+    """The same; where nobody set the learning rate, it follows method and task. Not to be applied twice."""
     config, origins = resolved.config, dict(resolved.origins)
     origin = resolved.origin("learning_rate")
-    if config.method not in ADAPTERS or origin not in {"default", "model"}:
+    adapter, share = config.method in ADAPTERS, PREFERENCE_SHARE.get(config.task, 1.0)
+    if origin not in ({"default", "model"} if adapter else {"model"}) or (share == 1.0 and not adapter):
         return resolved
-    rate = SHORT_RUN_RATE if 0 < config.max_steps <= SHORT_RUN else ADAPTER_RATE
-    if origin == "model":
-        rate = min(1.0, ADAPTER_FACTOR * config.learning_rate)
+    rate = config.learning_rate
+    if adapter:
+        rate = SHORT_RUN_RATE if 0 < config.max_steps <= SHORT_RUN else ADAPTER_RATE
+        if origin == "model":
+            rate = min(1.0, ADAPTER_FACTOR * config.learning_rate)
     origins["learning_rate"] = "method"
-    return Resolved(config.model_copy(update={"learning_rate": rate}), origins, resolved.preset)
+    return Resolved(config.model_copy(update={"learning_rate": rate * share}), origins, resolved.preset)
 
 
 def following_split(resolved: Resolved) -> Resolved:
@@ -173,7 +202,7 @@ def resolve(
         flag_origin=flag_origin,
         dataset=dataset,
     )
-    return following_split(following_method(layers))
+    return following_split(following_task(following_method(layers)))
 
 
 def _together(layers: Iterable[tuple[str, Values]]) -> tuple[dict[str, object], dict[str, str]]:

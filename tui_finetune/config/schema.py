@@ -36,6 +36,18 @@ GROUPS = (
 ADAPTERS = ("lora", "qlora")
 """The methods that train an adapter and leave the model as it is."""
 
+SFT = "sft"
+"""The task where nothing is said: to write like the data."""
+
+WITH_REFERENCE = ("dpo", "kto")
+"""The tasks in which a model is compared with what it was before."""
+
+PAIRED = ("dpo", "orpo")
+"""The tasks that compare two replies to the same prompt."""
+
+PREFERENCES = ("dpo", "orpo", "kto")
+"""The tasks that learn which replies are preferred."""
+
 
 def _auto_is_none(value: object) -> object:
     return None if isinstance(value, str) and value.strip().lower() in {"", "auto", "none", "null"} else value
@@ -51,6 +63,14 @@ def _prompts_in_a_line(value: object) -> object:
     if isinstance(value, list) and all(isinstance(item, str) and item.strip() for item in value):
         return " | ".join(" ".join(item.split()) for item in value) or None
     return "off" if value is False else _auto_is_none(value)
+
+
+def _task(value: object) -> object:
+    """Other spellings of the same tasks; nothing is the usual one."""
+    if value is None or value is False:
+        return SFT
+    word = str(value).strip().lower()
+    return SFT if word in {"", "none"} else word
 
 
 def _short_optimizer(value: object) -> object:
@@ -109,6 +129,7 @@ _MIX_STRATEGIES: Mapping[str, str] = {
 
 MixStrategy = BeforeValidator(lambda value: _MIX_STRATEGIES.get(value, value) if isinstance(value, str) else value)
 
+Task = BeforeValidator(_task)
 Interval = Annotated[Literal["no", "epoch", "steps"], BeforeValidator(_false_is_no)]
 
 
@@ -249,11 +270,37 @@ class RunConfig(BaseModel):
     dataset_label_field: Annotated[str | None, Auto] = setting(
         None,
         group="Model and data",
-        aliases=("label_column",),
-        help="Column that tells good replies (true) from bad ones (false): only the good ones are trained on.",
-        explanation="Data for KTO has a bad reply in every row whose 'label' is false. Trained on like the others, it would "
-        "be learned like the others, so such data is refused until you say so: with this column named, its bad rows are "
-        "left out and counted.",
+        aliases=("label_column", "field_label"),
+        help="Column that tells good replies (true) from bad ones (false); or a rating, with dataset_label_threshold.",
+        explanation="With task: kto, good replies become likelier and bad ones less likely; a column 'label', 'kto_tag' or "
+        "'rating' is found automatically. With task: sft, only the good ones can be learned: such data is refused until you "
+        "say so, and with this column named, its bad rows are left out and counted.",
+    )
+    dataset_label_threshold: Annotated[float | None, Auto] = setting(
+        None,
+        group="Model and data",
+        aliases=("label_threshold", "rating_threshold"),
+        unset="none",
+        help="The rating from which on a reply is good, where dataset_label_field holds ratings.",
+        explanation="A reply that was rated 4 of 5 may be good or bad, and only you know which: with 4 here, ratings of 4 and 5 "
+        "are good and all below are bad.",
+    )
+    dataset_chosen_field: Annotated[str | None, Auto] = setting(
+        None,
+        group="Model and data",
+        aliases=("chosen_column", "field_chosen"),
+        help="Column that holds the better of two replies.",
+        explanation="Only needed where the column is called neither 'chosen' nor 'chosen_messages'. Set it together with "
+        "dataset_rejected_field.",
+    )
+    dataset_rejected_field: Annotated[str | None, Auto] = setting(
+        None,
+        group="Model and data",
+        aliases=("rejected_column", "field_rejected"),
+        tasks=PREFERENCES,
+        help="Column that holds the worse of two replies.",
+        explanation="Only needed where the column is called neither 'rejected' nor 'rejected_messages'. Set it together with "
+        "dataset_chosen_field.",
     )
     max_samples: Annotated[int | None, Auto] = setting(
         None,
@@ -297,6 +344,71 @@ class RunConfig(BaseModel):
     )
 
     # Method
+    task: Annotated[Literal["sft", "dpo", "orpo", "kto"], Task] = setting(
+        "sft",
+        group="Method",
+        aliases=("stage", "rl", "training_type"),
+        help="What is learned: to write like the data (sft), or which replies are preferred (dpo, orpo, kto).",
+        explanation="'sft', supervised fine-tuning, learns to write what the data has. The others learn from preferences, best "
+        "after sft has taught the kind of replies. 'dpo' takes pairs of a better and a worse reply and makes the better one "
+        "likelier than the model found it before. 'orpo' does both at once, sft and pairs, and needs no model to compare with. "
+        "'kto' takes single replies, each good or bad. They are computed by "
+        "TRL: pip install 'finetune-tui[preference]'.",
+    )
+    beta: float = setting(
+        0.1,
+        gt=0,
+        le=100,
+        group="Method",
+        aliases=("pref_beta", "rl_beta", "dpo_beta"),
+        tasks=("dpo", "orpo", "kto"),
+        help="How closely the model stays to what it was (dpo, kto); how much the pairs count beside the text (orpo).",
+        explanation="With dpo and kto, a higher value keeps the model nearer to what it was, a lower one lets it follow the "
+        "preferences further: 0.1 is usual, 0.01 to 0.5 are tried. With orpo it is the weight of the pairs: 0.1 is usual, more "
+        "makes the difference between the replies count more.",
+    )
+    loss_type: Literal["sigmoid", "hinge", "ipo", "apo_zero", "apo_down", "sigmoid_norm"] = setting(
+        "sigmoid",
+        group="Method",
+        aliases=("pref_loss",),
+        tasks=("dpo",),
+        help="The loss of dpo; sigmoid is DPO's own.",
+        explanation="'sigmoid' is the DPO paper's. 'hinge' stops pushing once a pair is told apart clearly. 'ipo' aims at a "
+        "margin and no further, against overfitting to clear pairs. 'apo_zero' makes good replies likelier and bad ones less "
+        "likely, 'apo_down' lowers both, for replies worse than the model's own. 'sigmoid_norm' divides by the length, so that "
+        "long replies don't win by being long.",
+    )
+    desirable_weight: float = setting(
+        1.0,
+        ge=0,
+        le=1000,
+        group="Method",
+        aliases=("kto_chosen_weight", "kto_desirable_weight"),
+        tasks=("kto",),
+        help="How much a good reply counts in kto.",
+        explanation="Where good and bad replies are not equally many, raise the weight of the fewer ones until number times weight "
+        "is about the same for both, up to a third more for the good ones.",
+    )
+    undesirable_weight: float = setting(
+        1.0,
+        ge=0,
+        le=1000,
+        group="Method",
+        aliases=("kto_rejected_weight", "kto_undesirable_weight"),
+        tasks=("kto",),
+        help="How much a bad reply counts in kto.",
+        explanation="See desirable_weight: with ten times more bad replies than good ones, 0.1 balances them.",
+    )
+    precompute_ref_log_probs: bool = setting(
+        False,
+        group="Method",
+        tasks=("dpo",),
+        methods=("full",),
+        help="Ask the model as it was once, before training, and not at every step: saves the memory of its copy.",
+        explanation="dpo compares with the model as it was. Full fine-tuning keeps a copy of it for that, which takes the memory "
+        "of the weights a second time; this computes its numbers for all rows beforehand instead, which takes a pass over the "
+        "data. An adapter needs no copy: the model without it is the model as it was.",
+    )
     method: Literal["full", "lora", "qlora"] = setting(
         "full",
         group="Method",
@@ -332,6 +444,7 @@ class RunConfig(BaseModel):
         ge=0,
         le=0.9,
         group="Method",
+        tasks=(SFT,),
         methods=ADAPTERS,
         help="Share of the adapter's inputs that are left out at random while training.",
         explanation="Against overfitting on small data; 0.05 to 0.1 where it is used. It keeps 70% more activations in memory, so "
@@ -417,6 +530,7 @@ class RunConfig(BaseModel):
         None,
         gt=0,
         le=1000,
+        tasks=(SFT,),
         group="Method",
         unset="none",
         help="NEFTune: noise on the embeddings while training; 5 is usual.",
@@ -437,6 +551,7 @@ class RunConfig(BaseModel):
     )
     packing: bool = setting(
         True,
+        tasks=(SFT,),
         group="Text to tokens",
         aliases=("sample_packing", "packed"),
         help="Fill each row with whole texts instead of padding.",
@@ -446,6 +561,7 @@ class RunConfig(BaseModel):
     )
     padding: Literal["longest", "max_length"] = setting(
         "longest",
+        tasks=(SFT,),
         group="Text to tokens",
         aliases=("pad_to",),
         help="Without packing: pad to the longest row of the batch, or always to max_length.",
@@ -455,6 +571,7 @@ class RunConfig(BaseModel):
     )
     group_by_length: Annotated[bool | None, Auto] = setting(
         None,
+        tasks=(SFT,),
         group="Text to tokens",
         help="Without packing: put rows of similar length into the same batch; auto shuffles all rows.",
         explanation="A batch is padded to its longest row, so rows of similar length waste less time on padding. The "
@@ -481,6 +598,7 @@ class RunConfig(BaseModel):
     )
     completion_only_loss: Annotated[bool | None, Auto] = setting(
         None,
+        tasks=(SFT,),
         group="Text to tokens",
         help="Train only on completions, not on prompts; for prompt-completion and alpaca data.",
         explanation="The model reads the prompt and is trained to write only what follows it, which is nearly always "
@@ -489,6 +607,7 @@ class RunConfig(BaseModel):
     )
     assistant_only_loss: Annotated[bool | None, Auto] = setting(
         None,
+        tasks=(SFT,),
         group="Text to tokens",
         help="Train only on the assistant's turns; for messages and sharegpt data.",
         explanation="In a conversation, the model is trained to write the assistant's turns, each with the token "
@@ -506,6 +625,7 @@ class RunConfig(BaseModel):
     )
     train_on_eos: bool = setting(
         True,
+        tasks=(SFT,),
         group="Text to tokens",
         help="End each text with the end-of-text token, and train on it.",
         explanation="A model that was never trained on the end-of-text token never stops talking. Many scripts lose "
@@ -766,6 +886,7 @@ class RunConfig(BaseModel):
     )
     eval_loss_average: Literal["tokens", "batches"] = setting(
         "tokens",
+        tasks=(SFT,),
         group="Evaluation and saving",
         help="Evaluation loss as the mean over all tokens, or over the means of batches.",
         explanation="'tokens' counts every token that is evaluated once, so the loss is the same at every batch size, "
@@ -827,6 +948,7 @@ class RunConfig(BaseModel):
     )
     chunked_cross_entropy: Annotated[bool | None, Auto] = setting(
         None,
+        tasks=(SFT,),
         group="Hardware",
         help="Compute the loss in chunks of tokens; auto does so where the logits take more than half a GB.",
         explanation="Each token has a number for every token of the vocabulary, three times over, which in small models takes "
@@ -863,6 +985,16 @@ class RunConfig(BaseModel):
         help="Let fp32 products on an NVIDIA GPU (from 2020 on) round to 10 bits; auto does so.",
         explanation="Several times faster there, and what torch recommends for training. It changes nothing on other devices, "
         "nor in half precision.",
+    )
+
+    check_before_training: bool = setting(
+        True,
+        group="Hardware",
+        help="Try one batch, a checkpoint and the disk before training begins; it takes seconds.",
+        explanation="Computes the longest batch of the data forward and backward, writes a piece of a checkpoint, reads it "
+        "back, and looks at the free disk. What would end the run hours later is said at once, and what was measured "
+        "corrects the estimated memory and time. The run itself stays the same, bit for bit. Where the estimate is beyond the "
+        "memory that is free, the run is refused before the model is loaded: Linux ends a program that takes too much.",
     )
 
     # Output

@@ -9,8 +9,9 @@ from tui_finetune.config.schema import RunConfig
 from tui_finetune.data.chat_template.choose import choose_template
 from tui_finetune.data.chat_template.render import Renderer
 from tui_finetune.data.file_kinds import place_in
-from tui_finetune.data.formats.conversations import conversation, is_good, refuse_placeholders, scalar
+from tui_finetune.data.formats.conversations import conversation, refuse_bad, refuse_placeholders, scalar
 from tui_finetune.data.formats.spec import Format
+from tui_finetune.data.formats.turns import Message, Tools
 from tui_finetune.data.problems import Tally
 from tui_finetune.data.readers.row import Row
 from tui_finetune.data.segments import Example, Segment, Unfit, has_literals, merged, plain_text
@@ -90,6 +91,7 @@ class RowTransform:
         source = self._renderer.template.source if self._renderer else None
         preserves = self._renderer is not None and self._renderer.preserve_thinking
         known = [self.shape.name, self.shape.mapping, self.shape.turns, self.masked, source]
+        known += [] if self.shape.threshold is None else [self.shape.threshold]
         return [*known, self._special.identity, preserves]
 
     def end_token(self) -> int | None:
@@ -113,9 +115,13 @@ class RowTransform:
             self.notes.append(NAMED)
         return example
 
+    def _conversation(self, row: Row) -> tuple[list[Message], Tools | None, int]:
+        """As `conversations.conversation`."""
+        return conversation(row, self.shape)
+
     def _rendered(self, row: Row) -> Example:
         assert self._renderer is not None
-        messages, tools, cut = conversation(row, self.shape)
+        messages, tools, cut = self._conversation(row)
         example = self._renderer.example(self._special.guarded(messages), self._special.guarded(tools))
         unsaid = STILL_UNSAID if self._renderer.preserve_thinking else UNSAID
         self.notes = [note for note, holds in ((CUT, cut), (unsaid, self._renderer.left_out_thoughts)) if holds]
@@ -128,8 +134,7 @@ class RowTransform:
             if not isinstance(text, str) or not (keep_blank or text.strip()):
                 raise Unfit("no text")
             return self._whole(text, trained=True)
-        if "label" in part and not is_good(row.get(part["label"])):
-            raise Unfit(f"'{part['label']}' not true")
+        refuse_bad(row, self.shape)
         prompt, completion = scalar(row.get(part["prompt"])), scalar(row.get(part["completion"]))
         refuse_placeholders(prompt)
         if prompt is None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ from tui_finetune.config.schema import RunConfig
 from tui_finetune.data.examples import RowTransform, documents, leave_out
 from tui_finetune.data.problems import Tally
 from tui_finetune.data.readers.row import Row
+from tui_finetune.data.sampled import sampled_rows
 from tui_finetune.data.segments import Example, as_read, plain_text
 from tui_finetune.data.source import Source
 from tui_finetune.system.progress import Report, Ticker
@@ -27,8 +27,6 @@ FIRST = 50
 MAX_ROWS = 10_000
 MAX_CHARACTERS = 16_000_000
 """Numbers of a larger data set are estimated from so many rows, or as many as have so many characters."""
-
-SAMPLE_BLOCKS = 100
 
 
 class Look:
@@ -50,7 +48,10 @@ class Look:
         self.first_chunks: list[list[Tokens]] = []
         self.lengths: list[int] = []
         self.out_of_reach: list[int] = []
-        self.seen = self.documents = self.trained = self.duplicates = 0
+        self.rejected: list[Example] = []
+        self.good: list[bool] = []
+        self.rejected_chunks: list[list[Tokens]] = []
+        self.seen = self.documents = self.trained = self.tokens = self.duplicates = 0
         self._texts: set[int] = set()
 
     def through(self, max_rows: int) -> None:
@@ -98,16 +99,10 @@ class Look:
                 self.out_of_reach.append(len(self.lengths))
                 leave_out(self.tally, self.source, row, out_of_reach(tokens))
             self.lengths.append(len(tokens.ids))
+            self.tokens += len(tokens.ids)
             self.trained += int(tokens.trained.sum())
 
     def _rows(self, max_rows: int) -> Iterator[tuple[int, Row]]:
-        """Numbered rows: all, or blocks spread evenly over the data set, the first rows among them."""
-        rows = self.source.rows.select_columns(self.transform.shape.columns).with_format("arrow")
-        total = len(rows)
-        blocks = min(SAMPLE_BLOCKS, max_rows) if total > max_rows else math.ceil(total / 500)
-        size = max_rows // blocks if total > max_rows else 500
-        for block in range(blocks):
-            start = block * total // blocks if total > max_rows else block * size
-            for number, row in enumerate(rows[start : start + size].to_pylist(), start):
-                self.seen += 1
-                yield number, row
+        for number, row in sampled_rows(self.source, self.transform.shape.columns, max_rows):
+            self.seen += 1
+            yield number, row

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from tui_finetune.config.data_parts import short_names
 from tui_finetune.config.mixture import configs_of, eval_configs_of
-from tui_finetune.config.schema import RunConfig
+from tui_finetune.config.schema import PREFERENCES, RunConfig
 from tui_finetune.data.mixture import Part, Role
 from tui_finetune.data.open import open_dataset, open_eval_split
 from tui_finetune.data.source import Source
+from tui_finetune.errors import UserError
 from tui_finetune.system.progress import Report
 
 
@@ -17,6 +18,9 @@ def open_parts(config: RunConfig, report: Report | None = None) -> list[Part]:
     Raises:
         UserError: one isn't there, is empty, or something in it can't be read.
     """
+    if config.task in PREFERENCES:
+        _refuse_several(config)
+        return alone(open_dataset(config, report), config)
     training, evaluation = configs_of(config), eval_configs_of(config)
     labels = short_names([part for part, _ in training]) if config.datasets is not None else [""]
     found, aside = [], []
@@ -33,6 +37,17 @@ def open_parts(config: RunConfig, report: Report | None = None) -> list[Part]:
         for (_, own), label in zip(evaluation, names, strict=True)
     ]
     return [*found, *aside]
+
+
+def _refuse_several(config: RunConfig) -> None:
+    """Raises UserError where preferences are to be learned from more than one data set."""
+    for key in ("datasets", "eval_dataset"):
+        if getattr(config, key) is not None:
+            raise UserError(
+                f"{key} is not supported with task: {config.task} yet",
+                "put the rows into one file, and name it in dataset_name",
+                setting=key,
+            )
 
 
 def alone(source: Source, config: RunConfig) -> list[Part]:

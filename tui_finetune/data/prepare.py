@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,13 +14,14 @@ from tui_finetune.data.cache import Entry, fingerprint
 from tui_finetune.data.chunk import is_plain
 from tui_finetune.data.examples import RowTransform
 from tui_finetune.data.formats.recognize import recognize
-from tui_finetune.data.formats.spec import Format
 from tui_finetune.data.mixture import Part
 from tui_finetune.data.parts import alone
+from tui_finetune.data.prepared import Collator as Collator
+from tui_finetune.data.prepared import PreparedData as PreparedData
 from tui_finetune.data.problems import Problem
 from tui_finetune.data.source import Source
 from tui_finetune.data.statistics import DataStatistics, Indices, PartStatistics, RowSources
-from tui_finetune.data.tokens.tokenize import tokenizer_fingerprint
+from tui_finetune.data.tokens.tokenize import padding_of, tokenizer_fingerprint
 from tui_finetune.errors import Notice, UserError
 from tui_finetune.system.progress import Report
 
@@ -29,56 +29,9 @@ if TYPE_CHECKING:
     from datasets import Dataset
     from transformers import PreTrainedTokenizerBase
 
-    from tui_finetune.data.tokens.collate import Batch, TokenRow
-
-    Collator = Callable[[Sequence[TokenRow]], Batch]
 
 PREPARING = 5
 """Raise this when preparing changes, so that nothing prepared the old way is taken from the cache."""
-
-
-@dataclass
-class PreparedData:
-    """What goes into the Trainer.
-
-    Attributes:
-        train, evaluation: rows of tokens, memory-mapped.
-        collator: makes a batch's tensors of rows.
-        statistics: numbers about them.
-        packed: whether rows hold several documents, kept apart by position_ids.
-        notices: what the user should know before it is trained on.
-        problems: rows that were left out, and other oddities of the data.
-        format: how rows became documents.
-        fingerprint: a name for exactly these rows.
-        chat_template: the template that the data was put into words by, to be saved with the tokenizer; None where none
-            was used, or where the tokenizer has it.
-        end_token: the token that ends the assistant's turns, where a chat template has one; generation must stop there.
-        lengths: tokens of each row of `train`, where rows of like length are to come in the same batch. None where their
-            order is left to chance, and where no batch is padded to its longest row.
-        sources: which rows of the data set are in each row of `train`; None where there are several data sets.
-        parts: numbers of each data set, in the order in which their rows stand in `evaluation`.
-    """
-
-    train: Dataset
-    evaluation: Dataset | None
-    collator: Collator
-    statistics: DataStatistics
-    packed: bool
-    notices: list[Notice] = field(default_factory=list)
-    problems: list[Problem] = field(default_factory=list)
-    format: Format | None = None
-    fingerprint: str = ""
-    chat_template: str | None = None
-    end_token: int | None = None
-    lengths: Indices | None = None
-    sources: RowSources | None = None
-    parts: list[PartStatistics] = field(default_factory=list)
-
-    @property
-    def evaluated(self) -> list[tuple[str, int]]:
-        """Where losses are told apart by data set: the name of each that has rows in `evaluation`, and how many."""
-        named = [(part.label, part.eval_rows) for part in self.parts if part.eval_rows]
-        return named if len(named) > 1 and all(label for label, _ in named) else []
 
 
 def prepare(
@@ -132,7 +85,7 @@ def prepare(
         fingerprint=key,
         chat_template=transform.template,
         end_token=transform.end_token(),
-        lengths=_lengths(train) if grouped else None,
+        lengths=row_lengths(train) if grouped else None,
         sources=sources if len(parts) == 1 and not parts[0].label else None,
         parts=[PartStatistics(**part) for part in meta["parts"]],
     )
@@ -198,7 +151,7 @@ def _collator(tokenizer: PreTrainedTokenizerBase, config: RunConfig, max_length:
     width = max_length if config.padding == "max_length" else None
     if plain:
         return ScriptCollator(tokenizer, width)
-    pad = next((token for token in (tokenizer.pad_token_id, tokenizer.eos_token_id) if token is not None), 0)
+    pad = padding_of(tokenizer)
     return PackedCollator(pad) if config.packing else PaddingCollator(pad, width)
 
 
@@ -214,7 +167,7 @@ def _load(path: Path, config: RunConfig) -> tuple[Dataset, Dataset | None]:
     return rows.select(train_rows), rows.select(eval_rows) if len(eval_rows) else None
 
 
-def _lengths(rows: Dataset) -> Indices:
+def row_lengths(rows: Dataset) -> Indices:
     """Tokens of each row, without reading them."""
     import pyarrow.compute as pc
 

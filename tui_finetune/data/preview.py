@@ -9,7 +9,7 @@ from itertools import cycle, islice, zip_longest
 from typing import TYPE_CHECKING
 
 from tui_finetune.config.data_parts import DataPart, short_names
-from tui_finetune.config.schema import RunConfig
+from tui_finetune.config.schema import PREFERENCES, RunConfig
 from tui_finetune.config.steps import steps_per_epoch
 from tui_finetune.data.examples import RowTransform, none_left
 from tui_finetune.data.formats.recognize import recognize
@@ -27,6 +27,7 @@ from tui_finetune.system.progress import Report
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
+    from tui_finetune.data.preferences.look import PreferenceLook
     from tui_finetune.data.tokens.tokenize import Tokens
     from tui_finetune.data.tokens.view import SeenToken, TokenReader
 
@@ -180,22 +181,26 @@ def preview_of(
     Args:
         alone: whether it is the only one, so that rows of it are kept aside for evaluation.
     """
-    shape = recognize(source, config)
     limit = max_length or config.max_length or DEFAULT_MAX_LENGTH
     total = len(source.rows)
-    transform = RowTransform(shape, config, tokenizer)
-    look = Look(source, transform, config, tokenizer, report, limit)
+    look: Look | PreferenceLook
+    if config.task in PREFERENCES:
+        from tui_finetune.data.preferences.look import look_at_preferences
+
+        transform, mapping, look = look_at_preferences(source, config, tokenizer, report, limit, EXAMPLES)
+    else:
+        transform = RowTransform(recognize(source, config), config, tokenizer)
+        mapping, look = transform.shape.mapping, Look(source, transform, config, tokenizer, report, limit)
     look.through(max_rows)
     if not look.documents:
-        raise none_left(source, shape, look.tally)
-    scale = total / look.seen
+        raise none_left(source, transform.shape, look.tally)
     found = Preview(
         name=source.name,
         files=source.files,
         columns=list(source.rows.column_names),
-        format=shape.name,
+        format=transform.shape.name,
         reason=transform.reason,
-        mapping=shape.mapping,
+        mapping=mapping,
         rows=total,
         examples=look.examples,
         lengths=None,
@@ -204,15 +209,17 @@ def preview_of(
         duplicates=look.duplicates,
         problems=[],
         sampled=look.seen if look.seen < total else None,
-        documents=round(look.documents * scale),
+        documents=round(look.documents * total / look.seen),
         token_lengths=look.lengths,
         max_length=limit,
         splits=transform.splits,
         out_of_reach=look.out_of_reach,
+        rejected=look.rejected,
+        good=look.good,
     )
     about = _about_the_whole(found, config) if alone else []
     found = replace(found, problems=source.problems + look.tally.problems() + about)
-    return found if tokenizer is None else _as_trained(look, found, config, tokenizer, scale)
+    return found if tokenizer is None else _as_trained(look, found, config, tokenizer, total / look.seen)
 
 
 def _about_the_whole(found: Preview, config: RunConfig) -> list[Problem]:
@@ -229,7 +236,7 @@ def _about_the_whole(found: Preview, config: RunConfig) -> list[Problem]:
 
 
 def _as_trained(
-    look: Look, found: Preview, config: RunConfig, tokenizer: PreTrainedTokenizerBase, scale: float
+    look: Look | PreferenceLook, found: Preview, config: RunConfig, tokenizer: PreTrainedTokenizerBase, scale: float
 ) -> Preview:
     """The preview with what is known in tokens: lengths, the first rows as they are trained on, batches in an epoch.
 
@@ -250,10 +257,11 @@ def _as_trained(
     found = replace(
         found,
         lengths=_lengths(look.lengths, found.max_length, scale),
-        tokens=round(sum(look.lengths) * scale),
+        tokens=round(look.tokens * scale),
         trained_tokens=round(look.trained * scale),
         example_tokens=[_seen(reader, chunks) for chunks in first[:EXAMPLES]],
         packed_row=reader.documents(packed) if packed else [],
+        rejected_tokens=[_seen(reader, chunks) for chunks in look.rejected_chunks],
     )
     try:
         rows = estimate_rows(found, config)
@@ -294,11 +302,13 @@ def estimate_rows(data: Preview, config: RunConfig) -> int:
     """
     from tui_finetune.data.tokens.pack import best_fit
 
+    # Of a pair, kto makes a good and a bad reply.
+    each = 2 if config.task == "kto" and data.rejected else 1
     if data.parts and not data.token_lengths:
         return max(sum(part.trained for part in data.parts), 1)
     if not data.token_lengths:
         share = config.validation_split
-        return max(data.documents - math.ceil(share if share >= 1 else share * data.documents), 1)
+        return max(data.documents - math.ceil(share if share >= 1 else share * data.documents), 1) * each
     limit = data.max_length
     # What has nothing to train on within reach is left out, as if it had no tokens.
     lengths = _reached(data)
@@ -318,4 +328,4 @@ def estimate_rows(data: Preview, config: RunConfig) -> int:
     if config.packing or config.train_on_eos or not data.splits:
         chunks = [chunk for chunk in chunks if chunk > 1]
     rows = len(best_fit(chunks, limit)) if config.packing else len(chunks)
-    return max(round(rows * share), 1)
+    return max(round(rows * share), 1) * each

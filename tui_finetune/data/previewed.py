@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
 from tui_finetune.data.problems import Problem
-from tui_finetune.data.segments import Example
+from tui_finetune.data.segments import Example, as_json
 from tui_finetune.models.facts import DEFAULT_MAX_LENGTH
 
 if TYPE_CHECKING:
@@ -77,6 +77,9 @@ class Preview:
         packed_row: the documents of a row into which packing puts some of the first ones.
         padding: share of padding where each document has a row of max_length tokens to itself; None without a tokenizer.
         steps_per_epoch: optimizer steps in which each row of tokens is trained on once.
+        rejected: of each example, the document with the worse reply, where replies are compared.
+        rejected_tokens: as `example_tokens`, of these.
+        good: of each example, whether its reply is a good one, where single replies are marked as good or bad.
         parts: where there are several data sets, or one of its own to evaluate on: each of them.
         mixed: of these, the tokens of documents that are trained on, as they are mixed; 0 for one that nothing is trained
             on in. Not all of them: `mixed_scale` is how many there are for each.
@@ -105,6 +108,9 @@ class Preview:
     packed_row: list[list[SeenToken]] = field(default_factory=list)
     padding: float | None = None
     steps_per_epoch: int | None = None
+    rejected: list[Example] = field(default_factory=list)
+    rejected_tokens: list[list[SeenToken]] = field(default_factory=list)
+    good: list[bool] = field(default_factory=list)
     parts: list[PartPreview] = field(default_factory=list)
     mixed: list[int] = field(default_factory=list)
     mixed_scale: float = 1.0
@@ -122,9 +128,9 @@ class Preview:
             "rows": self.rows,
             "mapping": self.mapping,
             "unused_columns": self.unused,
-            "examples": [
-                [{"text": segment.text, "trained": segment.trained} for segment in example] for example in self.examples
-            ],
+            "examples": [as_json(example) for example in self.examples],
+            **({"rejected": [as_json(example) for example in self.rejected]} if self.rejected else {}),
+            **({"good": self.good} if self.good else {}),
             "lengths": None if self.lengths is None else asdict(self.lengths),
             "tokens": self.tokens,
             "trained_tokens": self.trained_tokens,

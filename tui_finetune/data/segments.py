@@ -57,3 +57,8 @@ def merged(segments: Example) -> Example:
 def as_read(example: Example) -> Example:
     """The document as a person reads it: what is trained on and what isn't, and no more segments than that."""
     return merged([Segment(segment.text, segment.trained) for segment in example])
+
+
+def as_json(example: Example) -> list[dict[str, object]]:
+    """The document as JSON has it."""
+    return [{"text": segment.text, "trained": segment.trained} for segment in example]

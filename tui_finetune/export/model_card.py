@@ -275,7 +275,7 @@ def _training(config: RunConfig, made: Made) -> list[str]:
     def written(key: str) -> tuple[str, str]:
         return f"`{key}`", escape(shown.get(key, known[key].show(getattr(config, key))))
 
-    keys = [key for key, item in known.items() if key not in _UNSHOWN and item.concerns(config.method)]
+    keys = [key for key, item in known.items() if key not in _UNSHOWN and item.concerns(config.method, config.task)]
     other = [written(key) for key in keys if getattr(config, key) != known[key].default]
     return [
         *_table(("", ""), [(name, escape(value)) for name, value in rows if value]),

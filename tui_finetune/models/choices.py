@@ -9,6 +9,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from tui_finetune.config.names import PREFERENCE_SHARE
 from tui_finetune.config.resolve import Resolved
 from tui_finetune.config.schema import ADAPTERS, RunConfig, settings
 from tui_finetune.config.steps import count_steps, steps_per_epoch
@@ -120,7 +121,7 @@ def choose(
     free = frozenset(key for key in CHOSEN_HERE if resolved.origin(key) == "default")
     config = resolved.config
     if "learning_rate" in free and config.method not in ADAPTERS and facts.parameters:
-        rate = _usual_rate(facts)
+        rate = _usual_rate(facts, config)
         config = config.model_copy(update={"learning_rate": rate})
         reasons["learning_rate"] = f"suits a model of {amount(facts.parameters)} weights, all of them trained"
     config = _with_length_of_training(config, free, data, reasons)
@@ -131,8 +132,11 @@ def choose(
     return Choices(config, {key: why for key, why in reasons.items() if key in free or key == "logging_steps"}, notices)
 
 
-def _usual_rate(facts: ModelFacts) -> float:
-    return next(rate for limit, rate in _RATES if (facts.parameters or 0) < limit)
+def _usual_rate(facts: ModelFacts, config: RunConfig) -> float:
+    share = PREFERENCE_SHARE.get(config.task, 1.0)
+    if config.method in ADAPTERS:
+        return 2e-4 * share
+    return next(rate for limit, rate in _RATES if (facts.parameters or 0) < limit) * share
 
 
 def _with_length_of_training(
@@ -187,6 +191,7 @@ def _with_batch(
     can_split = "per_device_train_batch_size" in free and "gradient_accumulation_steps" in free
     rows = config.per_device_train_batch_size
     batches = [n for n in (rows, *_powers_below(rows)) if n <= LARGEST_BATCH and rows % n == 0] if can_split else [rows]
+    batches = [n for n in batches if n > 1] or batches if config.task == "kto" else batches
     may_checkpoint = "gradient_checkpointing" in free and config.gradient_checkpointing is None
     tries = [(n, config.gradient_checkpointing) for n in batches]
     tries += [(n, True) for n in batches] if may_checkpoint else []
@@ -264,7 +269,7 @@ def _notices(config: RunConfig, resolved: Resolved, facts: ModelFacts, data: Amo
             )
     suited = settings()["learning_rate"]
     if facts.parameters and resolved.origin("learning_rate") in {"flag", "file", "form"}:
-        usual = 2e-4 if config.method in ADAPTERS else _usual_rate(facts)
+        usual = _usual_rate(facts, config)
         ratio = config.learning_rate / usual
         if ratio >= FAR_OFF or ratio <= 1 / FAR_OFF:
             far = "higher" if ratio > 1 else "lower"

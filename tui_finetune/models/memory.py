@@ -19,9 +19,9 @@ are not measured.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from tui_finetune.config.schema import RunConfig
+from tui_finetune.config.schema import PAIRED, WITH_REFERENCE, RunConfig
 from tui_finetune.models.activations import Family, Sizes, family_of, sizes_of, times
 from tui_finetune.models.devices import DeviceFacts, Precision, resolve_precision
 from tui_finetune.models.facts import ModelFacts
@@ -49,7 +49,7 @@ CHUNK_BYTES = 128_000_000
 CHUNKED_FROM = 500_000_000
 """Bytes of logits from which cross-entropy is computed in chunks where nobody chose."""
 
-PARTS = ("weights", "gradients", "optimizer", "activations", "logits", "overhead")
+PARTS = ("weights", "reference", "gradients", "optimizer", "activations", "logits", "overhead")
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,7 @@ class Load:
         inputs: bytes of a layer's input for each token, which is all that is kept of it with gradient checkpointing.
         head_gradient: bytes of the gradient of the output layer; 0 where it is not trained.
         saved: bytes of the weights in a checkpoint.
+        reference: bytes of the copy of the model as it was, where the task compares with it.
     """
 
     weights: int
@@ -73,6 +74,7 @@ class Load:
     inputs: int
     head_gradient: int = 0
     saved: int = 0
+    reference: int = 0
 
     @property
     def gradients(self) -> int:
@@ -82,6 +84,13 @@ class Load:
 
 def load_of(config: RunConfig, facts: ModelFacts, device: DeviceFacts) -> Load:
     """What training puts on a device with these settings."""
+    load = _load_of(config, facts, device)
+    # An adapter needs no copy: the model without it is the model as it was.
+    compares = config.task in WITH_REFERENCE and not method_of(config).trains_adapter
+    return replace(load, reference=load.weights) if compares and not config.precompute_ref_log_probs else load
+
+
+def _load_of(config: RunConfig, facts: ModelFacts, device: DeviceFacts) -> Load:
     precision = resolve_precision(config.precision, device, facts)[0]
     method = method_of(config)
     weights, sizes, family = method.size(facts, precision), sizes_of(facts), family_of(facts)
@@ -152,8 +161,10 @@ def peak(config: RunConfig, facts: ModelFacts, load: Load, device: DeviceFacts, 
         length: tokens of a full row.
     """
     sizes, vocabulary = sizes_of(facts), facts.vocab_size or 0
-    tokens = config.per_device_train_batch_size * length
-    chunked = computes_in_chunks(config, facts, tokens)
+    replies = 2 if config.task in PAIRED else 1
+    tokens = config.per_device_train_batch_size * length * replies
+    # TRL computes the logits of replies in chunks too, but for ORPO.
+    chunked = config.task in WITH_REFERENCE or computes_in_chunks(config, facts, tokens)
     logits = LOGIT_BYTES * vocabulary * (min(tokens, chunk_tokens(vocabulary)) if chunked else tokens)
     if chunked:
         # The gradient of the output layer grows from chunk to chunk: the sum so far, and that of one chunk.
@@ -162,7 +173,7 @@ def peak(config: RunConfig, facts: ModelFacts, load: Load, device: DeviceFacts, 
     stays = gradients if config.gradient_accumulation_steps > 1 else 0
     one_layer = kept / max(sizes.layers, 1) if config.gradient_checkpointing else 0
     inputs = load.inputs * sizes.layers * tokens if config.gradient_checkpointing else kept
-    evaluated = config.per_device_eval_batch_size * length
+    evaluated = config.per_device_eval_batch_size * length * replies
     moments = [
         (stays, inputs, logits),
         (gradients, inputs + one_layer, 0) if config.gradient_checkpointing else (gradients, 0, 0),
@@ -175,14 +186,40 @@ def peak(config: RunConfig, facts: ModelFacts, load: Load, device: DeviceFacts, 
     embeddings = load.head_gradient // load.trained_bytes
     memory = {
         "weights": load.weights,
+        "reference": load.reference,
         "gradients": int(at_once[0]),
         "optimizer": state_bytes(config.optim, load.trained, load.trained_bytes, sizes.hidden, embeddings),
         "activations": int(at_once[1]),
         "logits": int(at_once[2]),
     }
+    return _with_overhead(memory, device)
+
+
+def _with_overhead(memory: dict[str, int], device: DeviceFacts) -> dict[str, int]:
     gaps = min(GAPS * sum(memory.values()), MOST_GAPS) if device.kind == "cpu" else 0
-    memory["overhead"] = OVERHEAD[device.kind] + int(gaps)
+    memory = memory | {"overhead": OVERHEAD[device.kind] + int(gaps)}
     return memory | {"total": sum(memory.values())}
+
+
+def peak_of_check(config: RunConfig, facts: ModelFacts, load: Load, device: DeviceFacts, length: int) -> int:
+    """Bytes that the check before training takes: one micro-batch, before there is an optimizer. Arguments as for `peak`."""
+    alone = config.model_copy(update={"gradient_accumulation_steps": 1, "eval_strategy": "no"})
+    parts = peak(alone, facts, load, device, length)
+    kept = {part: parts[part] for part in PARTS if part not in {"optimizer", "overhead"}}
+    return _with_overhead(kept, device)["total"]
+
+
+def disk_bytes(config: RunConfig, load: Load, optimizer: int) -> tuple[int, int]:
+    """Bytes of a checkpoint, and of all that a run has on the disk at once: the checkpoints that are kept, one more that is
+    being written, and the final model.
+
+    Args:
+        config: the run's settings.
+        load: what the method puts on the device.
+        optimizer: bytes that the optimizer keeps.
+    """
+    checkpoint = load.saved + (0 if config.save_only_model else optimizer)
+    return checkpoint, (max(2, config.save_total_limit) + 2) * checkpoint + load.saved
 
 
 def _kept(config: RunConfig, facts: ModelFacts, load: Load, device: DeviceFacts, length: int) -> float:

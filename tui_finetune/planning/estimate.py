@@ -9,7 +9,7 @@ checkpointing, 2 in evaluation, and 6 x layers x hidden x tokens of a row for at
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
 from tui_finetune.config.schema import RunConfig
 from tui_finetune.config.steps import count_steps, steps_per_epoch
@@ -17,10 +17,14 @@ from tui_finetune.errors import UserError
 from tui_finetune.formatting import size
 from tui_finetune.models.devices import DeviceFacts
 from tui_finetune.models.facts import ModelFacts, row_length
-from tui_finetune.models.memory import USABLE, load_of, peak
+from tui_finetune.models.memory import USABLE, disk_bytes, load_of, peak
+from tui_finetune.runs.events import CheckEvent
 
 ASSUMED_SPEED = {"cpu": 25e9, "cuda": 60e12, "mps": 4e12}
 """Operations a second that matrix products reach, for each core of a CPU, where nothing was measured."""
+
+EXACT = ("weights", "gradients", "optimizer")
+"""The parts of the memory that follow from the shapes of the weights alone."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,8 @@ class Estimate:
         steps: updates of the weights, in all epochs.
         seconds: training and evaluation together.
         disk: bytes of all checkpoints that are kept, of one more being written, and of the final model.
+        training_seconds: training alone.
+        measured: whether memory and time are corrected by the check before training.
         assumptions: what was taken for granted, in words.
     """
 
@@ -47,6 +53,8 @@ class Estimate:
     seconds: float | None
     disk: int
     assumptions: list[str] = field(default_factory=list)
+    training_seconds: float | None = None
+    measured: bool = False
 
     def to_json(self) -> dict[str, object]:
         return asdict(self)
@@ -59,7 +67,22 @@ class Estimate:
     def memory_words(self) -> str:
         """What it needs and what there is, in words; the same ones everywhere."""
         room = f"{size(self.usable)} are usable ({USABLE:.0%} of the {size(self.available)} that are free)"
-        return f"needs about {size(self.needed)}, {room}"
+        return f"needs {'' if self.measured else 'about '}{size(self.needed)}, {room}"
+
+    def corrected(self, checked: CheckEvent) -> Estimate:
+        """The same with what the check before training measured in the place of what was computed. What of the memory is
+        known exactly stays, the other parts are made larger or smaller alike."""
+        seconds, memory = self.seconds, self.memory
+        if checked.training_seconds is not None and seconds is not None and self.training_seconds:
+            seconds = round(seconds * checked.training_seconds / self.training_seconds, 1)
+        if checked.needed is not None:
+            exact = sum(memory[part] for part in EXACT)
+            factor = max(0.0, checked.needed - exact) / max(self.needed - exact, 1)
+            memory = {part: count if part in EXACT else int(count * factor) for part, count in memory.items()}
+            memory["total"] = checked.needed
+        training = checked.training_seconds or self.training_seconds
+        fits = memory["total"] <= self.usable
+        return replace(self, memory=memory, fits=fits, seconds=seconds, training_seconds=training, measured=True)
 
 
 def estimate(
@@ -105,9 +128,8 @@ def estimate(
         assumptions.append("the data set was not read, so the number of steps and the time are not known")
     if work.all_full:
         assumptions.append("every row is full")
-    saved = load.saved
-    checkpoint = saved + memory["optimizer"]
     usable = int(device.free * USABLE)
+    training = _seconds(config, facts, facts.parameters, length, replace(work, evaluated=0), speed)
     return Estimate(
         parameters=facts.parameters,
         trained_parameters=load.trained,
@@ -117,8 +139,9 @@ def estimate(
         fits=memory["total"] <= usable,
         steps=work.steps,
         seconds=_seconds(config, facts, facts.parameters, length, work, speed),
-        disk=(max(2, config.save_total_limit) + 2) * checkpoint + saved,
+        disk=disk_bytes(config, load, memory["optimizer"])[1],
         assumptions=assumptions,
+        training_seconds=training,
     )
 
 
@@ -176,11 +199,16 @@ def _seconds(
     multiplied = parameters if facts.tied else parameters - hidden * (facts.vocab_size or 0)
     forward = 2 * (multiplied + (facts.layers or 0) * hidden * length)
     evaluations = _evaluations(config, work.steps or 0, work.epochs) if work.evaluated else 0
-    operations = work.tokens * work.epochs * forward * (4 if config.gradient_checkpointing else 3)
+    passes = (4 if config.gradient_checkpointing else 3) + _ASIDE.get(config.task, 0)
+    operations = work.tokens * work.epochs * forward * passes
     operations += work.evaluated * evaluations * forward
     # Small matrices keep a device less busy: 0.2 of its speed at a hidden size of 160, 0.4 at 512 (measured on two
     # cores with a Llama), toward 0.6 in large models.
     return round(operations / (speed * 0.6 * hidden / (hidden + 256)), 1)
+
+
+_ASIDE = {"dpo": 1, "kto": 3}
+"""Passes without gradients beside those of training: of the model as it was, and in kto of both with mismatched replies."""
 
 
 def _evaluations(config: RunConfig, steps: int, epochs: float) -> float:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from tui_finetune.config.mixture import configs_of
 from tui_finetune.config.resolve import Resolved, set_by_somebody
-from tui_finetune.config.schema import RunConfig
+from tui_finetune.config.schema import SFT, RunConfig
 from tui_finetune.errors import Notice, UserError
 from tui_finetune.formatting import duration, size
 from tui_finetune.models.methods.choose import method_of
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tui_finetune.models.devices import DeviceFacts
     from tui_finetune.models.facts import ModelFacts
     from tui_finetune.planning.estimate import Estimate
+    from tui_finetune.runs.events import CheckEvent
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,17 @@ class Plan:
     warnings: tuple[Notice, ...] = ()
     complete: bool = False
 
+    @property
+    def settled(self) -> RunConfig:
+        """The configuration, with what nobody chose chosen where that is known."""
+        return self.choices.config if self.choices is not None else self.config
+
+    def corrected(self, checked: CheckEvent | None) -> Plan:
+        """The plan with what the check before training measured, where there was one."""
+        if checked is None or self.estimate is None:
+            return self
+        return replace(self, estimate=self.estimate.corrected(checked))
+
     def parts(self, left: float | None = None) -> list[str]:
         """The plan in a few words each, most important first.
 
@@ -62,6 +74,8 @@ class Plan:
         """
         parts = [f"{short_name(self.config.model_name_or_path)} → {short_name(self.config.dataset_name)}"]
         method = method_of(self.config)
+        if self.config.task != SFT:
+            parts.append(self.config.task)
         if method.trains_adapter:  # full fine-tuning is what it is taken for where nothing is said
             parts.append(method.label)
         if self.steps is not None:

@@ -140,3 +140,13 @@ def results(runs: Sequence[ComparedRun]) -> list[tuple[str, list[str]]]:
         ("time", [duration(state.pace.active_seconds) if state.pace.active_seconds else _UNKNOWN for state in states]),
         ("tokens/s", [count(run.tokens_per_second) for run in runs]),
     ]
+
+
+_TOLD = ("status", "best eval loss", "at step", "steps", "time")
+
+
+def side_by_side(runs: Sequence[ComparedRun]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Many runs, a row each: its name, what came of it, and the settings in which they differ; and the columns' names."""
+    told = [(label, values) for label, values in results(runs) if label in _TOLD]
+    columns = [("run", [run.run.name for run in runs]), *told, *(differing_settings(runs) if len(runs) > 1 else [])]
+    return tuple(label for label, _ in columns), list(zip(*(values for _, values in columns), strict=True))

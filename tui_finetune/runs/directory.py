@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from tui_finetune.errors import UserError
 from tui_finetune.runs import control, places
+from tui_finetune.runs.history import history_path
 from tui_finetune.runs.lock import is_held
 from tui_finetune.runs.log import digest_path
 from tui_finetune.system.files import DISK_FULL, PRIVATE_DIRECTORY, PRIVATE_FILE, open_regular, write_atomically
@@ -162,6 +163,7 @@ class RunDirectory:
         return (
             self.events_path,
             digest_path(self.events_path),
+            history_path(self.events_path),
             self.log_path,
             self.control_dir,
             self.replies_dir,
@@ -240,8 +242,11 @@ class RunDirectory:
         """Leave a request for the trainer of this run; returns its id, by which the answer names it."""
         return control.send(self.control_dir, action, **fields)
 
-    def create(self) -> None:
+    def create(self, run_id: str | None = None) -> None:
         """Make the directory, its marker first.
+
+        Args:
+            run_id: the run's id; a new one if left out.
 
         Raises:
             UserError: there is a run in it already, or anything else, or it can't be made.
@@ -257,7 +262,7 @@ class RunDirectory:
             raise self._not_made(error) from None
         try:
             with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                json.dump(_new_marker(), file)
+                json.dump(_new_marker(run_id), file)
             self.control_dir.mkdir(mode=PRIVATE_DIRECTORY, exist_ok=True)
             self.checkpoints_dir.mkdir(mode=PRIVATE_DIRECTORY, exist_ok=True)
         except OSError as error:
@@ -335,8 +340,8 @@ FORMAT = 1
 _FIRST_LINE_BYTES = 4096
 
 
-def _new_marker() -> dict[str, object]:
-    return {"made_by": "finetune-tui", "format": FORMAT, "id": uuid.uuid4().hex}
+def _new_marker(run_id: str | None = None) -> dict[str, object]:
+    return {"made_by": "finetune-tui", "format": FORMAT, "id": run_id or uuid.uuid4().hex}
 
 
 def _begins_a_run(events_path: Path) -> bool:

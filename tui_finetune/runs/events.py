@@ -18,6 +18,7 @@ from tui_finetune.runs.event import BESIDE_VALUES, Common
 from tui_finetune.runs.event import Event as Event
 from tui_finetune.runs.result import End, RunResult
 from tui_finetune.runs.series import Later
+from tui_finetune.runs.telling_events import CheckEvent as CheckEvent
 from tui_finetune.runs.telling_events import FactsEvent as FactsEvent
 from tui_finetune.runs.telling_events import SpikeEvent as SpikeEvent
 from tui_finetune.runs.values import Fields, as_number, flag, number, text, whole
@@ -330,6 +331,7 @@ _KINDS = {
         NoticeEvent,
         FactsEvent,
         SpikeEvent,
+        CheckEvent,
     )
 }
 

@@ -102,14 +102,25 @@ def _is_better(seen: Evidence) -> bool:
     return best is not None and seen.before is not None and best < seen.before
 
 
+def _told_apart(seen: Evidence) -> str:
+    """How many pairs it tells apart, of those that it was not trained on; '' where it doesn't compare replies."""
+    shares = seen.state.curve("eval_rewards/accuracies").values
+    if not seen.compares or not shares:
+        return ""
+    losses = seen.evaluations
+    best = losses.index(min(losses)) if len(losses) == len(shares) else len(shares) - 1
+    return f"It prefers the better reply in {shares[best]:.0%} of the pairs it never saw"
+
+
 def plain_words(seen: Evidence, findings: Sequence[Finding]) -> str:
     """One line that a beginner understands: what training came to."""
     before, best = seen.before, seen.state.best_eval_loss
+    told = _told_apart(seen)
     kinds = {finding.kind: finding for finding in findings}
     if before is not None and best is not None:
         if best >= before:
             return f"On text it never saw it got no better: {shown(before)} before, {shown(best)} at best."
-        words = f"It went from {shown(before)} to {shown(best)} on text it never saw"
+        words = told or f"It went from {shown(before)} to {shown(best)} on text it never saw"
         since = kinds.get("overfitting") or kinds.get("memorized")
         if since is not None and since.since is not None:
             return f"{words}; after step {since.since:,} it only memorized."

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tui_finetune.errors import Notice
 from tui_finetune.runs.events import Event, NoticeEvent, ProgressEvent, from_lines, to_line
+from tui_finetune.runs.history import SEGMENT, extend_history, read_history
 from tui_finetune.runs.skim import skimmed
 from tui_finetune.system.files import PRIVATE_FILE, open_regular, write_atomically
 
@@ -32,8 +33,11 @@ class EventLog:
         self._progress_at = 0.0
         self._progress_phase = ""
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
+        self._path = path
         self._descriptor = os.open(path, flags, PRIVATE_FILE)
         self._torn = _ends_torn(path)
+        self._unsummed = os.fstat(self._descriptor).st_size
+        self._summing: threading.Thread | None = None
         self._digest = -1
         with contextlib.suppress(OSError):
             read_digest(path)  # which makes it, where the log is of before there were any
@@ -67,8 +71,16 @@ class EventLog:
             self._torn = os.write(self._descriptor, data) < len(data)
         except OSError:
             self.lost += 1
+        self._unsummed += len(data)
+        if self._unsummed > 2 * SEGMENT and not (self._summing is not None and self._summing.is_alive()):
+            # In a thread of its own: a step doesn't wait for it. Who comes later makes what is missing.
+            self._unsummed -= SEGMENT
+            self._summing = threading.Thread(target=extend_history, args=(self._path,), name="history", daemon=True)
+            self._summing.start()
 
     def close(self) -> None:
+        if self._summing is not None:
+            self._summing.join()
         with self._lock:
             for descriptor in (self._descriptor, self._digest):
                 if descriptor >= 0:
@@ -109,20 +121,36 @@ def digest_path(events_path: Path) -> Path:
 
 
 def read_digest(events_path: Path) -> list[bytes]:
-    """The lines of a log's digest. Where there is none, as of an older run, they are looked for in the log, and kept.
+    """The lines of a log's digest. Where there is none, as of an older run, or that of another log, they are looked for in
+    the log, and kept.
 
     Raises:
         OSError: neither can be read.
     """
     path = digest_path(events_path)
-    if path.exists():
-        with open(path, "rb", opener=open_regular) as file:
-            return [line for line in file.read().split(b"\n") if line]
-    with open(events_path, "rb", opener=open_regular) as file:
-        lines = [line.rstrip(b"\n") for line in file if _TELLING.search(line)]
+    with open(events_path, "rb", opener=open_regular) as log:
+        first = log.readline(_LONGEST_FIRST_LINE)
+        if path.exists():
+            with open(path, "rb", opener=open_regular) as file:
+                lines = [line for line in file.read().split(b"\n") if line]
+            if not _TELLING.search(first) or (lines and lines[0] == first.rstrip(b"\n")):
+                return lines
+        log.seek(0)
+        lines = []
+        rest = b""
+        while data := log.read(_PIECE):
+            data = rest + data
+            whole = data.rfind(b"\n") + 1
+            lines += telling_lines(data[:whole])
+            rest = data[whole:]
     with contextlib.suppress(OSError):
         write_atomically(path, b"".join(line + b"\n" for line in lines), durable=False)
     return lines
+
+
+_LONGEST_FIRST_LINE = 64 << 10
+_PIECE = 8 << 20
+"""Bytes of a log that are looked through at a time."""
 
 
 def _ends_torn(path: Path) -> bool:
@@ -146,9 +174,13 @@ class Follower:
         """The events since the last call, oldest first.
 
         A file that is not there yet gives nothing; a line that is not whole yet waits; a line that never got whole is
-        passed over. At most ``limit`` bytes are read at a time. With ``skim`` a long log is read several times as fast, by
-        `skimmed`, which leaves out what newer events make pointless.
+        passed over. At most ``limit`` bytes are read at a time. With ``skim`` a long log is read many times as fast, from
+        the history beside it and by `skimmed`, which leave out what newer events make pointless.
         """
+        if skim and self._offset == 0:
+            events, self._offset = read_history(self.path)
+            if events:
+                return events
         data = _read(self.path, self._offset, limit)
         self._offset += len(data)
         data = self._rest + data if self._rest else data

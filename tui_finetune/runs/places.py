@@ -24,7 +24,7 @@ MAX_CLAIM_BYTES = 1 << 20
 _PROGRAM = Path(__file__).parents[1]
 
 _OF_RUNS = frozenset(
-    {"checkpoints", "control", "replies", "config.yaml", "events.jsonl", "digest.jsonl", "train.log", "run.json", "run.lock",
+    {"checkpoints", "control", "replies", "config.yaml", "events.jsonl", "digest.jsonl", "history.bin", "train.log", "run.json", "run.lock",
      "launch.lock"}
 )  # fmt: skip
 """What else a run has in its directory, where no model goes."""

@@ -7,11 +7,15 @@ Made into events one by one they take a second, found by regular expressions in 
 from __future__ import annotations
 
 import functools
+import json
+import math
 import re
 from collections.abc import Callable, Iterator
 
+from tui_finetune.runs.event import BESIDE_VALUES
 from tui_finetune.runs.events import CurvesEvent, Event, MetricsEvent, from_lines
 from tui_finetune.runs.series import LOSS, Series
+from tui_finetune.runs.values import LARGEST_NUMBER, as_whole
 
 KEPT_WHOLE = 200
 """Newest lines that are all kept."""
@@ -28,10 +32,12 @@ _KEPT = re.compile(rb'"type":"(?!progress","phase":"\w+"|resources"|' + _HEAD + 
 _NEWEST = (b'"type":"metrics"', b'"type":"progress"', b'"type":"resources"')
 _TIME = re.compile(rb'\{"time":(\d{1,12}(?:\.\d{1,6})?),')
 
+_NO_CURVES = BESIDE_VALUES | {LOSS}
+
 ReadAgain = Callable[[int, int], bytes]
 
 
-def skimmed(data: bytes, read_again: ReadAgain | None = None) -> list[Event]:
+def skimmed(data: bytes, read_again: ReadAgain | None = None, whole: int = KEPT_WHOLE) -> list[Event]:
     """The events in whole lines of a log, older metrics gathered and most older progress left out.
 
     Metrics of training steps come as `CurvesEvent`, maybe with no point at all, which only tells a time. Of what is left out
@@ -41,10 +47,11 @@ def skimmed(data: bytes, read_again: ReadAgain | None = None) -> list[Event]:
     Args:
         data: the lines.
         read_again: gives the bytes of ``data`` between two places, once more; without it ``data`` is kept.
+        whole: how many of the newest lines are all kept.
     """
     again = read_again or (lambda begin, end: data[begin:end])
     cut = len(data)
-    for _ in range(KEPT_WHOLE + 1):
+    for _ in range(whole + 1):
         cut = data.rfind(b"\n", 0, cut)
         if cut < 0:
             return _parsed(data)
@@ -111,13 +118,46 @@ def _other_values(read: Callable[[], bytes]) -> dict[str, Series]:
     begin = 0
     while begin < len(data):
         end = data.find(b"\n", min(begin + _PIECE, len(data) - 1)) + 1 or len(data)
-        for event in from_lines([line for line in data[begin:end].split(b"\n") if _NEWEST[0] in line]):
-            if isinstance(event, MetricsEvent):
-                for name, value in event.values.items():
-                    if name != LOSS:
-                        curves.setdefault(name, Series()).add(event.step, value)
+        lines = [line for line in data[begin:end].split(b"\n") if _NEWEST[0] in line]
+        try:
+            found = json.loads(b"[" + b",".join(lines) + b"]")
+        except (ValueError, RecursionError):
+            _take_events(curves, lines)
+        else:
+            _take_fields(curves, found)
         begin = end
     return curves
+
+
+def _take_fields(curves: dict[str, Series], found: list[object]) -> None:
+    """Add the numbers of parsed lines, which is much quicker than to make events of them."""
+    for fields in found:
+        if (
+            not isinstance(fields, dict)
+            or fields.get("type") != "metrics"
+            or (step := as_whole(fields.get("step"))) is None
+        ):
+            continue
+        for name, given in fields.items():
+            if name in _NO_CURVES or type(given) is bool:
+                continue
+            value = math.nan if given is None else given
+            if not isinstance(value, (int, float)) or abs(value) > LARGEST_NUMBER:
+                continue
+            series = curves.get(name)
+            if series is None:
+                series = curves[name] = Series()
+            series.steps.append(step)
+            series.values.append(value)
+
+
+def _take_events(curves: dict[str, Series], lines: list[bytes]) -> None:
+    """The same where a line is not whole."""
+    for event in from_lines(lines):
+        if isinstance(event, MetricsEvent):
+            for name, value in event.values.items():
+                if name != LOSS:
+                    curves.setdefault(name, Series()).add(event.step, value)
 
 
 def _line_of_last(data: bytes, mark: bytes, begin: int, end: int) -> int:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from tui_finetune.runs.events import (
     ENDED,
+    CheckEvent,
     CheckpointEvent,
     CurvesEvent,
     Event,
@@ -52,6 +53,7 @@ class RunState:
 
     Attributes:
         status, reason: the newest status event's.
+        stop_reason: of a start that was asked to stop, who asked: a signal's name, a command, or '' for a person in the app.
         result: how it ended, once it has.
         phase, phase_label: what is being done.
         preparation: phases and labels before the first step of this start, oldest first.
@@ -68,6 +70,7 @@ class RunState:
         story: what happened, oldest first, the newest of it.
         facts: numbers that don't change, as `FactsEvent` has them.
         spikes: losses that stood out, oldest first.
+        checked: what the check before training measured.
         resources: the newest readings of the device.
         memory: bytes that the run takes of the device's memory, on a CPU of the machine's, over steps.
         answered: ids of the requests that were answered.
@@ -82,6 +85,7 @@ class RunState:
 
     status: str = "starting"
     reason: str = ""
+    stop_reason: str = ""
     result: RunResult | None = None
     phase: str = ""
     phase_label: str = ""
@@ -102,6 +106,7 @@ class RunState:
     story: deque[Happened] = field(default_factory=lambda: deque(maxlen=MAX_STORY))
     facts: dict[str, float] = field(default_factory=dict)
     spikes: list[SpikeEvent] = field(default_factory=list)
+    checked: CheckEvent | None = None
     resources: list[ResourcesEvent] = field(default_factory=list)
     memory: Series = field(default_factory=Series)
     answered: set[str] = field(default_factory=set)
@@ -197,6 +202,8 @@ class RunState:
             self.facts.update(event.values)
         elif isinstance(event, SpikeEvent):
             self.spikes.append(event)
+        elif isinstance(event, CheckEvent):
+            self.checked = event
 
     def _on_resources(self, event: ResourcesEvent) -> None:
         self.resources.append(event)
@@ -209,6 +216,8 @@ class RunState:
         self.status, self.reason, self.result = event.status, event.reason, event.result
         self.taught = event.taught or self.taught
         self.ended = event.time if self.is_over else None
+        if self.status in {"starting", "stopping"}:
+            self.stop_reason = event.reason
         if self.status == "starting":
             self.starts += 1
             self.model, self.dataset = event.model or self.model, event.dataset or self.dataset

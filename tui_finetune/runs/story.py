@@ -6,7 +6,15 @@ from dataclasses import dataclass
 
 from tui_finetune.errors import Level
 from tui_finetune.formatting import duration, size
-from tui_finetune.runs.events import CheckpointEvent, Event, MetricsEvent, NoticeEvent, SpikeEvent, StatusEvent
+from tui_finetune.runs.events import (
+    CheckEvent,
+    CheckpointEvent,
+    Event,
+    MetricsEvent,
+    NoticeEvent,
+    SpikeEvent,
+    StatusEvent,
+)
 
 
 @dataclass(frozen=True)
@@ -48,6 +56,8 @@ def _words(event: Event) -> str:
             return f"Evaluated before training: {loss:.4f}."
         asked = " (asked for)" if event.asked_for else ""
         return f"Evaluated at step {event.step:,}: {loss:.4f}{asked}."
+    if isinstance(event, CheckEvent):
+        return check_words(event)
     if isinstance(event, SpikeEvent):
         return f"The loss spiked at step {event.step:,}: {event.loss:.2f}, where {event.usual:.2f} is usual."
     return ""
@@ -69,3 +79,16 @@ def resume_words(event: StatusEvent) -> str:
     if event.status != "starting" or event.resumed_from is None:
         return ""
     return f"Resuming from step {event.resumed_from:,}." if event.resumed_from else "Beginning again, from step 0."
+
+
+def check_words(event: CheckEvent) -> str:
+    """What the check before training found: 'Checked: needs 2.1 GB of memory (2.3 GB estimated), ...'."""
+    parts = []
+    if event.needed is not None:
+        estimated = f" ({size(event.estimated)} estimated)" if event.estimated is not None else ""
+        parts.append(f"needs {size(event.needed)} of memory{estimated}")
+    if event.batch_seconds is not None:
+        parts.append(f"a batch takes {duration(event.batch_seconds)}")
+    if event.training_seconds is not None:
+        parts.append(f"training about {duration(event.training_seconds)}")
+    return f"Checked: {', '.join(parts)}." if parts else "Checked."

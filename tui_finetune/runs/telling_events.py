@@ -1,4 +1,4 @@
-"""Events that a run's verdict is made from: its numbers that don't change, and losses that stood out."""
+"""Events that a run is judged by: its numbers that don't change, losses that stood out, what the check measured."""
 
 from __future__ import annotations
 
@@ -62,3 +62,59 @@ class SpikeEvent(Event):
         given = fields.get("rows")
         rows = tuple(row for row in map(as_whole, given) if row is not None) if isinstance(given, list) else ()
         return cls(step, loss, usual, rows, **common)
+
+
+@dataclass(frozen=True)
+class CheckEvent(Event):
+    """What the check before training measured.
+
+    Attributes:
+        needed: bytes of memory that the run takes at most: what was measured, and what is still to come by the formula.
+            None where the device doesn't tell.
+        estimated: the same by the formula alone.
+        usable: bytes of memory that it may take.
+        batch_seconds: a micro-batch of the longest rows, forward and backward.
+        batch_tokens: in that micro-batch, padding included.
+        length: tokens of its longest row.
+        training_seconds: all steps, at that speed; without evaluation.
+        disk: bytes that the run will have on the disk at once.
+        disk_free: bytes that are free there.
+        save_seconds: a checkpoint, by the piece that was written.
+    """
+
+    type: ClassVar[str] = "check"
+    needed: int | None = None
+    estimated: int | None = None
+    usable: int | None = None
+    batch_seconds: float | None = None
+    batch_tokens: int | None = None
+    length: int | None = None
+    training_seconds: float | None = None
+    disk: int | None = None
+    disk_free: int | None = None
+    save_seconds: float | None = None
+
+    def fields(self) -> dict[str, object]:
+        return {key: value for key in _MEASURED if (value := getattr(self, key)) is not None}
+
+    @classmethod
+    def read(cls, fields: Fields, common: Common) -> CheckEvent | None:
+        return cls(
+            needed=whole(fields, "needed"),
+            estimated=whole(fields, "estimated"),
+            usable=whole(fields, "usable"),
+            batch_seconds=number(fields, "batch_seconds"),
+            batch_tokens=whole(fields, "batch_tokens"),
+            length=whole(fields, "length"),
+            training_seconds=number(fields, "training_seconds"),
+            disk=whole(fields, "disk"),
+            disk_free=whole(fields, "disk_free"),
+            save_seconds=number(fields, "save_seconds"),
+            **common,
+        )
+
+
+_MEASURED = (
+    "needed", "estimated", "usable", "batch_seconds", "batch_tokens", "length", "training_seconds", "disk", "disk_free",
+    "save_seconds",
+)  # fmt: skip

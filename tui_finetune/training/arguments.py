@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TypedDict
+from types import MappingProxyType
+from typing import Any, TypedDict
 
 from transformers import TrainingArguments
 
-from tui_finetune.config.schema import RunConfig
+from tui_finetune.config.schema import SFT, RunConfig
 from tui_finetune.models.devices import AMPERE, best_device
 
 NEVER = 2**31 - 1
@@ -15,7 +17,13 @@ NEVER = 2**31 - 1
 
 
 def training_arguments(
-    config: RunConfig, checkpoints_dir: Path, *, precision: str, evaluates: bool
+    config: RunConfig,
+    checkpoints_dir: Path,
+    *,
+    precision: str,
+    evaluates: bool,
+    kind: type[TrainingArguments] = TrainingArguments,
+    more: Mapping[str, object] = MappingProxyType({}),
 ) -> TrainingArguments:
     """The arguments for Trainer.
 
@@ -27,11 +35,14 @@ def training_arguments(
         checkpoints_dir: where Trainer writes checkpoint-N.
         precision: as it suits the device; in 'pure_bf16' the model itself is in bf16.
         evaluates: whether there are rows to evaluate on.
+        kind: the class of the arguments, where the task has its own.
+        more: its own arguments.
     """
     import torch
 
+    own: Any = {**_computing(config), **more}
     save_steps = config.save_steps if config.save_strategy == "steps" else NEVER
-    arguments = TrainingArguments(
+    arguments = kind(
         output_dir=str(checkpoints_dir),
         num_train_epochs=config.num_train_epochs,
         max_steps=config.max_steps if config.max_steps > 0 else -1,
@@ -41,19 +52,14 @@ def training_arguments(
         learning_rate=config.learning_rate,
         lr_scheduler_type=config.lr_scheduler_type,
         warmup_steps=config.warmup_steps,
-        weight_decay=config.weight_decay,
-        max_grad_norm=config.max_grad_norm,
         **_optimizer(config),
         seed=config.seed,
-        logging_strategy="steps",
         logging_steps=config.logging_steps,
         # False, or a run whose loss is not a number any more would log 0.0 and end well.
         logging_nan_inf_filter=False,
         eval_strategy=config.eval_strategy if evaluates else "no",
         eval_steps=config.eval_steps or config.logging_steps,
         metric_for_best_model="eval_loss" if evaluates and config.eval_strategy != "no" else None,
-        greater_is_better=False,
-        load_best_model_at_end=False,
         # Trainer's 'no' would also forget which step was the best.
         save_strategy="epoch" if config.save_strategy == "epoch" else "steps",
         save_steps=save_steps,
@@ -61,17 +67,13 @@ def training_arguments(
         restore_callback_states_from_checkpoint=True,
         bf16=precision == "bf16",
         fp16=precision == "fp16",
-        use_cpu=best_device() == "cpu",
-        **_kernels(config),
         report_to=[] if config.report_to == "none" else [config.report_to],
-        disable_tqdm=True,
         remove_unused_columns=False,
         label_names=["labels"],
-        dataloader_num_workers=0,
         dataloader_pin_memory=torch.cuda.is_available(),
         save_only_model=config.save_only_model,
-        neftune_noise_alpha=config.neftune_noise_alpha,
         # gradient_checkpointing is set on the model, where its loading knows it.
+        **own,
     )
     return on_one_device(arguments)
 
@@ -91,18 +93,22 @@ def _optimizer(config: RunConfig) -> _Optimizer:
     )
 
 
-class _Kernels(TypedDict):
-    tf32: bool | None
-    torch_compile: bool
-    use_liger_kernel: bool
-
-
-def _kernels(config: RunConfig) -> _Kernels:
-    return _Kernels(
-        tf32=config.tf32 is not False if rounds_to_tf32() else None,
-        torch_compile=config.torch_compile,
-        use_liger_kernel=config.use_liger_kernel,
-    )
+def _computing(config: RunConfig) -> dict[str, object]:
+    """How is computed, and what Trainer would do besides."""
+    return {
+        "use_cpu": best_device() == "cpu",
+        "dataloader_num_workers": 0,
+        "disable_tqdm": True,
+        "logging_strategy": "steps",
+        "greater_is_better": False,
+        "load_best_model_at_end": False,
+        "weight_decay": config.weight_decay,
+        "max_grad_norm": config.max_grad_norm,
+        "neftune_noise_alpha": config.neftune_noise_alpha if config.task == SFT else None,
+        "tf32": config.tf32 is not False if rounds_to_tf32() else None,
+        "torch_compile": config.torch_compile,
+        "use_liger_kernel": config.use_liger_kernel,
+    }
 
 
 def rounds_to_tf32() -> bool:

@@ -24,23 +24,26 @@ class RememberedRows(torch.utils.data.Dataset[object]):
 
     Args:
         rows: the rows.
+
+    Attributes:
+        rows: the rows; others may take their place while none was fetched.
     """
 
     def __init__(self, rows: Dataset) -> None:
-        self._rows = rows
+        self.rows = rows
         self.fetched: deque[list[int]] = deque(maxlen=KEPT_BATCHES)
         self.batches = 0
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self.rows)
 
     def __getitem__(self, row: int) -> object:
-        return self._rows[row]
+        return self.rows[row]
 
     def __getitems__(self, rows: list[int]) -> list[object]:
         self.fetched.append(list(rows))
         self.batches += 1
-        fetched: list[object] = self._rows.__getitems__(rows)
+        fetched: list[object] = self.rows.__getitems__(rows)
         return fetched
 
     def batch(self, number: int) -> list[int]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from transformers import TrainingArguments
 from transformers.trainer_callback import PrinterCallback
 
-from tui_finetune.config.schema import RunConfig
+from tui_finetune.config.schema import PREFERENCES, RunConfig
+from tui_finetune.data.tokens.tokenize import padding_of
 from tui_finetune.runs.directory import RunDirectory
 from tui_finetune.runs.log import EventLog
 from tui_finetune.runs.series import curve_name
@@ -19,6 +22,33 @@ from tui_finetune.training.inputs import Inputs
 from tui_finetune.training.optimizers import optimizer_for, schedule_options
 from tui_finetune.training.samples import Samples
 from tui_finetune.training.trainer import RunTrainer
+
+
+@dataclass(frozen=True)
+class TaskTrainer:
+    """What trains for a task.
+
+    Attributes:
+        trainer: the class.
+        arguments: the class of its arguments.
+        more: its own arguments.
+        eval_average: over what its evaluation loss is the mean, where that is not to be chosen.
+    """
+
+    trainer: type[RunTrainer] = RunTrainer
+    arguments: type[TrainingArguments] = TrainingArguments
+    more: Mapping[str, object] = field(default_factory=dict)
+    eval_average: str = ""
+
+
+def task_trainer(config: RunConfig, inputs: Inputs) -> TaskTrainer:
+    """What trains for the task that is chosen."""
+    if config.task not in PREFERENCES:
+        return TaskTrainer()
+    from tui_finetune.training.preferences import trainers
+
+    kind = trainers.TRAINERS[config.task]
+    return TaskTrainer(kind, kind.arguments, kind.more(config, padding_of(inputs.tokenizer)), "batches")
 
 
 def build_trainer(
@@ -41,8 +71,16 @@ def build_trainer(
         checkpoint: what the training is resumed from, if anything.
         keep_lock: called before each save; raises where the run isn't this process's any more.
     """
-    arguments = training_arguments(config, run.checkpoints_dir, precision=inputs.precision, evaluates=inputs.evaluates)
-    trainer = RunTrainer(
+    task = task_trainer(config, inputs)
+    arguments = training_arguments(
+        config,
+        run.checkpoints_dir,
+        precision=inputs.precision,
+        evaluates=inputs.evaluates,
+        kind=task.arguments,
+        more=task.more,
+    )
+    trainer = task.trainer(
         model=inputs.model,
         args=arguments,
         train_dataset=inputs.data.train,
@@ -53,7 +91,7 @@ def build_trainer(
         facts=facts,
         keep_newest=config.save_total_limit,
         patience=config.early_stopping_patience,
-        eval_average=config.eval_loss_average,
+        eval_average=task.eval_average or config.eval_loss_average,
         lengths=inputs.data.lengths,
         sources=inputs.data.sources,
         evaluated=[(curve_name(label), rows) for label, rows in inputs.data.evaluated],
@@ -65,6 +103,17 @@ def build_trainer(
         keep_lock=keep_lock,
     )
     trainer.remove_callback(PrinterCallback)
+    callback = _with_callback(trainer, inputs, config, run, checkpoint)
+    if arguments.metric_for_best_model and config.early_stopping_patience > 0:
+        trainer.add_callback(EarlyStoppingCallback(config.early_stopping_patience))
+    return trainer, callback
+
+
+def _with_callback(
+    trainer: RunTrainer, inputs: Inputs, config: RunConfig, run: RunDirectory, checkpoint: Path | None
+) -> RunCallback:
+    """The callback that writes into the run's directory and obeys it, added to the Trainer."""
+    log = trainer.event_log
     evaluates = inputs.evaluates and config.eval_strategy != "no"
     callback = RunCallback(
         run,
@@ -76,6 +125,4 @@ def build_trainer(
         samples=Samples(trainer, log, inputs.prompts(config), config.seed),
     )
     trainer.add_callback(callback)
-    if arguments.metric_for_best_model and config.early_stopping_patience > 0:
-        trainer.add_callback(EarlyStoppingCallback(config.early_stopping_patience))
-    return trainer, callback
+    return callback

@@ -6,7 +6,7 @@ import importlib.util
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from tui_finetune.config.schema import RunConfig
+from tui_finetune.config.schema import SFT, RunConfig
 from tui_finetune.errors import Notice, UserError
 from tui_finetune.models.choices import DOCUMENTS, Amount
 from tui_finetune.models.devices import DeviceFacts, Precision, resolve_precision
@@ -102,7 +102,7 @@ def decide(config: RunConfig, facts: ModelFacts, device: DeviceFacts, length: in
     if config.chunked_cross_entropy is None and resumed:
         chunked = False
     else:
-        chunked = computes_in_chunks(config, facts, tokens) and not config.use_liger_kernel
+        chunked = config.task == SFT and computes_in_chunks(config, facts, tokens) and not config.use_liger_kernel
     attention = None if config.attn_implementation == "auto" else config.attn_implementation
     if attention is None and _flash_attention_suits(device, precision):
         attention = "flash_attention_2"

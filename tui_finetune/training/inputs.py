@@ -123,9 +123,12 @@ class Inputs:
     def first_words(self, row: int = 0) -> str:
         """What a sample begins with where nobody says, of a row that is not trained on if there is one: the part of it that
         is only read, as a question; its first words where all of it is trained on."""
-        rows = self._unseen
-        ids, labels = list(rows[row]["input_ids"]), list(rows[row].get("labels", []))
-        given = next((place for place, label in enumerate(labels) if label != -100), 0)
+        values = self._unseen[row]
+        if "prompt_ids" in values:
+            ids, given = list(values["prompt_ids"]), len(values["prompt_ids"])
+        else:
+            ids, labels = list(values["input_ids"]), list(values.get("labels", []))
+            given = next((place for place, label in enumerate(labels) if label != -100), 0)
         if 1 < given <= MAX_PROMPT_TOKENS:
             # The token that the tokenizer puts before every text would be there twice.
             begins_twice = ids[0] == self.tokenizer("a")["input_ids"][0]

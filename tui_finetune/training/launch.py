@@ -127,13 +127,20 @@ class ProcessLaunch:
     libraries are being imported, and is found again by whoever comes later.
 
     Args:
-        run, resolved, changes: as for `ThreadLaunch`.
+        run, resolved, changes: as for `ThreadLaunch`. A new run in whose directory a start of it was killed begins again.
+        environment: what is other than here in the environment of the process.
 
     Raises:
         UserError: it can't be resumed.
     """
 
-    def __init__(self, run: RunDirectory, resolved: Resolved | None, changes: Mapping[str, object]) -> None:
+    def __init__(
+        self,
+        run: RunDirectory,
+        resolved: Resolved | None,
+        changes: Mapping[str, object],
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         from tui_finetune.training.resume import changed_config
 
         if resolved is None:
@@ -141,13 +148,10 @@ class ProcessLaunch:
                 changed_config(run, changes)  # what can't be resumed is refused here
             order: dict[str, object] = {"resume": True, "changes": dict(changes)}
         else:
-            order = {
-                "config": resolved.config.model_dump(),
-                "preset": resolved.preset,
-                "origins": dict(resolved.origins),
-            }
+            order = order_of(resolved) | {"again": run.events_path.exists()}
         self.run = run
         self.failure: BaseException | None = None
+        self._environment = {**os.environ, **(environment or {})}
         self._order = json.dumps(order)
         self._left_before = left(run.control_dir)
         self._process: subprocess.Popen[bytes] | None = None
@@ -191,6 +195,7 @@ class ProcessLaunch:
                 stderr=log,
                 start_new_session=True,
                 pass_fds=(lock,),
+                env=self._environment,
             )
         finally:
             # The lock is the other process's now: it is free when the last copy of the descriptor is closed.
@@ -220,6 +225,11 @@ class ProcessLaunch:
         return True
 
 
+def order_of(resolved: Resolved) -> dict[str, object]:
+    """A configuration, as it is handed to another process."""
+    return {"config": resolved.config.model_dump(), "preset": resolved.preset, "origins": dict(resolved.origins)}
+
+
 def launch_in_thread(
     run: RunDirectory,
     resolved: Resolved | None = None,
@@ -232,10 +242,13 @@ def launch_in_thread(
 
 
 def launch_process(
-    run: RunDirectory, resolved: Resolved | None = None, changes: Mapping[str, object] | None = None
+    run: RunDirectory,
+    resolved: Resolved | None = None,
+    changes: Mapping[str, object] | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> ProcessLaunch:
-    """A run in a process of its own, to be begun; arguments as for `ThreadLaunch`."""
-    return ProcessLaunch(run, resolved, changes or {})
+    """A run in a process of its own, to be begun; arguments as for `ProcessLaunch`."""
+    return ProcessLaunch(run, resolved, changes or {}, environment)
 
 
 def _take_launch_lock(run: RunDirectory) -> int:

@@ -34,7 +34,7 @@ CHANGEABLE = frozenset(
         "eval_loss_average", "save_strategy", "save_steps", "save_total_limit", "save_only_model",
         "per_device_eval_batch_size", "gradient_checkpointing", "chunked_cross_entropy",
         "report_to", "save_dtype", "output_dir", "final_model_dir", "dataset_name", "datasets", "eval_dataset",
-        "notify", "notify_command",
+        "notify", "notify_command", "check_before_training",
     }
 )  # fmt: skip
 """Settings that leave every step as it would have been, but for rounding. Of another dataset_name, or other datasets, the tokens are
@@ -203,8 +203,12 @@ def data_fingerprint(rows: Dataset) -> str:
     """A hash of prepared training rows: their number, and the tokens of up to 1000 of them, spread evenly."""
     digest = hashlib.sha256(str(len(rows)).encode())
     stride = max(1, len(rows) // SAMPLED_ROWS)
-    for tokens in rows.select_columns("input_ids").select(range(0, len(rows), stride))[:]["input_ids"]:
-        digest.update(repr(list(tokens)).encode())
+    sampled = rows.select(range(0, len(rows), stride))
+    names = [name for name in ("input_ids", "prompt_ids", "chosen_ids", "rejected_ids", "completion_ids", "label")
+             if name in rows.column_names]  # fmt: skip
+    for values in zip(*(sampled.select_columns(name)[:][name] for name in names), strict=True):
+        for value in values:
+            digest.update(repr(value if isinstance(value, bool) else list(value)).encode())
     return digest.hexdigest()[:32]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 import os
 import time
@@ -10,6 +9,7 @@ import traceback
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,20 +30,23 @@ from tui_finetune.runs.summary import load_state
 from tui_finetune.system.environment import gpu_choice
 from tui_finetune.system.files import DISK_FULL
 from tui_finetune.system.libraries import import_libraries, library_log, quiet_libraries
-from tui_finetune.training.failures import explain, is_not_finite, memory_remedies
+from tui_finetune.training.failures import explain, is_not_finite
 from tui_finetune.training.judging import judged, run_facts
+from tui_finetune.training.memory import MemoryNeeds, check_estimate, free_memory, memory_remedies
 from tui_finetune.training.notify import notify_arguments, run_notify_command
 from tui_finetune.training.paths import rooted
 from tui_finetune.training.reporting import Phases
-from tui_finetune.training.resume import changed_config, check_fingerprint, checkpoint_to_resume, clear_the_way
+from tui_finetune.training.resume import BATCH, changed_config, check_fingerprint, checkpoint_to_resume, clear_the_way
 
 if TYPE_CHECKING:
     from transformers import TrainerState
 
     from tui_finetune.models.choices import Amount
     from tui_finetune.models.located import LocatedModel
+    from tui_finetune.training.callback import RunCallback
     from tui_finetune.training.computing import Computing
     from tui_finetune.training.inputs import Inputs
+    from tui_finetune.training.trainer import RunTrainer
 
 
 class TrainingSession:
@@ -53,17 +56,22 @@ class TrainingSession:
         resolved: the configuration, with or without where its values come from.
         run: its directory, made already.
         resuming: resume from the newest checkpoint that is sound.
+        again: begin again in a directory in which a start of this configuration was killed before its first checkpoint.
     """
 
-    def __init__(self, resolved: Resolved | RunConfig, run: RunDirectory, *, resuming: bool = False) -> None:
+    def __init__(
+        self, resolved: Resolved | RunConfig, run: RunDirectory, *, resuming: bool = False, again: bool = False
+    ) -> None:
         self.resolved = resolved if isinstance(resolved, Resolved) else Resolved(resolved)
         self.config = rooted(self.resolved.config).model_copy(update={"output_dir": str(run.path)})
         self.directory = run
         self.resuming = resuming
+        self.again = again
         self.log: EventLog
         self.changes: dict[str, object] = {}
         self.left_before = left(run.control_dir)
         self._began = self._taken_over = False
+        self._needs: MemoryNeeds | None = None
 
     @classmethod
     def resume(cls, run: RunDirectory, changes: Mapping[str, object] | None = None) -> TrainingSession:
@@ -137,16 +145,16 @@ class TrainingSession:
             return failed.failed(error)
         except Exception as error:
             logging.getLogger(__name__).error("%s", traceback.format_exc())
-            remedies = memory_remedies(error, self.config)
+            remedies = memory_remedies(error, self.config, self._needs)
             ended = failed.failed(explain(error, self.directory, remedies), tuple(remedies))
             return replace(ended, not_finite=is_not_finite(error))
         finally:
             if remedies:
-                # Trainer and its callbacks know each other: without this the memory would not be free for the next try.
-                gc.collect()
+                free_memory()
 
     def _tell_start(self, checkpoint: Path | None) -> None:
-        resumed_from = (checkpoints.step_of(checkpoint) if checkpoint else 0) if self.resuming else None
+        went_before = self.resuming or self.again
+        resumed_from = (checkpoints.step_of(checkpoint) if checkpoint else 0) if went_before else None
         if not self.resuming:
             self._write_config()
         model, dataset = self.config.model_name_or_path, self.config.dataset_name
@@ -171,19 +179,29 @@ class TrainingSession:
 
     def _train(self, checkpoint: Path | None) -> RunResult:
         """The story of a run: look at the model, prepare the data, load, check, train, write the final model."""
+        inputs = self._inputs()
+        with inputs.attention():
+            result, state = self._fit(inputs, checkpoint)
+        self._keep_lock()
+        self.log.write(PhaseEvent("finishing", "Writing the final model"))
+        from tui_finetune.training.finish import write_final_model
+
+        return write_final_model(inputs, self.config, self.directory, self.log, state, result)
+
+    def _inputs(self) -> Inputs:
+        """All that the training is given: the model, loaded and made ready, and rows of tokens that suit it."""
         phase = Phases(self.log, self.directory.control_dir)
         with phase("checking", "Getting ready"):
             # Five seconds or so. The plan may be importing them too.
             import_libraries("torch", "transformers", "datasets", "transformers.trainer")
             quiet_libraries()
             from tui_finetune.data.parts import open_parts
-            from tui_finetune.data.prepare import prepare
+            from tui_finetune.data.rows import prepare_rows
             from tui_finetune.models.loading import tokenizer_notices
             from tui_finetune.models.methods.choose import method_of
             from tui_finetune.models.saving import make_savable
             from tui_finetune.training import inputs as given
             from tui_finetune.training.computing import amount_of, loss_of
-            from tui_finetune.training.finish import write_final_model
 
             self._check_surroundings()
 
@@ -195,7 +213,7 @@ class TrainingSession:
         with phase("loading_data", f"Reading {config.dataset_name}") as report:
             parts = open_parts(config, report)
         with phase("preparing_data") as report:
-            data = prepare(parts, config, tokenizer, max_length, report)
+            data = prepare_rows(parts, config, tokenizer, max_length, report)
 
         computing = self._decide(located, max_length, amount_of(data))
         config = self.config
@@ -211,7 +229,7 @@ class TrainingSession:
             message = "This model can't keep packed texts apart, so rows are padded instead."
             self.log.notice(Notice("warning", message, "set packing: false", "packing"))
             with phase("preparing_data") as report:
-                data = prepare(parts, config.model_copy(update={"packing": False}), tokenizer, max_length, report)
+                data = prepare_rows(parts, config.model_copy(update={"packing": False}), tokenizer, max_length, report)
 
         given.keep_template(model, tokenizer, data)
         loss, computing = loss_of(model, computing)
@@ -221,12 +239,7 @@ class TrainingSession:
 
         model = method.prepare(model, located)
         attend = attention or nullcontext
-        inputs = given.Inputs(located, model, tokenizer, data, computing.precision, attend, loss, base)
-        with inputs.attention():
-            result, state = self._fit(inputs, checkpoint)
-        self._keep_lock()
-        self.log.write(PhaseEvent("finishing", "Writing the final model"))
-        return write_final_model(inputs, config, self.directory, self.log, state, result)
+        return given.Inputs(located, model, tokenizer, data, computing.precision, attend, loss, base)
 
     def _decide(self, located: LocatedModel, length: int, data: Amount) -> Computing:
         """Choose what nobody chose, and how is computed; it stands in config.yaml from then on."""
@@ -246,13 +259,51 @@ class TrainingSession:
         self.config = computing.config
         if not self.resuming:
             self._write_config()
+        self._needs = MemoryNeeds(self.config, facts, length, device)
+        if self.config.check_before_training:
+            check_estimate(self._needs)
         return computing
 
+    def _passes(self, trainer: RunTrainer, inputs: Inputs) -> bool:
+        """Check before training. False where the batch that was chosen doesn't fit after all, and a smaller one is to be tried:
+        the rows of an update stay the same."""
+        try:
+            self._check(trainer, inputs)
+        except Exception as error:
+            chosen = (self.resolved.origin(key) == "default" for key in BATCH)
+            # Whether it is enough, the next check measures.
+            remedies = memory_remedies(error, self.config) if not self.resuming and all(chosen) else []
+            smaller = next((remedy for remedy in remedies if set(remedy.changes) == set(BATCH)), None)
+            if smaller is None:
+                raise
+            self.config = self.config.model_copy(update=dict(smaller.changes))
+            self.log.notice(Notice("info", f"The batch that was chosen does not fit: {smaller.words}."))
+            self._write_config()
+        else:
+            return True
+        free_memory()  # now that the error is gone, and with it what it held
+        return False
+
+    def _check(self, trainer: RunTrainer, inputs: Inputs) -> None:
+        """Try in seconds what would otherwise fail in hours."""
+        from tui_finetune.models.devices import device_facts
+        from tui_finetune.training.check import check_before_training
+
+        self.log.write(PhaseEvent("checking", "Trying one batch"))
+        assert self._needs is not None
+        needs = replace(self._needs, config=self.config, device=device_facts())
+        checked, notices = check_before_training(trainer, inputs.data.train, needs, self.directory.checkpoints_dir)
+        self.log.write(checked)
+        for said in notices:
+            self.log.notice(said)
+
     def _check_surroundings(self) -> None:
-        """See that the tracker is there, and say which GPU is used where there are several."""
+        """See that the packages for task and tracker are there, and say which GPU is used where there are several."""
+        from tui_finetune.models.tasks import check_task
         from tui_finetune.training.inputs import check_tracker
         from tui_finetune.training.optimizers import check_optimizer
 
+        check_task(self.config)
         check_tracker(self.config.report_to)
         notify_arguments(self.config.notify_command)
         check_optimizer(self.config.optim)
@@ -261,17 +312,9 @@ class TrainingSession:
 
     def _fit(self, inputs: Inputs, checkpoint: Path | None) -> tuple[RunResult, TrainerState]:
         """Train, from the checkpoint if there is one; how it ended, and Trainer's state."""
-        from tui_finetune.training.build import build_trainer
         from tui_finetune.training.resources import watch_resources
 
-        facts = inputs.facts(self.config)
-        if checkpoint is not None:
-            check_fingerprint(facts, dict(checkpoints.read_manifest(checkpoint).facts))
-        if self.resuming:
-            self._write_config()
-        trainer, callback = build_trainer(
-            inputs, self.config, self.directory, self.log, facts, checkpoint, self._keep_lock
-        )
+        trainer, callback = self._ready(inputs, checkpoint)
         self.log.write(FactsEvent(run_facts(inputs, self.config)))
         self._began = True
         began = time.monotonic()
@@ -289,6 +332,21 @@ class TrainingSession:
             data_format=inputs.data_format,
         )
         return result, state
+
+    def _ready(self, inputs: Inputs, checkpoint: Path | None) -> tuple[RunTrainer, RunCallback]:
+        """A Trainer that is ready to begin, checked where that is wanted, and the callback that obeys what is asked."""
+        from tui_finetune.training.build import build_trainer
+
+        facts = inputs.facts(self.config)
+        if checkpoint is not None:
+            check_fingerprint(facts, dict(checkpoints.read_manifest(checkpoint).facts))
+        if self.resuming:
+            self._write_config()
+        build = partial(build_trainer, inputs, run=self.directory, log=self.log, facts=facts)
+        trainer, callback = build(self.config, checkpoint=checkpoint, keep_lock=self._keep_lock)
+        while self.config.check_before_training and not self._passes(trainer, inputs):
+            trainer, callback = build(self.config, checkpoint=checkpoint, keep_lock=self._keep_lock)
+        return trainer, callback
 
     def _end(self, result: RunResult) -> RunResult:
         result = replace(result, began=self._began)

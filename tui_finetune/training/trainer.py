@@ -8,7 +8,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -102,7 +102,7 @@ class RunTrainer(Trainer):
     ) -> None:
         remembered = RememberedRows(train_dataset)
         self.batch_losses = BatchLosses(remembered, sources)
-        super().__init__(
+        self._init_trainer(
             model=model,
             args=args,
             data_collator=data_collator,
@@ -128,6 +128,10 @@ class RunTrainer(Trainer):
         self._tokens: torch.Tensor | None = None
         self._bad: torch.Tensor | None = None
         self._answers: tuple[str, ...] = ()
+
+    def _init_trainer(self, **given: object) -> None:
+        arguments: Any = given
+        super().__init__(**arguments)
 
     def create_scheduler(
         self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None
@@ -173,8 +177,7 @@ class RunTrainer(Trainer):
     def training_step(
         self, model: torch.nn.Module, inputs: Batch, num_items_in_batch: torch.Tensor | int | None = None
     ) -> torch.Tensor:
-        mask = inputs.get("attention_mask")
-        tokens = mask.sum() if mask is not None else self._count_unpadded(inputs["input_ids"])
+        tokens = self._count_tokens(inputs)
         loss: torch.Tensor = super().training_step(model, inputs, num_items_in_batch)
         # Kept on the device: reading them at every step would make it wait.
         tokens = tokens.to(loss.device)
@@ -197,7 +200,11 @@ class RunTrainer(Trainer):
             loss = self._loss(inputs, num_items_in_batch if self.model_accepts_loss_kwargs else None)
         return (loss, {"loss": loss}) if return_outputs else loss
 
-    def _count_unpadded(self, input_ids: torch.Tensor) -> torch.Tensor:
+    def _count_tokens(self, inputs: Batch) -> torch.Tensor:
+        """The tokens in a batch, padding left out."""
+        mask, input_ids = inputs.get("attention_mask"), inputs.get("input_ids")
+        if mask is not None or input_ids is None:
+            return torch.tensor(0) if mask is None else mask.sum()
         pad = getattr(self.processing_class, "pad_token_id", None)
         if pad is None or pad == getattr(self.processing_class, "eos_token_id", None):
             return torch.tensor(input_ids.numel())
@@ -349,7 +356,7 @@ class RunTrainer(Trainer):
         if free < needed:
             raise OSError(f"only {free / 1e9:.2f} GB are free, {needed / 1e9:.2f} GB are needed")
 
-    def _log_state(self) -> dict[str, float]:
+    def _log_state(self) -> dict[str, object]:
         return {
             "tr_loss": self._tr_loss.item(),
             "last_logged_step": self._globalstep_last_logged,

@@ -48,13 +48,9 @@ def _stop(run: RunDirectory, number: int, _: FrameType | None) -> None:
 
 
 def _session(run: RunDirectory, order: Mapping[str, object]) -> TrainingSession:
-    config, changes = order.get("config"), order.get("changes")
-    if isinstance(config, dict):
-        origins, preset = order.get("origins"), str(order.get("preset", "default"))
-        whole = set_by_somebody(make_config(config))
-        if isinstance(origins, dict):
-            whole = Resolved(whole.config, origins)
-        session = TrainingSession(replace(whole, preset=preset), run)
+    changes = order.get("changes")
+    if (ordered := resolved_of(order)) is not None:
+        session = TrainingSession(ordered, run, again=bool(order.get("again")))
     elif order.get("resume") or run.events_path.exists():
         session = TrainingSession.resume(run, changes if isinstance(changes, dict) else {})
     else:
@@ -62,6 +58,17 @@ def _session(run: RunDirectory, order: Mapping[str, object]) -> TrainingSession:
     if order:
         session.left_before = frozenset()  # the launcher has seen to those: what there is now was asked of this start
     return session
+
+
+def resolved_of(order: Mapping[str, object]) -> Resolved | None:
+    """The configuration in an order, as `launch.order_of` makes it; None where there is none in it."""
+    config, origins, preset = order.get("config"), order.get("origins"), str(order.get("preset", "default"))
+    if not isinstance(config, dict):
+        return None
+    whole = set_by_somebody(make_config(config))
+    if isinstance(origins, dict):
+        whole = Resolved(whole.config, origins)
+    return replace(whole, preset=preset)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tui_finetune.config.names import DEFAULT_SAMPLE, STARTER
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from tui_finetune.config.resolve import Resolved
     from tui_finetune.config.schema import RunConfig
     from tui_finetune.planning.plan import Plan
+    from tui_finetune.runs.events import CheckEvent
 
 Examine = Callable[["Resolved", "Callable[[Plan], None]"], object]
 
@@ -25,6 +28,15 @@ def _examine(resolved: Resolved, on_part: Callable[[Plan], None]) -> None:
     examine(resolved, on_part)
 
 
+Rehearse = Callable[["Resolved", "Callable[[Callable[[], None]], None]"], "CheckEvent"]
+
+
+def _rehearse(resolved: Resolved, begun: Callable[[Callable[[], None]], None]) -> CheckEvent:
+    from tui_finetune.training.rehearsal import rehearse_apart
+
+    return rehearse_apart(resolved, begun)
+
+
 class Draft:
     """What is chosen for the next run. It is resolved once for each change, when somebody first asks.
 
@@ -33,11 +45,13 @@ class Draft:
         choices: settings to begin with, by key or alias.
         preset_name: the preset to begin with.
         examine: works a plan out, telling it part by part.
+        rehearse: checks a run before it is trained; is told what ends it.
 
     Attributes:
         choices: what was chosen on the screens, by key, also values that are not allowed.
         preset_name: the preset that it starts from.
         plan: what is known of a run of it; `plan_pending` while more is being found out.
+        checked: what the check before training measured, once it was asked for; `checking` while it is going on.
         on_change, on_plan: called when what is chosen, or what is known of the plan, has changed.
     """
 
@@ -47,6 +61,7 @@ class Draft:
         choices: Mapping[str, object] | None = None,
         preset_name: str | None = None,
         examine: Examine = _examine,
+        rehearse: Rehearse = _rehearse,
     ) -> None:
         self.choices: dict[str, object] = {}
         if choices:
@@ -60,6 +75,9 @@ class Draft:
         self.on_plan: Callable[[], None] = lambda: None
         self._host = host
         self._examine = examine
+        self._rehearse = rehearse
+        self.checked: CheckEvent | None = None
+        self._end_check: Callable[[], None] | None = None
         self._outcome: Form | UserError | None = None
 
     # What is chosen
@@ -107,6 +125,8 @@ class Draft:
     def changed(self) -> None:
         """Resolve what is chosen now, tell it, and find out what a run of it would be."""
         self._outcome = None
+        self.checked = None
+        self.end_check()
         self._resolve()
         self.on_change()
         self._work_out_plan()
@@ -201,4 +221,62 @@ class Draft:
     def show_plan(self, plan: Plan | None) -> None:
         """Take in what has been found out."""
         self.plan, self.plan_pending = plan, plan is not None and not plan.complete
+        if plan is not None:
+            self.plan = plan.corrected(self.checked)
         self.on_plan()
+
+    # The check before training
+
+    @property
+    def checking(self) -> bool:
+        """Whether a run of it is being checked."""
+        return self._end_check is not None
+
+    def check(self) -> None:
+        """Check a run of it: what is found corrects the plan, or stands in it as the problem."""
+        resolved = self.resolved
+        if resolved is None or self.checking:
+            return
+        over = threading.Event()
+        self._end_check = over.set
+
+        def begun(end: Callable[[], None]) -> None:
+            self._host.back(lambda: self._may_end(over, end))
+
+        def work() -> None:
+            try:
+                outcome: CheckEvent | UserError = self._rehearse(resolved, begun)
+            except UserError as error:
+                outcome = error
+            self._host.back(lambda: None if over.is_set() else self._know_check(outcome))
+
+        self._host.work(work, group="check", description="checking before training")
+        self.on_plan()
+
+    def _may_end(self, over: threading.Event, end: Callable[[], None]) -> None:
+        def end_both() -> None:
+            over.set()
+            end()
+
+        if over.is_set():  # something else has been chosen while it began
+            end()
+        else:
+            self._end_check = end_both
+
+    def end_check(self) -> None:
+        """End a check that is going on."""
+        if self._end_check is not None:
+            end, self._end_check = self._end_check, None
+            end()
+
+    def _know_check(self, outcome: CheckEvent | UserError) -> None:
+        self._end_check = None
+        if isinstance(outcome, UserError):
+            if self.plan is not None:
+                self.plan = replace(self.plan, problem=outcome)
+            self.on_plan()
+            self._host.refuse(outcome, "Checked")
+            return
+        self.checked = outcome
+        plan = replace(self.plan, problem=None) if self.plan is not None else None
+        self.show_plan(plan)

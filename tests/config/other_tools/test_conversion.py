@@ -281,7 +281,7 @@ def test_what_axolotl_leaves_out_is_as_it_is_there() -> None:
 
 
 def test_all_that_does_not_exist_here_comes_at_once() -> None:
-    conversion = read(AXOLOTL + "rl: dpo\nrelora: true\nsome_new_thing: 3\nfp8: false\n")
+    conversion = read(AXOLOTL + "rl: grpo\nrelora: true\nsome_new_thing: 3\nfp8: false\n")
     assert set(reasons(conversion)) == {"rl", "relora", "some_new_thing"}
 
 
@@ -385,13 +385,11 @@ def test_llama_factorys_names_of_data_sets_are_looked_up(tmp_path: Path) -> None
     assert conversion.settings["gradient_checkpointing"] is True
 
 
-def test_pictures_and_pairs_are_refused_by_name(tmp_path: Path) -> None:
-    listed = {"house": {"file_name": "a", "columns": {"messages": "m", "images": "i"}}, "garden": {"ranking": True}}
+def test_pictures_are_refused_by_name(tmp_path: Path) -> None:
+    listed = {"house": {"file_name": "a", "columns": {"messages": "m", "images": "i"}}}
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "dataset_info.json").write_text(json.dumps(listed))
     assert "images" in reasons(read(LLAMA_FACTORY, tmp_path))["dataset"]
-    alone = LLAMA_FACTORY.replace("dataset: house", "dataset: garden")
-    assert "pairs of replies" in reasons(read(alone, tmp_path))["dataset"]
 
 
 def test_torchtune_means_what_it_means_there() -> None:

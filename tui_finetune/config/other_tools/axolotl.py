@@ -24,10 +24,11 @@ from tui_finetune.config.other_tools.conversion import (
     silent,
     to,
 )
+from tui_finetune.config.other_tools.preferences import TEMPLATE, axolotl_pairs, axolotl_task
 from tui_finetune.config.other_tools.sources import Source, evaluate_on, text_of, use
 
 NAME = "axolotl"
-_SWEEPS = "sweeps, preference tuning and reinforcement learning of axolotl do not exist here"
+_SWEEPS = "sweeps, reward models and reinforcement learning of axolotl do not exist here"
 _IMAGES = "models that read images or sound can't be trained here"
 
 DEFAULTS: Mapping[str, object] = {
@@ -72,8 +73,9 @@ def looks_like(values: Mapping[str, object]) -> bool:
 def convert(values: Mapping[str, object]) -> Conversion:
     """Read one of axolotl's files."""
     reading = Reading(values, whole=("datasets", "test_datasets", "pretraining_dataset", "special_tokens"))
+    task = axolotl_task(reading)
     _method(reading)
-    _data(reading)
+    _data(reading, task)
     _length(reading)
     _evaluation(reading)
     unknown = "axolotl may know it; it has no counterpart here"
@@ -109,7 +111,7 @@ def _method(reading: Reading) -> None:
     reading.silence("lora_target_linear", "lora_fan_in_fan_out", "lora_mlp_kernel", "lora_qkv_kernel", "lora_o_kernel")
 
 
-def _data(reading: Reading) -> None:
+def _data(reading: Reading, task: str) -> None:
     """The data sets and how their rows are read."""
     key = "datasets" if is_off(reading.get("pretraining_dataset")) else "pretraining_dataset"
     given = reading.get(key)
@@ -119,14 +121,16 @@ def _data(reading: Reading) -> None:
         if not isinstance(entry, Mapping):
             reading.refuse(key, "an entry is a mapping with path and type")
             return
-        kind = str(entry.get("type") or "").strip()
-        found = _source(entry, kind, reading.text("chat_template"))
+        kind = entry.get("type")
+        if not isinstance(kind, Mapping):
+            kind = str(kind or "").strip()
+        found = _source(entry, kind, task)
         if isinstance(found, str):
             reading.refuse(key, found)
             return
         sources.append(found)
     if sources:
-        use(reading, key, sources)
+        use(reading, key, sources, TEMPLATE if task else "")
 
 
 def _test_data(reading: Reading, key: str) -> None:
@@ -137,7 +141,7 @@ def _test_data(reading: Reading, key: str) -> None:
         if not isinstance(entry, Mapping):
             reading.refuse(key, "an entry is a mapping with path and type")
             return
-        found = _source(entry, str(entry.get("type") or "").strip(), reading.text("chat_template"))
+        found = _source(entry, str(entry.get("type") or "").strip(), "")
         if isinstance(found, str):
             reading.refuse(key, found)
             return
@@ -145,7 +149,7 @@ def _test_data(reading: Reading, key: str) -> None:
     evaluate_on(reading, key, sources)
 
 
-def _source(entry: Mapping[str, object], kind: str, template: str) -> Source | str:
+def _source(entry: Mapping[str, object], kind: str | Mapping[str, object], task: str) -> Source | str:
     """One data set; or what is asked of it that does not exist here."""
     name = text_of(entry, "path")
     files = entry.get("data_files")
@@ -170,6 +174,10 @@ def _source(entry: Mapping[str, object], kind: str, template: str) -> Source | s
     shards = entry.get("shards")
     if shards not in (None, 1):
         return "shards of a data set are not supported; use split: train[:10%]"
+    if task:
+        return axolotl_pairs(entry, kind, plain)
+    if isinstance(kind, Mapping):
+        return plain
     base, _, variant = kind.partition(".")
     if base in {"completion", "pretrain"} or kind == "":
         return replace(plain, format="text" if kind else None, text_field=text_of(entry, "field"))
@@ -295,7 +303,7 @@ TABLE: Mapping[str, Rule] = {
     "peft.*": refused("this way to initialize an adapter does not exist here"),
     "unfrozen_parameters": to("unfrozen_layers", lambda value: ",".join(map(str, value)) if isinstance(value, list) else value),
     "noisy_embedding_alpha": to("neftune_noise_alpha", lambda value: value or None), "neftune_noise_alpha": to("neftune_noise_alpha", lambda value: value or None),
-    "rl": refused(_SWEEPS), "rl_beta": silent, "trl.*": refused(_SWEEPS), "reward_model": refused(_SWEEPS),
+    "rl": silent, "rl_beta": silent, "trl.*": refused(_SWEEPS), "reward_model": refused(_SWEEPS),
     "process_reward_model": refused(_SWEEPS), "ebft.*": refused(_SWEEPS), "vllm.*": silent, "num_labels": refused("classifiers can't be trained here"),
     "relora*": refused("ReLoRA does not exist here"), "jagged_restart*": refused("ReLoRA does not exist here"),
     "lisa_*": refused("LISA does not exist here"), "qat.*": refused("quantization-aware training does not exist here"),

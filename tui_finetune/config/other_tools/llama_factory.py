@@ -23,6 +23,7 @@ from tui_finetune.config.other_tools.conversion import (
     silent,
     to,
 )
+from tui_finetune.config.other_tools.preferences import llama_factory_source, llama_factory_task
 from tui_finetune.config.other_tools.sources import Source, evaluate_on, text_of, use
 
 NAME = "LLaMA-Factory"
@@ -52,7 +53,6 @@ DEFAULTS: Mapping[str, object] = {
 }
 """What LLaMA-Factory and Trainer do where the file says nothing; it turns checkpointing on."""
 
-_FEEDBACK = "preference tuning does not exist here yet"
 _IMAGES = "models that read images or sound can't be trained here"
 
 
@@ -88,11 +88,7 @@ def convert(values: Mapping[str, object], read_file: ReadFile) -> Conversion:
 
 
 def _stage(reading: Reading) -> None:
-    stage = reading.text("stage").lower() or "sft"
-    if stage in {"sft", "pt"}:
-        reading.silence("stage")
-    else:
-        reading.refuse("stage", f"{stage}: {_FEEDBACK}")
+    llama_factory_task(reading)
     if "do_train" in reading.values and is_off(reading.get("do_train")):
         reading.refuse("do_train", "it asks for no training")
     if "export_dir" in reading.values:
@@ -176,15 +172,12 @@ def _weighted(reading: Reading, sources: list[Source]) -> list[Source]:
 
 def _source(name: str, entry: Mapping[str, object], folder: str, samples: float | None, text: bool) -> Source | str:
     """One data set as dataset_info.json describes it, or what is asked of it that does not exist here."""
-    if entry.get("ranking") or entry.get("script_url"):
-        what = "a script of its own" if entry.get("script_url") else "pairs of replies"
-        return f"{name} is made of {what}, which can't be read here"
+    if entry.get("script_url"):
+        return f"{name} is made of a script of its own, which can't be read here"
     columns = entry.get("columns")
     columns = columns if isinstance(columns, Mapping) else {}
     if media := sorted({"images", "videos", "audios"} & set(columns)):
         return f"{name} has {media[0]}: {_IMAGES}"
-    if "kto_tag" in columns or "chosen" in columns:
-        return f"{name}: {_FEEDBACK}"
     place = text_of(entry, "hf_hub_url", "path")
     file = text_of(entry, "file_name")
     if place is None and file is not None:
@@ -200,6 +193,8 @@ def _source(name: str, entry: Mapping[str, object], folder: str, samples: float 
     kind = text_of(entry, "formatting", "converter") or "alpaca"
     if text:
         return replace(plain, format="text", text_field=text_of(columns, "prompt"))
+    if entry.get("ranking") or "kto_tag" in columns or "chosen" in columns:
+        return llama_factory_source(columns, kind, plain)
     if kind in {"sharegpt", "openai"}:
         messages = text_of(columns, "messages") or ("conversations" if kind == "sharegpt" else "messages")
         return replace(plain, messages_field=messages)

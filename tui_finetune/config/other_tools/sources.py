@@ -28,6 +28,9 @@ class Source:
     prompt_field: str | None = None
     input_field: str | None = None
     completion_field: str | None = None
+    chosen_field: str | None = None
+    rejected_field: str | None = None
+    label_field: str | None = None
     max_samples: int | None = None
     weight: float | None = None
     completion_only_loss: bool | None = None
@@ -49,6 +52,9 @@ SETTING = {
     "prompt_field": "dataset_prompt_field",
     "input_field": "dataset_input_field",
     "completion_field": "dataset_completion_field",
+    "chosen_field": "dataset_chosen_field",
+    "rejected_field": "dataset_rejected_field",
+    "label_field": "dataset_label_field",
     "max_samples": "max_samples",
     "completion_only_loss": "completion_only_loss",
     "assistant_only_loss": "assistant_only_loss",

@@ -1,4 +1,4 @@
-"""TRL's configurations for `trl sft`: its names are ours, its defaults are not."""
+"""TRL's configurations for `trl sft`, `trl dpo` and `trl kto`: its names are ours, its defaults are not."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from tui_finetune.config.other_tools.conversion import (
     silent,
     to,
 )
+from tui_finetune.config.other_tools.preferences import trl_task
 from tui_finetune.config.other_tools.sources import Source, text_of, use
 
 NAME = "TRL"
@@ -62,6 +63,7 @@ def looks_like(values: Mapping[str, object]) -> bool:
 def convert(values: Mapping[str, object]) -> Conversion:
     """Read one of TRL's files."""
     reading = Reading(values, whole=("datasets", "dataset_mixture", "env", "model_init_kwargs"))
+    task = trl_task(reading)
     _method(reading)
     key = "datasets" if "datasets" in reading.values else "dataset_mixture"
     given = reading.get(key)
@@ -75,11 +77,15 @@ def convert(values: Mapping[str, object]) -> Conversion:
             if (name := text_of(entry, "path"))
         ]
         use(reading, key, sources)
+    defaults = dict(DEFAULTS)
+    if task != "sft":
+        defaults |= {"task": task, "learning_rate": 1e-6}
+        reading.silence("max_prompt_length", "max_completion_length", "truncation_mode")
     # Which names are ours is for the settings themselves to say.
     for name in list(reading.values):
         if not reading.known(name) and name not in TABLE and "." not in name:
             reading.set(name, **{name: reading.values[name]})
-    return read(NAME, reading, TABLE, defaults=DEFAULTS, unknown="it has no counterpart here")
+    return read(NAME, reading, TABLE, defaults=defaults, unknown="it has no counterpart here")
 
 
 def _method(reading: Reading) -> None:
@@ -107,14 +113,13 @@ def _test_split(reading: Reading, key: str) -> None:
         reading.set(key, dataset_eval_split=reading.text(key))
 
 
-_FEEDBACK = "preference tuning does not exist here yet"
 TABLE: Mapping[str, Rule] = {
     "torch_dtype": silent, "dtype": silent, "env": ignored("set variables in the shell"), "model_init_kwargs": ignored("how a model is loaded is chosen here"), "trust_remote_code": ignored("program code of models is never run"),
     "lora_task_type": silent, "lora_modules_to_save": ignored("embeddings stay as they are; trainable_token_indices trains chosen tokens"), "lora_alpha": to("lora_alpha"), "lora_dropout": to("lora_dropout"), "lora_r": to("lora_r"),
     "use_bnb_nested_quant": to("double_quantization"), "bnb_4bit_quant_type": silent, "dataset_test_split": _test_split, "dataset_num_proc": silent, "dataset_streaming": refused("streaming does not exist here"), "dataset_kwargs": silent, "packing_strategy": silent, "padding_free": silent, "eos_token": ignored("the tokenizer's own special tokens are used"),
     "chat_template_path": refused("another chat template is not read"), "attn_implementation": ignored(SPEED), "activation_offloading": ignored(SPEED), "gradient_checkpointing_kwargs": silent, "gradient_checkpointing_kwargs.*": silent,
     "push_to_hub": ignored(HUB), "hub_model_id": silent, "hub_strategy": silent, "hub_private_repo": silent, "run_name": ignored(LOGGING), "logging_strategy": silent, "logging_first_step": silent, "log_level": silent, "deepspeed": ignored(HARDWARE), "fsdp": ignored(HARDWARE), "fsdp_config": ignored(HARDWARE), "ddp_timeout": silent, "dataloader_num_workers": silent,
-    "do_eval": silent, "do_train": silent, "overwrite_output_dir": ignored("a run is never overwritten"), "tf32": silent, "use_liger_kernel": ignored(SPEED), "beta": refused(_FEEDBACK), "loss_type": silent, "eval_on_start": silent, "load_best_model_at_end": silent, "metric_for_best_model": silent,
+    "do_eval": silent, "do_train": silent, "overwrite_output_dir": ignored("a run is never overwritten"), "tf32": silent, "use_liger_kernel": ignored(SPEED), "loss_type": silent, "eval_on_start": silent, "load_best_model_at_end": silent, "metric_for_best_model": silent,
     "adam_epsilon": to("adam_epsilon"), "remove_unused_columns": silent, "average_tokens_across_devices": silent, "include_num_input_tokens_seen": silent, "assistant_only_loss": to("assistant_only_loss"), "eval_packing": silent, "pad_to_multiple_of": silent, "shuffle_dataset": silent, "truncation_mode": silent, "logging_dir": silent, "lr_scheduler_kwargs.min_lr_rate": to("min_lr_rate"), "lr_scheduler_kwargs.*": silent, "resume_from_checkpoint": ignored("`finetune-tui resume` resumes a run"),
 }  # fmt: skip
 """What becomes of those keys of TRL's that are none of ours."""

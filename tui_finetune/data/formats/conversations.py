@@ -26,8 +26,7 @@ def conversation(row: Row, shape: Format) -> tuple[list[Message], Tools | None, 
         Unfit: there are none, or they make no sense.
     """
     part = shape.mapping
-    if "label" in part and not is_good(row.get(part["label"])):
-        raise Unfit(f"'{part['label']}' not true")
+    refuse_bad(row, shape)
     tools = listed(row.get(part["tools"])) if "tools" in part else None
     if shape.name == "alpaca":
         messages = _instruction(row, part)
@@ -42,9 +41,27 @@ def conversation(row: Row, shape: Format) -> tuple[list[Message], Tools | None, 
     return kept, [_definition(tool) for tool in tools] if tools else None, _turns(messages) - _turns(kept)
 
 
-def is_good(label: object) -> bool:
-    """Whether a reply is one of those that are to be learned, by the label that it has."""
-    return label is True or label == 1 or (isinstance(label, str) and label.strip().lower() in {"true", "1", "1.0"})
+def refuse_bad(row: Row, shape: Format) -> None:
+    """Raises Unfit where a row has a label that says that its reply is a bad one."""
+    label = shape.mapping.get("label")
+    if label is not None and not is_good(row.get(label), shape.threshold):
+        raise Unfit(f"'{label}' not true" if shape.threshold is None else f"'{label}' below {shape.threshold:g}")
+
+
+def is_good(label: object, threshold: float | None = None) -> bool | None:
+    """Whether a reply is a good one, by the label that it has; None where that can't be said.
+
+    Args:
+        label: true or false, also as a word or as 1 and 0; or a rating.
+        threshold: the rating from which on it is good, where labels are ratings.
+    """
+    word = str(label).strip().lower()
+    if threshold is None:
+        return {"true": True, "1": True, "1.0": True, "false": False, "0": False, "0.0": False}.get(word)
+    try:
+        return float(word) >= threshold
+    except ValueError:
+        return None
 
 
 def _prompt_and_completion(row: Row, part: Mapping[str, str]) -> list[Message]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Set
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tui_finetune.config.schema import RunConfig
@@ -27,6 +28,9 @@ INPUTS = ("input", "context")
 LABELS = ("label", "kto_tag")
 """What tells good replies from bad ones in data for KTO."""
 
+RATINGS = ("rating",)
+"""What tells how good a reply is, as a number."""
+
 CHOSEN, REJECTED = ("chosen", "chosen_messages"), ("rejected", "rejected_messages")
 """The better and the worse of two replies, in data that tells which was preferred."""
 
@@ -43,17 +47,16 @@ def recognize(rows: Dataset | Source, config: RunConfig) -> Format:
     """
     columns = columns_of(rows)
     source = rows if isinstance(rows, Source) else None
-    found = _with_label(_recognize(columns, config, source), columns, config)
+    found = _with_label(as_documents(columns, config, source), columns, config)
     if found.name != "text" or (config.dataset_format == "auto" and config.dataset_text_field is None):
         refuse_media(columns, found)
     note = source.note if source is not None else ""
-    return Format(found.name, f"{found.reason}; {note}", found.mapping, found.turns) if note else found
+    return replace(found, reason=f"{found.reason}; {note}") if note else found
 
 
-def _recognize(columns: Columns, config: RunConfig, source: Source | None) -> Format:
-    for key in _FIELDS:
-        if (name := getattr(config, key)) is not None and name not in columns.kinds:
-            raise _no_such_column(name, key, columns)
+def as_documents(columns: Columns, config: RunConfig, source: Source | None) -> Format:
+    """How rows become documents, whatever column tells good ones from bad ones; see `recognize`."""
+    check_columns(columns, config)
     wanted = config.dataset_format
     if wanted == "auto":
         if config.dataset_messages_field:
@@ -71,6 +74,13 @@ def _recognize(columns: Columns, config: RunConfig, source: Source | None) -> Fo
     return _guess(columns, config, source)
 
 
+def check_columns(columns: Columns, config: RunConfig) -> None:
+    """Raises UserError where a setting names a column that isn't there."""
+    for key in _FIELDS:
+        if (name := getattr(config, key)) is not None and name not in columns.kinds:
+            raise _no_such_column(name, key, columns)
+
+
 def _with_label(found: Format, columns: Columns, config: RunConfig) -> Format:
     """The format with the column that tells good replies from bad ones, of which only the good ones are trained on.
 
@@ -81,34 +91,65 @@ def _with_label(found: Format, columns: Columns, config: RunConfig) -> Format:
     if found.name == "text":
         return found
     if chosen is not None:
-        if not columns.is_label(chosen):
-            raise UserError(
-                f"the column '{chosen}' holds no true and false",
-                "choose the column that tells good replies from bad ones",
-                setting="dataset_label_field",
-            )
-        reason = f"{found.reason}; only rows whose '{chosen}' is true are trained on"
-        return Format(found.name, reason, {**found.mapping, "label": chosen}, found.turns)
-    label = columns.find(*LABELS)
-    if label is None or label in found.mapping.values() or not columns.is_label(label):
+        threshold = label_threshold(columns, chosen, config)
+        good = "true" if threshold is None else f"{threshold:g} or more"
+        reason = f"{found.reason}; only rows whose '{chosen}' is {good} are trained on"
+        return Format(found.name, reason, {**found.mapping, "label": chosen}, found.turns, threshold)
+    label = find_label(columns)
+    if label is None or label in found.mapping.values():
         return found
+    rated = (
+        "" if columns.is_label(label) else ", with dataset_label_threshold for the rating from which on one is good,"
+    )
     raise UserError(
         f"the column '{label}' tells good replies from bad ones, and both would be trained on",
-        f"set dataset_label_field: {label} to train on the good ones only; or rename the column if it means something else",
+        f"set dataset_label_field: {label}{rated} to train on the good ones only, or task: kto as well to learn from both; "
+        "or rename the column if it means something else",
+        setting="dataset_label_field",
+    )
+
+
+def find_label(columns: Columns) -> str | None:
+    """The column that seems to tell good replies from bad ones, by true and false or by a rating."""
+    label, rating = columns.find(*LABELS), columns.find(*RATINGS)
+    if label is not None and columns.is_label(label):
+        return label
+    return rating if rating is not None and columns.kinds[rating] == {"a number"} else None
+
+
+def label_threshold(columns: Columns, label: str, config: RunConfig) -> float | None:
+    """The rating from which on a reply is good; None where the column tells it by true and false.
+
+    Raises:
+        UserError: it holds something else, or ratings, and nobody has said which of them are good.
+    """
+    if columns.kinds[label] <= {"a number", "nothing"} and config.dataset_label_threshold is not None:
+        return config.dataset_label_threshold
+    if columns.is_label(label):
+        return None
+    if columns.kinds[label] <= {"a number", "nothing"}:
+        raise UserError(
+            f"the column '{label}' holds ratings, which don't say by themselves which replies are good",
+            "set dataset_label_threshold to the rating from which on a reply is good",
+            setting="dataset_label_threshold",
+        )
+    raise UserError(
+        f"the column '{label}' holds no true and false",
+        "choose the column that tells good replies from bad ones",
         setting="dataset_label_field",
     )
 
 
 _FIELDS = (
-    "dataset_label_field", "dataset_text_field", "dataset_messages_field", "dataset_prompt_field", "dataset_input_field",
+    "dataset_chosen_field", "dataset_rejected_field", "dataset_label_field", "dataset_text_field", "dataset_messages_field", "dataset_prompt_field", "dataset_input_field",
     "dataset_completion_field",
 )  # fmt: skip
 
 
 def _guess(columns: Columns, config: RunConfig, source: Source | None) -> Format:
     """What the columns look like; conversations first, text last."""
-    if (preferred := _preferred(columns, config)) is not None:
-        return preferred
+    if (preferred := pair_of(columns, config)) is not None:
+        return preferred[0]
     plain = next((name for name in USUAL_TEXT if name in columns.kinds and columns.is_text(name)), None)
     also = f" (set dataset_format: text to take '{plain}' instead)" if plain else ""
     if (found := _find_turns(columns)) is not None:
@@ -124,14 +165,18 @@ def _guess(columns: Columns, config: RunConfig, source: Source | None) -> Format
     return _text_column(columns, config, source)
 
 
-def _preferred(columns: Columns, config: RunConfig) -> Format | None:
-    """Data that tells which of two replies is preferred: the better one is trained on, the other is not."""
-    chosen, rejected = columns.find(*CHOSEN), columns.find(*REJECTED)
+def pair_of(columns: Columns, config: RunConfig) -> tuple[Format, str, str] | None:
+    """Data that tells which of two replies is preferred: how the better one becomes a document, its column, and that of the
+    other, in whose place it stands; None where it is no such data."""
+    chosen = config.dataset_chosen_field or columns.find(*CHOSEN)
+    rejected = config.dataset_rejected_field or columns.find(*REJECTED)
     if chosen is None or rejected is None:
         return None
     if not all(columns.is_text(name) or _is_turns(columns, name) for name in (chosen, rejected)):
         return None
-    prompt = None if _is_whole(columns, chosen) else columns.find(*PROMPTS)
+    prompt = config.dataset_prompt_field or config.dataset_messages_field or columns.find(*PROMPTS)
+    if _is_whole(columns, chosen):
+        prompt = None
     if prompt is None and not _is_whole(columns, chosen):
         turns = _find_turns(columns, without={chosen, rejected})
         prompt = turns[0] if turns else columns.find(*QUESTIONS)
@@ -139,7 +184,10 @@ def _preferred(columns: Columns, config: RunConfig) -> Format | None:
         return None
     if prompt is not None:
         fields = {"dataset_prompt_field": prompt, "dataset_completion_field": chosen}
-        shape = _pair(columns, config.model_copy(update=fields), "prompt-completion")
+        given = config.dataset_input_field or (columns.find(*INPUTS) if prompt.lower() == "instruction" else None)
+        is_asked = given is not None and columns.is_scalar(given) and columns.is_text(prompt)
+        name = "alpaca" if is_asked and columns.is_text(chosen) else "prompt-completion"
+        shape = _pair(columns, config.model_copy(update=fields), name)
         mapping = shape.mapping | _others(columns, {"system": ("system",)}, {prompt, chosen})
     elif _is_turns(columns, chosen):
         shape = _conversation(columns, config.model_copy(update={"dataset_messages_field": chosen}), "messages")
@@ -148,7 +196,7 @@ def _preferred(columns: Columns, config: RunConfig) -> Format | None:
         return None
     # Not joined as they stand, whatever the names: a prompt and a reply to it.
     reason = f"the better of two replies, '{chosen}', is trained on, '{rejected}' is not"
-    return Format(shape.name, reason, mapping, turns=True)
+    return Format(shape.name, reason, mapping, turns=True), chosen, rejected
 
 
 def _is_whole(columns: Columns, name: str) -> bool:

@@ -51,12 +51,14 @@ class Format:
             them but the first may have 'system'.
         turns: whether rows become the turns of a conversation, which a chat template puts into words; otherwise their
             parts are joined as they stand.
+        threshold: where there is a 'label', the rating from which on a row is trained on; None for true and false.
     """
 
     name: str
     reason: str
     mapping: dict[str, str]
     turns: bool = False
+    threshold: float | None = None
 
     @property
     def columns(self) -> list[str]:

@@ -199,6 +199,11 @@ def batched(documents: Iterable[tuple[int, Example]]) -> Iterator[list[tuple[int
         yield batch
 
 
+def padding_of(tokenizer: PreTrainedTokenizerBase) -> int:
+    """The token that rows are padded with."""
+    return next((token for token in (tokenizer.pad_token_id, tokenizer.eos_token_id) if token is not None), 0)
+
+
 def tokenizer_fingerprint(tokenizer: PreTrainedTokenizerBase) -> str:
     """A name for all of a tokenizer that its output depends on."""
     backend = getattr(tokenizer, "backend_tokenizer", None)

@@ -57,7 +57,7 @@ class Method(ABC):
     @property
     def settings(self) -> list[str]:
         """The keys of the settings that concern it, and not every method."""
-        return [key for key, item in settings().items() if item.methods and item.concerns(self.name)]
+        return [key for key, item in settings().items() if self.name in item.methods]
 
     @property
     @abstractmethod

@@ -230,6 +230,7 @@ def base_of(model: LocatedModel, quantization: str) -> BaseModel:
 def save_adapter(adapted: PeftModel, folder: Path, base: BaseModel) -> None:
     """Write an adapter into a folder, as peft and `adapters.read_adapter` read it."""
     # Asked to find out about embeddings itself, peft asks the hub at every save.
-    adapted.save_pretrained(str(folder), save_embedding_layers=False)
+    # Only the adapter that is trained: another one may be there to compare with.
+    adapted.save_pretrained(str(folder), save_embedding_layers=False, selected_adapters=["default"])
     (folder / "README.md").unlink(missing_ok=True)  # peft's own model card
     write_atomically(folder / BASE_FILE, json.dumps(base.to_json(), indent=1) + "\n")

@@ -27,7 +27,7 @@ def evaluation_findings(seen: Evidence, wrong: frozenset[str]) -> Iterator[Findi
             )
         return
     bad = wrong & {"diverged", "not-finite", "gradient-zero"}
-    worse = None if bad else memorized(seen) or overfitting(seen) or rising(seen)
+    worse = None if bad else (None if seen.compares else memorized(seen)) or overfitting(seen) or rising(seen)
     if worse is not None:
         yield worse
     nothing = None if bad or "flat" in wrong else no_better(seen)

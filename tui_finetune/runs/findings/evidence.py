@@ -39,6 +39,12 @@ class Evidence:
     now: float | None = None
 
     @property
+    def compares(self) -> bool:
+        """Whether it learns which replies are preferred: its loss is then no measure of how likely a text is, is near zero
+        where replies are told apart, and its gradients are of whole replies."""
+        return self.config is not None and self.config.task != "sft"
+
+    @property
     def losses(self) -> Sequence[float]:
         """The training loss, as logged."""
         return self.state.losses.values

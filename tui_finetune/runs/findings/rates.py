@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tui_finetune.config.names import PREFERENCE_SHARE
 from tui_finetune.errors import Notice
 from tui_finetune.runs.findings.limits import RATE_TIMES_BEFORE
 
@@ -53,7 +54,7 @@ def usual_rate(config: RunConfig, suggested: float | None = None) -> UsualRate |
     if not config.optim.startswith(_KNOWN_OPTIMIZERS):
         return None
     method = method_of(config)
-    times = 10.0 if method == ADAPTER else 1.0
+    times = (10.0 if method == ADAPTER else 1.0) * PREFERENCE_SHARE.get(config.task, 1.0)
     if suggested is not None:
         return UsualRate(suggested * times, suggested * times, suggested * times, "this model")
     return UsualRate(1e-6 * times, 1e-4 * times, 2e-5 * times, method)

@@ -175,6 +175,10 @@ def spike(seen: Evidence) -> Finding | None:
     since = steps[-limits.SPIKE_WINDOW] if len(steps) >= limits.SPIKE_WINDOW else 0
     told = [event for event in state.spikes if event.step >= since]
     found = [] if told else spikes_in(values, limits.SPIKE_WINDOW)
+    if seen.compares and seen.start is not None:
+        # One pair that isn't told apart stands out where all others are.
+        told = [event for event in told if event.loss > seen.start]
+        found = [place for place in found if values[place] > seen.start]
     count = len(told) or len(found)
     if not count:
         return None
@@ -213,6 +217,8 @@ def _rows(rows: tuple[int, ...]) -> str:
 
 
 def gradient_high(seen: Evidence) -> Finding | None:
+    if seen.compares:
+        return None
     norms = list(seen.state.curves.known("grad_norm").values[-limits.SPIKE_WINDOW :])
     high = sum(norm > limits.HIGH_GRADIENT for norm in norms)
     if len(norms) < limits.GRADIENT_POINTS or high < limits.HIGH_GRADIENT_SHARE * len(norms):

@@ -124,7 +124,7 @@ class Comparison(Vertical):
         for column, caption in zip(self.columns, captions, strict=False):
             column.caption = caption
         if expected:
-            self.mount(Static(Content(f"expected: {expected}"), classes="expected", markup=False))
+            self.mount(Static(Content(f"expected: {expected.strip()}"), classes="expected", markup=False))
         self._show()
 
     def _show(self) -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tui_finetune.chat.conversation import Conversation, Style
+from tui_finetune.chat.reply import mean_loss
 from tui_finetune.chat.sampling import Sampling
 from tui_finetune.formatting import amount, size
 
 if TYPE_CHECKING:
-    from tui_finetune.chat.reply import Reply
+    from tui_finetune.chat.reply import Reply, Token
     from tui_finetune.chat.targets import ChatTarget
 
 HELP = (
@@ -24,6 +26,8 @@ HELP = (
     "it cost is said below the reply.\n"
     "The same prompt gives another reply each time, because the next token is drawn by chance. F3 sets how freely, "
     "and with a seed the replies repeat. F6 shows how sure the model was of each token, and what else it thought of.\n"
+    "/row asks what a row of the evaluation data asks, and shows the answer expected with each model's loss on it; F6 then "
+    "shows which of its words surprise the model.\n"
     "A line that begins with / is a command: /help lists them, tab completes."
 )
 
@@ -72,6 +76,12 @@ def done_words(reply: Reply) -> str:
     if reply.cost is not None:
         parts.append(f"the run waited {reply.cost:.1f} s")
     return "  ·  ".join(parts)
+
+
+def row_words(reply: Reply, expected: Sequence[Token]) -> str:
+    """The line under a reply to a row of the data, with the loss on the answer that the row has."""
+    loss = mean_loss(expected)
+    return done_words(reply) + ("" if loss is None else f"  ·  loss {loss:.2f} on the answer expected")
 
 
 def hint_words(loaded: bool, style: Style, *, training: bool) -> str:

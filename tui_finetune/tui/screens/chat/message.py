@@ -36,7 +36,7 @@ class Exchange(Vertical):
     Exchange { height: auto; margin-bottom: 1; }
     Exchange .said { border-left: outer $primary; padding-left: 1; margin-bottom: 1; color: $foreground; }
     Exchange Markdown { padding: 0; margin: 0; height: auto; background: transparent; }
-    Exchange .caption { color: $text-muted; }
+    Exchange .caption, Exchange .expected { color: $text-muted; }
     Exchange .caption.-problem { color: $error; }
     """
 
@@ -76,8 +76,10 @@ class Exchange(Vertical):
         self.reply += text
         self._show()
 
-    def finish(self, caption: str, *, problem: bool = False) -> None:
-        """The reply is over; say how it was made, or what went wrong."""
+    def finish(self, caption: str, *, problem: bool = False, expected: str = "") -> None:
+        """The reply is over; say how it was made, or what went wrong, and which answer was expected."""
+        if expected and self.children:
+            self.mount(Static(Content(f"expected: {expected.strip()}"), classes="expected", markup=False))
         self.caption, self.went_wrong, self.is_over = caption, problem, True
         self._show()
         if self.style == "turns" and self.children and looks_marked(self.reply):

@@ -29,6 +29,7 @@ from tui_finetune.tui.screens.chat.describe import (
 )
 from tui_finetune.tui.screens.chat.message import Conversed, Exchange, Note
 from tui_finetune.tui.screens.chat.prompt_input import PromptInput
+from tui_finetune.tui.screens.chat.rows import Rows
 from tui_finetune.tui.screens.chat.status import ChatHead, StatusLine
 from tui_finetune.tui.screens.chat.talking import Talking
 from tui_finetune.tui.state import AppState
@@ -67,6 +68,7 @@ class ChatScreen(TabScreen):
         super().__init__(shared)
         self.session = ChatSession()
         self.talking = Talking(self, self.session)
+        self.rows = Rows(shared.host, self.talking.ask, lambda words, problem: self.note(words, problem=problem))
         self._history = PromptHistory.of_user()
         self._timer: Timer | None = None
         self._training = False
@@ -235,6 +237,8 @@ class ChatScreen(TabScreen):
             self.action_copy_reply()
         elif name == "model":
             self.talking.talk_to(rest) if rest else self.action_choose_model()
+        elif name == "row":
+            self.rows.command(rest, self.talking.targets)
         elif name == "compare":
             self.talking.compare(rest.split() or None)
         elif name == "continue":
@@ -269,8 +273,7 @@ class ChatScreen(TabScreen):
             self.action_write()
 
     def stop_reply(self) -> bool:
-        stopping = self.talking.stop()
-        if stopping:
+        if stopping := self.talking.stop():
             self.show()
         return stopping
 
@@ -385,8 +388,7 @@ class ChatScreen(TabScreen):
         if not (text := self.talking.last_text):
             self.notify("There is no reply yet.", timeout=3, markup=False)
             return
-        path = copy(self.app, text)
-        self.notify(f"Copied the last reply; it is in {path} too.", timeout=3, markup=False)
+        self.notify(f"Copied the last reply; it is in {copy(self.app, text)} too.", timeout=3, markup=False)
 
     def action_read(self) -> None:
         if not self.stop_reply():

@@ -9,17 +9,18 @@ from typing import TYPE_CHECKING, Protocol
 
 from tui_finetune.chat.conversation import TextBuffer
 from tui_finetune.chat.reply import Token
-from tui_finetune.chat.session import MOST, ChatSession, compared_with
+from tui_finetune.chat.session import MOST, ChatSession, compared_with, expected_by
 from tui_finetune.chat.targets import ChatTarget, resolve_chat_target
 from tui_finetune.errors import Cancelled, UserError
 from tui_finetune.models.adapters import holds_model
 from tui_finetune.system.threads import in_a_passing_thread
 from tui_finetune.tui.screens.chat.comparison import Comparison
-from tui_finetune.tui.screens.chat.describe import done_words, progress_words
+from tui_finetune.tui.screens.chat.describe import progress_words, row_words
 from tui_finetune.tui.screens.chat.message import Exchange
 
 if TYPE_CHECKING:
     from tui_finetune.chat.engine import Answerer
+    from tui_finetune.chat.prompt_set import Asked
     from tui_finetune.chat.reply import Reply
     from tui_finetune.tui.screens.chat.message import Note
     from tui_finetune.tui.state import AppState
@@ -86,6 +87,8 @@ class Talking:
         self._stop = threading.Event()
         self._buffers: list[TextBuffer] = []
         self._last: list[tuple[str, Reply]] = []
+        self._of_row = ("", "")
+        self._expected: list[tuple[str, Sequence[Token]]] = []
 
     @property
     def is_answering(self) -> bool:
@@ -113,7 +116,7 @@ class Talking:
 
     def inside(self) -> list[tuple[str, Sequence[Token]]]:
         """The tokens of the last replies, each with the name of its model; empty where they aren't known."""
-        found = [(name, reply.inside()) for name, reply in self._last]
+        found = [*((name, reply.inside()) for name, reply in self._last), *self._expected]
         return [(name, tokens) for name, tokens in found if tokens]
 
     # Whom to talk to
@@ -200,14 +203,16 @@ class Talking:
             else:
                 shown.finish(["stopped"] * len(shown.labels))
 
-    def _targets(self) -> list[ChatTarget]:
+    @property
+    def targets(self) -> list[ChatTarget]:
+        """Whom prompts go to; raises UserError where there is nobody of that name."""
         return self.compared or [self._session.target or resolve_chat_target(self.name)]
 
     def _load(self) -> None:
         """Load whoever is to answer."""
         number = self._number
         try:
-            targets = self._targets()
+            targets = self.targets
         except UserError as error:
             self.problem = error
             return
@@ -274,10 +279,19 @@ class Talking:
             if not self.is_loading:
                 self._load()
 
+    def ask(self, asked: Asked) -> None:
+        """Ask what a row of the data asks, in a conversation of its own, and show which answer is expected."""
+        self._session.conversation.begin_with(asked.messages)
+        self._of_row = (asked.words, asked.expected)
+        self.say(asked.words)
+        self._screen.show()
+
     def _send(self, words: str) -> None:
         session, number, sampling = self._session, self._number, self._session.sampling
-        conversation, targets = session.conversation, self._targets()
+        conversation, targets = session.conversation, self.targets
         prompt, style = conversation.prompt_for(words), conversation.style
+        expected = self._of_row[1] if words and words == self._of_row[0] else ""
+        self._of_row = ("", "")
         said = prompt if isinstance(prompt, str) else words
         self._shown = shown = (
             Comparison(said, [target.label for target in targets], text=style == "text")
@@ -288,34 +302,39 @@ class Talking:
         self._stop = stop = threading.Event()
         self._buffers = buffers = [TextBuffer() for _ in targets]
 
-        def answer() -> list[Reply]:
+        def answer() -> tuple[list[Reply], list[tuple[Token, ...]]]:
             ready = session.open_all(targets)
-            return session.answer(ready, prompt, [buffer.add for buffer in buffers], stop.is_set, sampling)
+            replies = session.answer(ready, prompt, [buffer.add for buffer in buffers], stop.is_set, sampling)
+            return replies, expected_by(ready, prompt, expected) if expected else [()] * len(ready)
 
         def work() -> None:
             try:
-                replies = in_a_passing_thread(answer)
+                replies, known = in_a_passing_thread(answer)
             except UserError as error:
                 self._back(number, partial(self._broke_off, words, f"✗ {error.message} — {error.remedy}"))
             except Exception:
                 self._back(number, lambda: self._broke_off(words, "✗ the model failed"))
                 raise
             else:
-                self._back(number, lambda: self._replied(words, replies))
+                self._back(number, lambda: self._replied(words, replies, expected, known))
 
         self._work(work, "writing a reply")
 
-    def _replied(self, words: str, replies: list[Reply]) -> None:
+    def _replied(self, words: str, replies: list[Reply], expected: str, known: list[tuple[Token, ...]]) -> None:
         self.drain()
         shown, self._shown = self._shown, None
-        labels = [target.label for target in self._targets()]
+        labels = [target.label for target in self.targets]
         self._last = list(zip(labels, replies, strict=True))
+        self._expected = [
+            (f"{label}, the answer expected", tokens) for label, tokens in zip(labels, known, strict=True)
+        ]
+        captions = [row_words(reply, tokens) for reply, tokens in zip(replies, known, strict=True)]
         if isinstance(shown, Exchange):
             self._session.conversation.keep(words, shown.reply)
-            shown.finish(done_words(replies[0]))
+            shown.finish(captions[0], expected=expected)
         elif shown is not None:
             self._session.conversation.keep(words, shown.columns[-1].reply if shown.columns else replies[-1].text)
-            shown.finish([done_words(reply) for reply in replies])
+            shown.finish(captions, expected)
         self._screen.follow()
         if notice := next((reply.notice for reply in replies if reply.notice), ""):
             self._screen.note(notice)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 from textual.app import ComposeResult
-from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.containers import Container, Horizontal, Vertical, VerticalScroll
 from textual.widgets import Static
 
 from tui_finetune.data.file_kinds import place_in
@@ -64,8 +64,9 @@ class DataAbout(VerticalScroll):
             yield Vertical(id="chart")
         yield Facts(id="problems")
         yield Static(id="row-head", markup=False)
-        with VerticalScroll(id="row-view"):
+        with VerticalScroll(id="row-view"), Container(id="replies"):
             yield Static(id="row", markup=False)
+            yield Static(id="other-row", markup=False)
 
     @property
     def _preview(self) -> Preview | None:
@@ -81,8 +82,7 @@ class DataAbout(VerticalScroll):
         self.show_trouble(None)
         self.query_one("#facts", Facts).show([])
         self.query_one("#problems", Facts).display = False
-        self.show_progress(progress)
-        self.query_one("#row", Static).update("")
+        self._put_row(Text(progress), "")
         self._draw_lengths()
 
     def show_progress(self, words: str) -> None:
@@ -197,7 +197,7 @@ class DataAbout(VerticalScroll):
         while len(keys) > 1 and head.cell_len + 3 + len(", ".join(keys)) > room:
             keys.pop(0)  # on one line, if it can be
         head.append("   " + ", ".join(keys), "dim")
-        self._put_row(head, content)
+        self._put_row(head, content, self._other_reply(preview, view))
 
     def _row_in_view(self, preview: Preview, view: str) -> tuple[Text, Text]:
         """A line about the row, and the row itself."""
@@ -207,14 +207,30 @@ class DataAbout(VerticalScroll):
         head = Text.assemble((f"Row {self._row + 1}", "bold"))
         if view == "text":
             head.append(f"  of the first {len(preview.examples)}", "dim")
+            if preview.good:
+                head.append(f", a {'good' if preview.good[self._row] else 'bad'} reply", "dim")
             return head, example_text(preview.examples[self._row])
         tokens = preview.example_tokens[self._row]
         head.append(f"  {tokens_in_words(tokens)}" if tokens else "  is left out: nothing of it is trained on", "dim")
         return head, tokens_text(tokens, self._token_styles())
 
-    def _put_row(self, head: Text, content: Text | str) -> None:
+    def _other_reply(self, preview: Preview, view: str) -> Text | None:
+        """The worse reply to the row's prompt, where there are two."""
+        if view == "text" and preview.rejected:
+            return example_text(preview.rejected[self._row])
+        if view == "tokens" and preview.rejected_tokens and preview.rejected:
+            return tokens_text(preview.rejected_tokens[self._row], self._token_styles())
+        return None
+
+    def _put_row(self, head: Text, content: Text | str, other: Text | None = None) -> None:
+        """Show a row, and beside it, or below where there is no room, the reply that it is compared with."""
         self.query_one("#row-head", Static).update(head)
+        self.query_one("#replies").set_class(other is not None, "-pair")
+        if other is not None and isinstance(content, Text):
+            content = Text.assemble(("chosen", "bold"), "\n", content)
+            other = Text.assemble(("rejected", "bold"), "\n", other)
         self.query_one("#row", Static).update(content)
+        self.query_one("#other-row", Static).update(other or "")
         self.query_one("#row-view", VerticalScroll).scroll_home(animate=False)
 
     def _token_styles(self) -> TokenStyles:
@@ -240,6 +256,7 @@ class DataAbout(VerticalScroll):
     def fit(self) -> None:
         """The screen has another size: where not all of it fits, tab goes there, and the arrows scroll."""
         size = self.screen.size
+        self.query_one("#replies").set_class(size.width < WIDE, "-stacked")
         self.can_focus = size.width < NARROW or size.height < LOW
         self.call_after_refresh(self._draw_lengths)
 

@@ -31,7 +31,7 @@ OF_THE_DATA = {key for key in RunConfig.model_fields if key.startswith("dataset_
 """Settings that are about one data set, and mean nothing for another."""
 
 OF_THE_LOOK = OF_THE_DATA | {
-    "model_name_or_path", "max_length", "packing", "train_on_eos", "validation_split", "excess_length_strategy",
+    "model_name_or_path", "task", "max_length", "packing", "train_on_eos", "validation_split", "excess_length_strategy",
     "completion_only_loss", "assistant_only_loss", "per_device_train_batch_size", "gradient_accumulation_steps", "seed",
     "max_samples",
 }  # fmt: skip
@@ -59,7 +59,8 @@ class DatasetScreen(TabScreen):
         "again shows a packed row, which several documents share without seeing each other, so that nothing is padding.\n"
         "The formats: text (one column, all of it trained on), prompt-completion (a prompt and what follows it), alpaca "
         "(instruction, input, output), messages and sharegpt (conversations). In all but text, only what the model is to "
-        "write is trained on. c chooses another format, and the columns; p jumps to a row with a problem.\n"
+        "write is trained on. With task: dpo or orpo a row has a better and a worse reply, which stand side by side, "
+        "and with task: kto one that is good or bad; what is marked with ▌ is compared. c chooses another format, and the columns; p jumps to a row with a problem.\n"
         "a adds what is under the cursor to what is chosen: several data sets are trained on together, each in its own "
         "format. datasets and mix_strategy in Settings say by which weights."
     )

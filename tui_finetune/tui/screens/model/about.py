@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
+from textual.content import Content
 from textual.widgets import Static
 
 from tui_finetune.errors import UserError
@@ -16,10 +17,12 @@ from tui_finetune.tui.screens.model.download import Download
 from tui_finetune.tui.theme import rich_style
 from tui_finetune.tui.widgets.facts import Facts
 from tui_finetune.tui.widgets.filter_list import CHOSEN
+from tui_finetune.tui.widgets.memory_bar import memory_bar, memory_legend
 from tui_finetune.tui.widgets.progress import ProgressLine
 
 if TYPE_CHECKING:
     from tui_finetune.models.facts import ModelFacts
+    from tui_finetune.planning.estimate import Estimate
     from tui_finetune.planning.fit import Fit
 
 ELSEWHERE = (
@@ -39,6 +42,7 @@ class ModelAbout(VerticalScroll):
         yield ProgressLine(id="download")
         yield Facts(id="facts")
         yield Facts(id="fit")
+        yield Static(id="memory", markup=False)
 
     def on_mount(self) -> None:
         self.show_download(None)
@@ -111,8 +115,22 @@ class ModelAbout(VerticalScroll):
         """Say by which method it would be trained, and whether that fits; None while that is not known."""
         rows: list[tuple[str, Text]] = []
         if fit is not None:
-            words = Text(f"{'✓' if fit.fits else '✗'} {fit.words}")
-            words.stylize(rich_style(self.app, "success" if fit.fits else "error"), 0, 1)
+            words = self._marked(fit.fits, fit.words)
             rows = [("Method", Text(fit.method))] if fit.method else []
             rows.append(("Training it", words))
+            rows += [(way.name, self._marked(way.rows > 0, way.words())) for way in fit.ways]
         self.query_one("#fit", Facts).show(rows)
+        self._show_memory(fit.estimate if fit is not None else None)
+
+    def _marked(self, fits: bool, words: str) -> Text:
+        text = Text(f"{'✓' if fits else '✗'} {words}")
+        text.stylize(rich_style(self.app, "success" if fits else "error"), 0, 1)
+        return text
+
+    def _show_memory(self, estimate: Estimate | None) -> None:
+        """The memory of training it with the settings as they are, as a bar."""
+        bar = self.query_one("#memory", Static)
+        bar.display = estimate is not None
+        if estimate is not None:
+            width = max(20, self.content_region.width - 1)
+            bar.update(Content("\n").join([memory_bar(estimate, width), memory_legend(estimate, width)]))

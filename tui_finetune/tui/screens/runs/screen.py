@@ -22,6 +22,7 @@ from tui_finetune.tui.screens.afterwards import use_settings
 from tui_finetune.tui.screens.base import TabScreen
 from tui_finetune.tui.screens.runs.comparison import Comparison
 from tui_finetune.tui.screens.runs.details import details_content
+from tui_finetune.tui.screens.runs.looking import Stamp, queue_line, stamp_of
 from tui_finetune.tui.screens.runs.order import ORDERS, in_order
 from tui_finetune.tui.screens.runs.questions import ask_name, ask_note, delete_question
 from tui_finetune.tui.screens.runs.table import RunsTable
@@ -30,17 +31,6 @@ from tui_finetune.tui.widgets.chart.run_chart import RunChart
 
 REFRESH_SECONDS = 3.0
 RESUMABLE = frozenset({"stopped", "failed", "interrupted"})
-
-Stamp = tuple[int, int, bool]
-
-
-def _stamp(run: RunDirectory) -> Stamp:
-    """Changes when there is something new to say about a run."""
-    try:
-        events = run.events_path.stat()
-        return events.st_mtime_ns, events.st_size, run.is_live
-    except OSError:
-        return 0, 0, run.is_live
 
 
 class RunsScreen(TabScreen):
@@ -56,6 +46,7 @@ class RunsScreen(TabScreen):
         "finished.\n\n"
         "Space marks runs: of two or more, losses, settings and results stand beside each other; t shows them by steps, "
         "tokens or time. u puts a run's settings into the plan, n renames it, w writes a note, o sorts.\n\n"
+        "q shows the queue: runs that wait for their turn and are trained one after the other, also without the app.\n\n"
         "Beside the list are the losses of the run under the cursor and the settings in which it differs from the "
         "defaults."
     )
@@ -71,6 +62,7 @@ class RunsScreen(TabScreen):
         Binding("o", "sort", "Sort", show=False, id="runs.sort", tooltip="Sort by the next column"),
         Binding("t", "axis", "Axis", show=False, id="runs.axis",
                 tooltip="Of runs that are compared: by steps, tokens or time, evaluation or training loss"),
+        Binding("q", "queue", "Queue", show=False, id="runs.queue", tooltip="The runs that wait for their turn: order, add, start"),
         Binding("d,delete", "delete", "Delete", show=False, id="runs.delete", tooltip="Delete its files, after asking"),
         Binding("slash", "filter", "Filter", key_display="/", show=False, priority=True, id="runs.filter",
                 tooltip="Show only runs whose name, model, data set or status has these words"),
@@ -94,6 +86,7 @@ class RunsScreen(TabScreen):
                 yield Input(placeholder="/ to filter", id="filter", compact=True)
                 yield RunsTable(id="table")
                 yield Static("", id="no-runs", markup=False)
+                yield Static("", id="queue-line", markup=False)
             with Container(id="details"):
                 yield Comparison(id="comparison")
                 with VerticalScroll(id="facts", can_focus=False):
@@ -122,16 +115,19 @@ class RunsScreen(TabScreen):
         def work() -> None:
             found: dict[Path, tuple[Stamp, RunSummary]] = {}
             for run in known_runs():
-                stamp, seen = _stamp(run), self._seen.get(run.path)
+                stamp, seen = stamp_of(run), self._seen.get(run.path)
                 found[run.path] = seen if seen is not None and seen[0] == stamp else (stamp, summarize(run))
-            self.app.call_from_thread(self._found, found)
+            self.app.call_from_thread(self._found, found, queue_line())
 
         self.run_worker(
             work, thread=True, exclusive=True, group="runs", exit_on_error=False, description="listing the runs"
         )
 
-    def _found(self, found: dict[Path, tuple[Stamp, RunSummary]]) -> None:
+    def _found(self, found: dict[Path, tuple[Stamp, RunSummary]], queue: str) -> None:
         self._seen = found
+        line = self.query_one("#queue-line", Static)
+        line.display = bool(queue)
+        line.update(queue)
         self._all = [summary for _, summary in found.values()]
         self._loaded = True
         self._show_list()
@@ -149,6 +145,8 @@ class RunsScreen(TabScreen):
         table.display, empty.display = bool(shown), not shown
         self.query_one("#details").display = bool(shown)
         if not shown:
+            if not (self._all or words):
+                self.set_focus(None)  # which went from the hidden table to the filter, where keys are typed
             empty.update("No run matches." if self._all else "No runs yet. ctrl+r starts one with what is chosen.")
         table.show(in_order(shown, self._order), self.shared.now())
         if (wanted := self.shared.wanted_run.take()) is not None and wanted not in table.marked:
@@ -343,6 +341,12 @@ class RunsScreen(TabScreen):
     def action_export(self) -> None:
         if (run := self._selected_run()) is not None:
             self.shared.host.export(run)
+
+    def action_queue(self) -> None:
+        from tui_finetune.runs.queue import Queue
+        from tui_finetune.tui.dialogs.queue import QueueDialog
+
+        self.app.push_screen(QueueDialog(self.shared, Queue()), lambda _: self.load())
 
     def action_filter(self) -> None:
         self.set_focus(self.query_one("#filter", Input))

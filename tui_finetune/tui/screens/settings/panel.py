@@ -35,6 +35,9 @@ ORIGINS = {
 """Where a value comes from, as the panel says it."""
 
 
+LEAST_SHOWN = 5_000_000
+"""Bytes of memory by which a change has to differ to be told."""
+
 UNUSED = "not used"
 """What stands in place of the origin of a value that has no effect with the method."""
 
@@ -44,7 +47,7 @@ def origin_words(origin: str) -> str:
 
 
 def amounts(config: RunConfig, plan: Plan | None) -> list[str]:
-    """What a configuration amounts to, a line each: an update of the weights, the run, its memory."""
+    """What a configuration amounts to, a line each: an update of the weights, the run."""
     lines = [update_size(config)]
     if plan is None:
         return lines
@@ -58,12 +61,32 @@ def amounts(config: RunConfig, plan: Plan | None) -> list[str]:
         if plan.estimate is not None and plan.estimate.seconds is not None:
             run += f", about {rough_duration(plan.estimate.seconds)}"
         lines.append(run)
-    if plan.estimate is not None:
-        lines.append(
-            f"{size(plan.estimate.needed)} memory"
-            + ("" if plan.estimate.fits else f": more than the {size(plan.estimate.usable)} that are usable")
-        )
     return lines
+
+
+def memory_lines(plan: Plan, width: int, before: int | None, *, bar: bool) -> list[Content]:
+    """What of the memory a run takes, as lines: the number, a bar of its parts, their sizes.
+
+    Args:
+        plan: what is known of the run.
+        width: cells of a line.
+        before: bytes that it took before the setting in focus was changed; None where that isn't known.
+        bar: whether there is room for more than the number.
+    """
+    from tui_finetune.tui.widgets.memory_bar import memory_bar, memory_legend
+
+    estimate = plan.estimate
+    if estimate is None:
+        return []
+    more = estimate.needed - before if before is not None else 0
+    change = f" ({'+' if more > 0 else '-'}{size(abs(more))})" if abs(more) >= LEAST_SHOWN else ""
+    how = ", measured" if estimate.measured else ""
+    words = f"{size(estimate.needed)}{change}"
+    if estimate.fits:
+        lines = [Content.assemble(words, (f" of {size(estimate.usable)} memory{how}", "$foreground 60%"))]
+    else:
+        lines = [Content(f"✗ {words} memory, {size(estimate.usable)} usable{how}")]
+    return [*lines, memory_bar(estimate, width), memory_legend(estimate, width)] if bar else lines
 
 
 class SettingPanel(Vertical):
@@ -113,9 +136,11 @@ class SettingPanel(Vertical):
         weak = [f"{weak.message} Remedy: {weak.remedy}." for weak in preset.weaknesses]
         self._show(f"preset {preset.name}", [preset.summary, *weak], shown or [("sets", "nothing: all defaults")])
 
-    def show_amounts(self, lines: Sequence[str]) -> None:
+    def show_amounts(self, lines: Sequence[str | Content]) -> None:
         """Say what the settings amount to, a line each."""
-        self.query_one("#amounts", Static).update(Content("\n".join(lines)))
+        self.query_one("#amounts", Static).update(
+            Content("\n").join(Content(line) if isinstance(line, str) else line for line in lines)
+        )
 
     def scroll_text(self, by: int) -> None:
         """Scroll the explanation by so many lines."""

@@ -9,6 +9,7 @@ from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Vertical, VerticalScroll
+from textual.content import Content
 from textual.css.query import NoMatches
 from textual.widget import Widget
 from textual.widgets import Input, Static
@@ -22,10 +23,13 @@ from tui_finetune.system.files import write_atomically
 from tui_finetune.tui.question import Choice, Question
 from tui_finetune.tui.screens.base import TabScreen
 from tui_finetune.tui.screens.settings.choice_row import ChoiceRow
-from tui_finetune.tui.screens.settings.panel import UNUSED, SettingPanel, amounts
+from tui_finetune.tui.screens.settings.panel import UNUSED, SettingPanel, amounts, memory_lines
 from tui_finetune.tui.screens.settings.presets import use_preset
 from tui_finetune.tui.state import AppState
 from tui_finetune.tui.widgets.setting_field import SettingField
+
+WITH_BAR, WITH_BAR_HEIGHT = 80, 24
+"""Columns and lines of the screen from which the memory is drawn as a bar."""
 
 
 class FieldList(VerticalScroll, can_focus=False):
@@ -60,7 +64,7 @@ class SettingsScreen(TabScreen):
     mode = "settings"
     help_text = (
         "All the numbers and switches of a run. Go up and down: the line with the focus is explained beside it, with "
-        "what is allowed and where its value comes from; [ and ] scroll the explanation. Enter changes it: numbers and names are typed, choices step "
+        "what is allowed and where its value comes from; [ and ] scroll the explanation. Below it stands what the run takes, and what your change does to that; c tries one batch and measures it. Enter changes it: numbers and names are typed, choices step "
         "to the next. A value that is not allowed stays, marked with what is wrong, until you correct or reset it.\n"
         "A preset is a set of values that go together; start from one and change what you like. Values that a model "
         "recommends for itself override the defaults, and a preset overrides both.\n"
@@ -74,6 +78,8 @@ class SettingsScreen(TabScreen):
                 tooltip="Find a setting by its name, another tool's name for it, or what it is about"),
         Binding("v", "yaml", "YAML", show=False, id="settings.yaml",
                 tooltip="See the whole configuration as the YAML file that a run is made from"),
+        Binding("c", "check", "Check", id="settings.check",
+                tooltip="Try one batch, a piece of a checkpoint and the disk: what is measured corrects the estimate"),
         Binding("ctrl+s", "save", "Save as", show=False, id="settings.save",
                 tooltip="Save the configuration as a file for `finetune-tui train FILE`"),
         Binding("left_square_bracket", "scroll_panel(-4)", "Explanation up", show=False, key_display="[",
@@ -88,6 +94,8 @@ class SettingsScreen(TabScreen):
         self._form: Form | None = None
         self._plan_problem: UserError | None = None
         self._before_search: Widget | None = None
+        self._line_before: Widget | None = None
+        self._memory_before: int | None = None
 
     def compose_body(self) -> ComposeResult:
         with Vertical(id="form"):
@@ -145,8 +153,11 @@ class SettingsScreen(TabScreen):
         self._explain()
 
     def _has_effect(self, field: SettingField) -> bool:
-        """Whether a setting means anything to the method that is chosen."""
-        return self._form is None or field.item.concerns(self._form.resolved.config.method)
+        """Whether a setting means anything to the method and the task that are chosen."""
+        if self._form is None:
+            return True
+        config = self._form.resolved.config
+        return field.item.concerns(config.method, config.task)
 
     def _belongs_here(self, field: SettingField) -> bool:
         """Settings of another method are left out, unless one was chosen or something is wrong with it."""
@@ -173,11 +184,33 @@ class SettingsScreen(TabScreen):
 
     def _show_amounts(self) -> None:
         draft = self.shared.draft
-        lines = amounts(draft.resolved.config, draft.plan) if draft.resolved else ["correct what is marked ✗ first"]
-        self.query_one(SettingPanel).show_amounts(lines)
+        panel = self.query_one(SettingPanel)
+        if draft.resolved is None:
+            panel.show_amounts(["correct what is marked ✗ first"])
+            return
+        lines: list[str | Content] = [*amounts(draft.plan.settled if draft.plan else draft.resolved.config, draft.plan)]
+        if draft.plan is not None:
+            roomy = self.size.width >= WITH_BAR and self.size.height >= WITH_BAR_HEIGHT
+            lines += memory_lines(draft.plan, panel.content_region.width - 1, self._memory_before, bar=roomy)
+        if draft.checking:
+            lines.append("trying one batch …")
+        panel.show_amounts(lines)
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        if self._focused_line() is not self._line_before:
+            # What a change to this line does to the memory is told against what it was.
+            self._line_before = self._focused_line()
+            plan = self.shared.draft.plan
+            self._memory_before = plan.estimate.needed if plan is not None and plan.estimate is not None else None
         self._explain()
+
+    def action_check(self) -> None:
+        """Try a run of it: one batch, a piece of a checkpoint, the disk."""
+        draft = self.shared.draft
+        if draft.problem is not None:
+            self.shared.host.refuse(draft.problem, "Not yet")
+        else:
+            draft.check()
 
     # Changing it
 
@@ -223,7 +256,7 @@ class SettingsScreen(TabScreen):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "end_search":
             return self.is_mounted and bool(self.query_one("#search").display)
-        if action in {"yaml", "scroll_panel"}:
+        if action in {"yaml", "scroll_panel", "check"}:
             return not isinstance(self.focused, Input)  # there, these keys are typed
         return super().check_action(action, parameters)
 

@@ -366,6 +366,9 @@ class TrainingScreen(TabScreen):
         self.query_one(RunPanes).next_pane()
 
     def action_perplexity(self) -> None:
+        if self._config is not None and self._config.task != "sft":
+            self.notify("Learning preferences has no perplexity.", timeout=3, markup=False)
+            return
         self._perplexity = not self._perplexity
         if (watch := self.shared.monitor.watched) is not None:
             self._show_numbers(watch.state)
