@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -48,6 +48,33 @@ class LossSum:
     def mean(self) -> float | None:
         """The mean over all tokens; None where there were none."""
         return (self._total / self._tokens).item() if self._tokens.item() else None
+
+
+def mean_losses(
+    sources: Iterable[tuple[str, Iterable[Batch]]],
+    loss_of: Callable[[Batch], torch.Tensor | None],
+    device: torch.device,
+    prefix: str,
+) -> tuple[dict[str, float], int]:
+    """The mean loss over all tokens, and over those of each data set that has a name, by the names of their curves; and how
+    many rows there were.
+
+    Args:
+        sources: the batches of each data set, with its name, or '' where they are not told apart.
+        loss_of: computes the mean loss of a batch.
+        device: where losses are added up.
+        prefix: what the curves' names begin with.
+    """
+    whole, named = LossSum(device), dict[str, float]()
+    for name, batches in sources:
+        one = LossSum(device)
+        for inputs in batches:
+            one.add(inputs, loss_of(inputs))
+        whole.include(one)
+        if name and (mean := one.mean()) is not None:
+            named[f"{prefix}_{name}_loss"] = mean
+    mean = whole.mean()
+    return ({} if mean is None else {f"{prefix}_loss": mean, **named}), whole.rows
 
 
 def told_apart(rows: Dataset | None, parts: Sequence[tuple[str, int]]) -> list[tuple[str, Dataset]]:

@@ -25,7 +25,7 @@ from tui_finetune.runs import checkpoints
 from tui_finetune.runs.events import CheckpointEvent, PhaseEvent
 from tui_finetune.runs.log import EventLog
 from tui_finetune.training.batches import BatchLosses, RememberedRows
-from tui_finetune.training.evaluating import LossSum, told_apart
+from tui_finetune.training.evaluating import mean_losses, told_apart
 from tui_finetune.training.sampler import GroupedByLength
 
 if TYPE_CHECKING:
@@ -248,17 +248,8 @@ class RunTrainer(Trainer):
             self.control = self.callback_handler.on_prediction_step(self.args, self.state, self.control)
             return loss
 
-        whole, metrics = LossSum(self._sum_device), dict[str, float]()
-        for name, batches in self._by_source(dataloader):
-            one = LossSum(self._sum_device)
-            for inputs in batches:
-                one.add(inputs, loss_of(inputs))
-            whole.include(one)
-            if name and (mean := one.mean()) is not None:
-                metrics[f"{metric_key_prefix}_{name}_loss"] = mean
-        if (mean := whole.mean()) is not None:
-            metrics = {f"{metric_key_prefix}_loss": mean, **metrics}
-        return EvalLoopOutput(predictions=np.empty(0), label_ids=None, metrics=metrics, num_samples=whole.rows)
+        metrics, rows = mean_losses(self._by_source(dataloader), loss_of, self._sum_device, metric_key_prefix)
+        return EvalLoopOutput(predictions=np.empty(0), label_ids=None, metrics=metrics, num_samples=rows)
 
     def _by_source(self, dataloader: DataLoader[Batch]) -> Iterator[tuple[str, Iterable[Batch]]]:
         """The batches of each data set that is evaluated on, under its name; all of them where they are not told apart."""
