@@ -13,7 +13,7 @@ from tui_finetune.runs.findings.spikes import SpikeWatch
 if TYPE_CHECKING:
     from datasets import Dataset
 
-    from tui_finetune.data.build import RowSources
+    from tui_finetune.data.statistics import RowSources
 
 KEPT_BATCHES = 20_000
 """Batches whose rows are remembered: those between two logged losses are looked into."""

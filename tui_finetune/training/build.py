@@ -14,6 +14,7 @@ from tui_finetune.config.schema import PREFERENCES, RunConfig
 from tui_finetune.data.tokens.tokenize import padding_of
 from tui_finetune.runs.directory import RunDirectory
 from tui_finetune.runs.log import EventLog
+from tui_finetune.runs.series import curve_name
 from tui_finetune.training.arguments import training_arguments
 from tui_finetune.training.callback import RunCallback
 from tui_finetune.training.early_stopping import EarlyStoppingCallback
@@ -93,6 +94,7 @@ def build_trainer(
         eval_average=task.eval_average or config.eval_loss_average,
         lengths=inputs.data.lengths,
         sources=inputs.data.sources,
+        evaluated=[(curve_name(label), rows) for label, rows in inputs.data.evaluated],
         optimizer=optimizer_for(config, inputs.model),
         schedule=partial(schedule_options, config),
         loss=inputs.loss,

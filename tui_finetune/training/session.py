@@ -195,7 +195,7 @@ class TrainingSession:
             # Five seconds or so. The plan may be importing them too.
             import_libraries("torch", "transformers", "datasets", "transformers.trainer")
             quiet_libraries()
-            from tui_finetune.data.open import open_dataset
+            from tui_finetune.data.parts import open_parts
             from tui_finetune.data.rows import prepare_rows
             from tui_finetune.models.loading import tokenizer_notices
             from tui_finetune.models.methods.choose import method_of
@@ -211,9 +211,9 @@ class TrainingSession:
             self.config = config = self.config.model_copy(update=pinned)
 
         with phase("loading_data", f"Reading {config.dataset_name}") as report:
-            source = open_dataset(config, report)
+            parts = open_parts(config, report)
         with phase("preparing_data") as report:
-            data = prepare_rows(source, config, tokenizer, max_length, report)
+            data = prepare_rows(parts, config, tokenizer, max_length, report)
 
         computing = self._decide(located, max_length, amount_of(data))
         config = self.config
@@ -229,7 +229,7 @@ class TrainingSession:
             message = "This model can't keep packed texts apart, so rows are padded instead."
             self.log.notice(Notice("warning", message, "set packing: false", "packing"))
             with phase("preparing_data") as report:
-                data = prepare_rows(source, config.model_copy(update={"packing": False}), tokenizer, max_length, report)
+                data = prepare_rows(parts, config.model_copy(update={"packing": False}), tokenizer, max_length, report)
 
         given.keep_template(model, tokenizer, data)
         loss, computing = loss_of(model, computing)
