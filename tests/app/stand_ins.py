@@ -84,6 +84,9 @@ class FakeLaunch:
     def stop(self, reason: str = "") -> None:
         self.run.request("stop", reason=reason)
 
+    def end_at_once(self) -> None:
+        pass
+
     def wait(self, seconds: float | None = None) -> bool:
         return not self.is_alive
 

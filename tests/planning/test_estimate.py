@@ -10,7 +10,7 @@ from tui_finetune.config.schema import RunConfig
 from tui_finetune.errors import UserError
 from tui_finetune.models.devices import DeviceFacts, best_device, cpu_facts, device_facts, resolve_precision
 from tui_finetune.models.facts import ModelFacts, facts_from
-from tui_finetune.planning.estimate import estimate
+from tui_finetune.planning.estimate import Estimate, estimate
 
 GPU = DeviceFacts("GPU", "cuda", 24 * 10**9, 23 * 10**9, 1, bf16_good=True)
 OLD_GPU = DeviceFacts("old GPU", "cuda", 8 * 10**9, 8 * 10**9, 1, bf16_good=False)
@@ -127,6 +127,19 @@ def test_time_grows_with_the_work_and_shrinks_with_speed() -> None:
     assert seconds(num_train_epochs=6) == pytest.approx(2 * seconds(), rel=0.01)
     assert seconds(speed=2e9) == pytest.approx(seconds() / 2, rel=0.01)
     assert seconds(packing=False, padding="max_length", max_length=512) > seconds(packing=False, max_length=512)
+
+
+def test_of_several_processes_the_memory_is_that_of_one_and_the_time_is_shared_by_gpus() -> None:
+    def of(device: DeviceFacts, processes: int) -> Estimate:
+        config = RunConfig(num_processes=processes, gradient_accumulation_steps=8 // processes)
+        return estimate(config, SMALL, device=device, tokens=10**6, rows=1000, speed=1e12)
+
+    alone, each = of(GPU, 1), of(GPU, 4)
+    assert each.steps == alone.steps
+    assert each.seconds == pytest.approx((alone.seconds or 0) / 4, rel=0.05)
+    assert each.needed > alone.needed  # what gradients are averaged in
+    assert (each.available, of(CPU, 4).available) == (GPU.free, CPU.free // 4)
+    assert of(CPU, 4).seconds == pytest.approx(of(CPU, 1).seconds, rel=0.05)
 
 
 def test_what_is_not_known_is_said() -> None:

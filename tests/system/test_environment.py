@@ -12,10 +12,12 @@ import pytest
 from tui_finetune.system.environment import (
     Gpu,
     choose_gpu,
+    choose_gpus,
     gpu_choice,
     installed_gpus,
     parse_nvidia_smi,
     prepare_environment,
+    visible_gpus,
 )
 
 TWO = (Gpu("GPU-a", "NVIDIA H100", 10 * 10**9), Gpu("GPU-b", "NVIDIA A100", 70 * 10**9))
@@ -114,3 +116,26 @@ def test_gpus_that_can_not_be_asked_are_counted(tmp_path: Path, monkeypatch: pyt
 def test_the_answer_of_nvidia_smi_is_read() -> None:
     told = "GPU-1, NVIDIA H100 80GB HBM3, 81000\nGPU-2, Odd, name, [N/A]\n\n"
     assert parse_nvidia_smi(told) == [Gpu("GPU-1", "NVIDIA H100 80GB HBM3", 81000 << 20), Gpu("GPU-2", "Odd, name")]
+
+
+def test_several_processes_get_the_gpus_with_the_most_free_memory(tmp_path: Path) -> None:
+    there = [Gpu("GPU-a", "H", 10), Gpu("GPU-b", "H", 30), Gpu("GPU-c", "H", 20)]
+    assert choose_gpus(2, None, {}, lambda: there) == "GPU-b,GPU-c"
+    assert choose_gpus(2, "2, 0", {}, lambda: there) == "2,0"
+    assert choose_gpus(2, None, {"CUDA_VISIBLE_DEVICES": "4,5,6"}, lambda: there) == "4,5"
+    assert choose_gpus(1, None, {}, lambda: there[:1]) is None
+
+
+def test_gpus_are_counted_as_they_were_before_one_was_chosen(tmp_path: Path) -> None:
+    for name in ("nvidia0", "nvidia1", "nvidia2", "nvidiactl"):
+        (tmp_path / name).touch()
+    assert visible_gpus(None, {}, tmp_path) == 3
+    assert visible_gpus("0,2", {}, tmp_path) == 2
+    assert visible_gpus(None, {"CUDA_VISIBLE_DEVICES": ""}, tmp_path) == 0
+    environ: dict[str, str] = {}
+    choose_gpu(environ, lambda: [Gpu("GPU-a", "H", 10), Gpu("GPU-b", "H", 30)])
+    assert environ["CUDA_VISIBLE_DEVICES"] == "GPU-b"
+    assert visible_gpus(None, environ, tmp_path) == 3
+    environ = {"CUDA_VISIBLE_DEVICES": "1,2"}
+    choose_gpu(environ)
+    assert visible_gpus(None, environ, tmp_path) == 2

@@ -59,6 +59,7 @@ class Signals:
             self._launch.stop(signal.Signals(number).name)
         elif press is Press.END and self.numbers.count(signal.SIGINT) >= 3:
             # Only what is committed counts, so ending in the middle of a save harms nothing that was saved.
+            self._launch.end_at_once()
             os._exit(128 + number)
 
     def _hang_up(self, *_: object) -> None:
@@ -82,9 +83,9 @@ def _train(
     duplicates = keep_terminal()
     with closing(choose_display(json=json_output)) as display:
         display.say(f"{doing} {run.name} in {run.path}")
-        from tui_finetune.training.launch import launch_in_thread
+        from tui_finetune.training.launch import launch as prepare
 
-        launch = launch_in_thread(run, resolved, changes, own_output=False)
+        launch = prepare(run, resolved, changes, own_output=False)
         try:
             run.log_path.touch(mode=PRIVATE_FILE)
         except OSError as error:
@@ -98,8 +99,11 @@ def _train(
             _show(launch, watch, signals, display)
         if launch.failure is not None:
             raise launch.failure
-        assert launch.result is not None
-        return _end(launch.result, watch, signals, display, is_new=resolved is not None)
+        if (result := launch.result) is None:
+            raise UserError(
+                f"{run.name} ended without a word", f"see {run.log_path}; `finetune-tui resume {run.name}` continues"
+            )
+        return _end(result, watch, signals, display, is_new=resolved is not None)
 
 
 def _show(launch: Launch, watch: Watch, signals: Signals, display: Display) -> None:

@@ -20,6 +20,7 @@ from tui_finetune.config.resolve import (
     with_strategies,
 )
 from tui_finetune.config.schema import GROUPS, RunConfig, settings
+from tui_finetune.config.steps import processes_of, rows_per_update
 from tui_finetune.errors import UserError
 
 
@@ -137,10 +138,17 @@ def matches(item: Setting, query: str) -> bool:
 
 def update_size(config: RunConfig) -> str:
     """In a few words, what one update of the weights is made of."""
-    rows, batches = config.per_device_train_batch_size, config.gradient_accumulation_steps
-    if batches == 1:
-        return f"{rows} {'row' if rows == 1 else 'rows'} per update"
-    return f"{rows} {'row' if rows == 1 else 'rows'} × {batches} = {rows * batches} rows per update"
+    rows, batches, processes = (
+        config.per_device_train_batch_size,
+        config.gradient_accumulation_steps,
+        processes_of(config),
+    )
+    words = f"{rows} {'row' if rows == 1 else 'rows'}"
+    if batches == processes == 1:
+        return f"{words} per update"
+    accumulated = f" × {batches}" if batches > 1 else ""
+    each = f" × {processes} processes" if processes > 1 else ""
+    return f"{words}{accumulated}{each} = {rows_per_update(config)} rows per update"
 
 
 def annotated(resolved: Resolved, yaml_text: str) -> list[tuple[str, str]]:

@@ -986,6 +986,76 @@ class RunConfig(BaseModel):
         "nor in half precision.",
     )
 
+    # Several processes
+    num_processes: Annotated[int | None, Auto] = setting(
+        None,
+        ge=1,
+        le=4096,
+        group="Hardware",
+        help="Processes that train together, one a GPU; auto is one for each GPU that is visible, else 1.",
+        explanation="Each process has a copy of the model and computes its own rows; an update is made of all of them: "
+        "per_device_train_batch_size × gradient_accumulation_steps × num_processes rows. Over several machines it is their "
+        "number on all of them. A run that is resumed on another number of processes accumulates more or fewer batches, so "
+        "that its updates stay what they were.",
+    )
+    gpus: Annotated[str | None, Auto] = setting(
+        None,
+        group="Hardware",
+        aliases=("gpu_ids",),
+        help="The GPUs to use, by number, such as 0,2; auto takes those with the most free memory.",
+        explanation="As nvidia-smi numbers them. Where CUDA_VISIBLE_DEVICES is set, it says which there are.",
+    )
+    distributed: Literal["auto", "ddp"] = setting(
+        "auto",
+        group="Hardware",
+        help="How several processes share the work; ddp has a copy of the model on each GPU.",
+        explanation="With DDP (torch's DistributedDataParallel) each GPU holds the whole model, and gradients are averaged "
+        "once an update. The model has to fit on one GPU.",
+    )
+    max_restarts: int = setting(
+        3,
+        ge=0,
+        group="Hardware",
+        help="How often training is restarted from the newest checkpoint after a process was lost.",
+        explanation="Where one of several processes is killed, or its GPU fails, all are started again from the newest "
+        "checkpoint. Of a run of one process, `finetune-tui resume` does it.",
+    )
+    num_machines: int = setting(
+        1,
+        ge=1,
+        group="Hardware",
+        help="Machines that train together; each starts finetune-tui with its own machine_rank.",
+        explanation="The run's directory must be one that all of them share. Set main_process_ip too.",
+    )
+    machine_rank: int = setting(
+        0,
+        ge=0,
+        group="Hardware",
+        help="Which of the machines this is, from 0.",
+        explanation="Each machine is started with its own number. Machine 0 writes the run, the others compute with it.",
+    )
+    main_process_ip: Annotated[str | None, Auto] = setting(
+        None,
+        group="Hardware",
+        help="Address of machine 0, where several train together.",
+        explanation="The address by which the other machines reach it, on the fastest network that they share.",
+    )
+    main_process_port: Annotated[int | None, Auto] = setting(
+        None,
+        ge=1,
+        le=65535,
+        group="Hardware",
+        help="Port on machine 0 by which the machines find each other; auto is 29500, and a free one on one machine.",
+        explanation="It must be free on machine 0, and no firewall may close it between the machines.",
+    )
+    ddp_timeout: int = setting(
+        1800,
+        ge=1,
+        group="Hardware",
+        help="Seconds after which a process that no longer answers is taken for lost.",
+        explanation="Where one of several processes hangs, the others wait for it at the next update. After so long they "
+        "give up, and training is restarted from the newest checkpoint.",
+    )
     check_before_training: bool = setting(
         True,
         group="Hardware",

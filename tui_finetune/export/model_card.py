@@ -14,6 +14,7 @@ import yaml
 from tui_finetune.config.data_parts import parse_parts, write_parts
 from tui_finetune.config.mixture import configs_of
 from tui_finetune.config.schema import DEFAULT_SAMPLE, STARTER, RunConfig, settings
+from tui_finetune.config.steps import rows_per_update
 from tui_finetune.formatting import duration
 from tui_finetune.runs.result import RunResult
 from tui_finetune.runs.state import RunState
@@ -258,7 +259,7 @@ def _which_weights(result: RunResult | None) -> str:
 
 def _training(config: RunConfig, made: Made) -> list[str]:
     known = settings()
-    batch = config.per_device_train_batch_size * config.gradient_accumulation_steps
+    batch = rows_per_update(config)
     rows = [
         ("method", made.method),
         ("data", f"{made.documents:,} documents, {made.tokens:,} tokens" if made.documents else ""),

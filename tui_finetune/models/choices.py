@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from tui_finetune.config.names import PREFERENCE_SHARE
 from tui_finetune.config.resolve import Resolved
 from tui_finetune.config.schema import ADAPTERS, RunConfig, settings
-from tui_finetune.config.steps import count_steps, steps_per_epoch
+from tui_finetune.config.steps import count_steps, processes_of, rows_per_update, steps_per_epoch
 from tui_finetune.errors import Notice
 from tui_finetune.formatting import amount, size
 from tui_finetune.models.devices import DeviceFacts
@@ -97,7 +97,7 @@ class Choices:
         if data is None:
             return ""
         config = self.config
-        rows = config.per_device_train_batch_size * config.gradient_accumulation_steps
+        rows = rows_per_update(config)
         parts = [f"batch {rows}"]
         if config.max_steps <= 0:
             parts.append(f"{config.num_train_epochs:g} {'epoch' if config.num_train_epochs == 1 else 'epochs'}")
@@ -144,13 +144,15 @@ def _with_length_of_training(
 ) -> RunConfig:
     """Rows of an update, and epochs: the most rows that leave enough updates in not too many epochs."""
     batch, accumulation = config.per_device_train_batch_size, config.gradient_accumulation_steps
+    processes = processes_of(config)
     batch_is_free = "per_device_train_batch_size" in free
     accumulation_is_free = "gradient_accumulation_steps" in free
     if not (batch_is_free or accumulation_is_free):
-        effective = [batch * accumulation]
+        effective = [batch * accumulation * processes]
     else:
-        # What one of the two was set to, the product is a multiple of.
+        # What one of the two was set to, and the number of processes, the product is a multiple of.
         unit = 1 if batch_is_free and accumulation_is_free else accumulation if batch_is_free else batch
+        unit *= processes
         effective = [unit * n for n in (16, 8, 4, 2, 1) if unit * n <= max(USUAL_ROWS, unit)]
     rows, epochs = effective[0], config.num_train_epochs
     if data is not None:
@@ -172,9 +174,10 @@ def _with_length_of_training(
             reasons["gradient_accumulation_steps"] = f"{data.words()}, so {rows} of them make an update"
     changes: dict[str, object] = {"num_train_epochs": epochs}
     if batch_is_free:
-        changes["per_device_train_batch_size"] = max(1, rows // (1 if accumulation_is_free else accumulation))
+        each = rows // processes
+        changes["per_device_train_batch_size"] = max(1, each // (1 if accumulation_is_free else accumulation))
     if accumulation_is_free:
-        changes["gradient_accumulation_steps"] = 1 if batch_is_free else max(1, rows // batch)
+        changes["gradient_accumulation_steps"] = 1 if batch_is_free else max(1, rows // processes // batch)
     return config.model_copy(update=changes)
 
 

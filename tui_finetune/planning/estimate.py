@@ -12,7 +12,7 @@ import math
 from dataclasses import asdict, dataclass, field, replace
 
 from tui_finetune.config.schema import RunConfig
-from tui_finetune.config.steps import count_steps, steps_per_epoch
+from tui_finetune.config.steps import count_steps, processes_of, rows_per_update, steps_per_epoch
 from tui_finetune.errors import UserError
 from tui_finetune.formatting import size
 from tui_finetune.models.devices import DeviceFacts
@@ -82,7 +82,14 @@ class Estimate:
             memory["total"] = checked.needed
         training = checked.training_seconds or self.training_seconds
         fits = memory["total"] <= self.usable
-        return replace(self, memory=memory, fits=fits, seconds=seconds, training_seconds=training, measured=True)
+        return replace(
+            self,
+            memory=memory,
+            fits=fits,
+            seconds=seconds,
+            training_seconds=training,
+            measured=True,
+        )
 
 
 def estimate(
@@ -115,8 +122,7 @@ def estimate(
             f"the size of {facts.name} can't be told from its config.json", "choose another model", "model_name_or_path"
         )
     length = row_length(config.max_length, facts.context_length)
-    if facts.context_length is not None:
-        length = min(length, facts.context_length)
+    length = min(length, facts.context_length or length)
     load = load_of(config, facts, device)
     memory = peak(config, facts, load, device, length)
     work = _work(config, length, tokens, rows, train_rows)
@@ -128,21 +134,34 @@ def estimate(
         assumptions.append("the data set was not read, so the number of steps and the time are not known")
     if work.all_full:
         assumptions.append("every row is full")
-    usable = int(device.free * USABLE)
-    training = _seconds(config, facts, facts.parameters, length, replace(work, evaluated=0), speed)
+    free = device.free
+    if (processes := processes_of(config)) > 1:
+        free, speed = _of_each(memory, load.gradients, device, speed, processes)
+        assumptions.append(f"memory is that of each of {processes} processes; the time to send gradients is left out")
+    usable = int(free * USABLE)
     return Estimate(
         parameters=facts.parameters,
         trained_parameters=load.trained,
         memory=memory,
-        available=device.free,
+        available=free,
         usable=usable,
         fits=memory["total"] <= usable,
         steps=work.steps,
         seconds=_seconds(config, facts, facts.parameters, length, work, speed),
         disk=disk_bytes(config, load, memory["optimizer"])[1],
         assumptions=assumptions,
-        training_seconds=training,
+        training_seconds=_seconds(config, facts, facts.parameters, length, replace(work, evaluated=0), speed),
     )
+
+
+def _of_each(
+    memory: dict[str, int], gradients: int, device: DeviceFacts, speed: float, processes: int
+) -> tuple[int, float]:
+    """Bytes that are free for each of several processes, and the operations a second of all; what DDP averages gradients in,
+    which is as large as they are, is added to the memory. On a CPU they share the machine's memory, and its cores."""
+    memory["gradients"] += gradients
+    memory["total"] += gradients
+    return (device.free // processes, speed) if device.kind == "cpu" else (device.free, speed * processes)
 
 
 @dataclass(frozen=True)
@@ -168,8 +187,7 @@ def _work(config: RunConfig, length: int, tokens: int | None, rows: int | None, 
     if tokens is None or rows is None:
         if config.max_steps <= 0:
             return _Work()
-        effective = config.per_device_train_batch_size * config.gradient_accumulation_steps
-        return _Work(config.max_steps, 1.0, config.max_steps * effective * length, all_full=True)
+        return _Work(config.max_steps, 1.0, config.max_steps * rows_per_update(config) * length, all_full=True)
     aside = config.validation_split if config.validation_split < 1 else config.validation_split / max(rows, 1)
     train = max(0.0, 1 - aside)
     made = train_rows

@@ -78,6 +78,11 @@ class RunDirectory:
         return self.path / "launch.lock"
 
     @property
+    def failures_dir(self) -> Path:
+        """Why processes of the run ended, where it has several."""
+        return self.path / "failures"
+
+    @property
     def checkpoints_dir(self) -> Path:
         return self.path / "checkpoints"
 
@@ -167,6 +172,7 @@ class RunDirectory:
             self.log_path,
             self.control_dir,
             self.replies_dir,
+            self.failures_dir,
             self.checkpoints_dir,
             final,
             self.note_path,
@@ -193,6 +199,7 @@ class RunDirectory:
         values.setdefault("eval_loss_average", "batches")
         values.setdefault("split_special_tokens", False)
         values.setdefault("dataset_eval_split", "none")
+        values.setdefault("num_processes", 1)
         if values.get("packing") is False and values.get("padding") == "longest" and values.get("train_on_eos"):
             values.setdefault("group_by_length", True)
         return make_config({key: value for key, value in values.items() if key in RunConfig.model_fields})

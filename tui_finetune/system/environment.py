@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Callable, MutableMapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,9 @@ CHOICE = "FINETUNE_TUI_GPU"
 """The variable that keeps which GPU was chosen and why, in words."""
 
 _VISIBLE = "CUDA_VISIBLE_DEVICES"
+_BEFORE = "FINETUNE_TUI_GPUS"
+"""The variable that keeps what CUDA_VISIBLE_DEVICES was before one of them was chosen."""
+
 _ASK_SECONDS = 10.0
 
 
@@ -59,22 +62,79 @@ def choose_gpu(
         installed: the GPUs that there are; the machine's own if left out.
     """
     environ = os.environ if environ is None else environ
-    if int(environ.get("WORLD_SIZE") or 1) > 1:
+    if several_here(environ):
         return
     asked = environ.get(_VISIBLE)
     if asked is not None:
         listed = [part.strip() for part in asked.split(",") if part.strip()]
         if len(listed) > 1:
-            environ[_VISIBLE] = listed[0]
+            environ[_BEFORE], environ[_VISIBLE] = asked, listed[0]
             environ[CHOICE] = f"Of the GPUs in CUDA_VISIBLE_DEVICES, one is used: the first, {listed[0]}."
         return
     gpus = (installed or installed_gpus)()
     if len(gpus) < 2:
         return
     best = max(gpus, key=lambda gpu: gpu.free or 0)
-    environ[_VISIBLE] = best.id
+    environ[_BEFORE], environ[_VISIBLE] = "", best.id
     why = f"the one with the most free memory ({best.free / 1e9:.1f} GB)" if best.free is not None else "the first"
     environ[CHOICE] = f"Of the {len(gpus)} GPUs here, one is used: {best.name}, {why}."
+
+
+def several_here(environ: Mapping[str, str] | None = None) -> bool:
+    """Whether a launcher has made this process as one of several of a run."""
+    number = (os.environ if environ is None else environ).get("WORLD_SIZE", "")
+    return number.isdigit() and int(number) > 1
+
+
+def visible_gpus(
+    gpus: str | None = None, environ: MutableMapping[str, str] | None = None, devices: Path = Path("/dev")
+) -> int:
+    """How many NVIDIA GPUs a run may use, without asking the driver.
+
+    Args:
+        gpus: those that the user wants, by number, as '0,2'; None for all.
+        environ: the environment; the process's own if left out.
+        devices: the directory in which Linux has a file for each.
+    """
+    asked = gpus if gpus is not None else _visible_before(os.environ if environ is None else environ)
+    there = sum(path.name[6:].isdigit() for path in devices.glob("nvidia[0-9]*"))
+    return there if asked is None else min(there, len(_listed(asked)))
+
+
+def choose_gpus(
+    count: int,
+    gpus: str | None = None,
+    environ: MutableMapping[str, str] | None = None,
+    installed: Callable[[], Sequence[Gpu]] | None = None,
+) -> str | None:
+    """What CUDA_VISIBLE_DEVICES has to be for the processes of a run; None where it is good as it is.
+
+    Args:
+        count: how many processes there are, a GPU each.
+        gpus: those that the user wants, by number, as '0,2'; None for those with the most free memory.
+        environ: the environment; the process's own if left out.
+        installed: the GPUs that there are; the machine's own if left out.
+    """
+    environ = os.environ if environ is None else environ
+    before = _visible_before(environ)
+    if gpus is not None:
+        return ",".join(_listed(gpus))
+    if before is not None:
+        return ",".join(_listed(before)[:count])
+    found = (installed or installed_gpus)()
+    if len(found) < 2:
+        return None
+    freest = sorted(range(len(found)), key=lambda place: -(found[place].free or 0))[:count]
+    return ",".join(found[place].id for place in sorted(freest))
+
+
+def _listed(gpus: str) -> list[str]:
+    return [part.strip() for part in gpus.split(",") if part.strip()]
+
+
+def _visible_before(environ: MutableMapping[str, str]) -> str | None:
+    """What CUDA_VISIBLE_DEVICES was before one was chosen for this process."""
+    return environ.get(_BEFORE) or None if CHOICE in environ else environ.get(_VISIBLE)
 
 
 def gpu_choice(environ: MutableMapping[str, str] | None = None) -> str:

@@ -104,11 +104,16 @@ class _Log(logging.FileHandler):
 
 
 @contextlib.contextmanager
-def library_log(path: Path) -> Iterator[None]:
-    """Lead what libraries log and warn about into the run's train.log."""
+def library_log(path: Path, who: str = "") -> Iterator[None]:
+    """Lead what libraries log and warn about into the run's train.log.
+
+    Args:
+        path: the log.
+        who: stands before each line, where several processes write into it.
+    """
     handler = _Log(path, encoding="utf-8", delay=False)
     path.chmod(0o600)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    handler.setFormatter(logging.Formatter(f"{who}%(asctime)s %(levelname)s %(name)s: %(message)s"))
     root = logging.getLogger()
     level = root.level
     root.addHandler(handler)

@@ -55,8 +55,7 @@ def training_arguments(
         **_optimizer(config),
         seed=config.seed,
         logging_steps=config.logging_steps,
-        # False, or a run whose loss is not a number any more would log 0.0 and end well.
-        logging_nan_inf_filter=False,
+        logging_nan_inf_filter=False,  # or a run whose loss is not a number any more would log 0.0 and end well
         eval_strategy=config.eval_strategy if evaluates else "no",
         eval_steps=config.eval_steps or config.logging_steps,
         metric_for_best_model="eval_loss" if evaluates and config.eval_strategy != "no" else None,
@@ -108,6 +107,8 @@ def _computing(config: RunConfig) -> dict[str, object]:
         "tf32": config.tf32 is not False if rounds_to_tf32() else None,
         "torch_compile": config.torch_compile,
         "use_liger_kernel": config.use_liger_kernel,
+        "ddp_timeout": config.ddp_timeout,
+        "ddp_find_unused_parameters": False,
     }
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import torch
 
+from tui_finetune.data.tokens.pack import IGNORED
 from tui_finetune.runs.events import SpikeEvent
 from tui_finetune.runs.findings.spikes import SpikeWatch
 
@@ -22,15 +24,19 @@ KEPT_BATCHES = 20_000
 class RememberedRows(torch.utils.data.Dataset[object]):
     """Training rows that remember which of them were fetched last, a batch at a time, in the order of fetching.
 
+    Behind the last row there are as many empty ones as are asked for, on which nothing is trained: they fill up the last
+    batches of an epoch where several processes share them.
+
     Args:
         rows: the rows.
+        pad_id: the token in an empty row.
 
     Attributes:
         rows: the rows; others may take their place while none was fetched.
     """
 
-    def __init__(self, rows: Dataset) -> None:
-        self.rows = rows
+    def __init__(self, rows: Dataset, pad_id: int = 0) -> None:
+        self.rows, self._pad_id = rows, pad_id
         self.fetched: deque[list[int]] = deque(maxlen=KEPT_BATCHES)
         self.batches = 0
 
@@ -41,15 +47,33 @@ class RememberedRows(torch.utils.data.Dataset[object]):
         return self.rows[row]
 
     def __getitems__(self, rows: list[int]) -> list[object]:
-        self.fetched.append(list(rows))
+        there = [row for row in rows if row < len(self)]
+        self.fetched.append(there)
         self.batches += 1
-        fetched: list[object] = self.rows.__getitems__(rows)
-        return fetched
+        fetched: list[object] = self.rows.__getitems__(there) if there else []
+        return fetched + [self._empty() for _ in range(len(rows) - len(there))]
+
+    def _empty(self) -> object:
+        """A row of one token that isn't trained on, with the columns of the others."""
+        first = dict(self.rows[0])
+        return {
+            **{name: values[:1] for name, values in first.items()},
+            "input_ids": [self._pad_id],
+            "labels": [IGNORED],
+        }
 
     def batch(self, number: int) -> list[int]:
         """The rows of a batch by its number in the order of fetching, from 0; none where it is forgotten."""
         place = number - (self.batches - len(self.fetched))
         return self.fetched[place] if 0 <= place < len(self.fetched) else []
+
+
+Found = tuple[float, int, list[int]]
+"""A batch: its loss, its step, and the rows of the data set that are in it."""
+
+
+def _alone(found: Found) -> list[Found]:
+    return [found]
 
 
 class BatchLosses:
@@ -58,13 +82,21 @@ class BatchLosses:
     Args:
         rows: the training rows.
         sources: which rows of the data set they are made of.
+        gather: what each process of the run has found, by rank, on all of them.
     """
 
-    def __init__(self, rows: RememberedRows, sources: RowSources | None) -> None:
-        self._rows, self._sources = rows, sources
+    def __init__(
+        self, rows: RememberedRows, sources: RowSources | None, gather: Callable[[Found], list[Found]] = _alone
+    ) -> None:
+        self._rows, self._sources, self._gather = rows, sources, gather
         self._watch = SpikeWatch()
         self._losses: list[tuple[int, int, torch.Tensor]] = []
         self._count = 0
+
+    @property
+    def real_rows(self) -> int:
+        """How many rows of the batch that comes next are not there to fill it up."""
+        return len(self._rows.batch(self._count))
 
     def add(self, step: int, loss: torch.Tensor) -> None:
         """The loss of the next batch, which belongs to a step."""
@@ -82,4 +114,6 @@ class BatchLosses:
         rows = self._rows.batch(number)
         sources = self._sources
         named = sorted({source for row in rows for source in sources.of(row)}) if sources is not None else []
+        # The first of the worst, on every process the same.
+        _, step, named = max(self._gather((losses[worst][2].item(), step, named)), key=lambda found: found[0])
         return SpikeEvent(step, loss, round(self._watch.usual, 4), tuple(named))

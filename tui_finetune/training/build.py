@@ -20,7 +20,10 @@ from tui_finetune.training.callback import RunCallback
 from tui_finetune.training.early_stopping import EarlyStoppingCallback
 from tui_finetune.training.inputs import Inputs
 from tui_finetune.training.optimizers import optimizer_for, schedule_options
+from tui_finetune.training.ranks import Ranks
+from tui_finetune.training.rng import seed_rank
 from tui_finetune.training.samples import Samples
+from tui_finetune.training.shared_trainer import SharedTrainer
 from tui_finetune.training.trainer import RunTrainer
 
 
@@ -59,6 +62,7 @@ def build_trainer(
     facts: dict[str, object],
     checkpoint: Path | None,
     keep_lock: Callable[[], None],
+    ranks: Ranks,
 ) -> tuple[RunTrainer, RunCallback]:
     """A Trainer that writes into the run's directory and obeys it, and the callback that does so.
 
@@ -70,6 +74,7 @@ def build_trainer(
         facts: what goes into each checkpoint's manifest.
         checkpoint: what the training is resumed from, if anything.
         keep_lock: called before each save; raises where the run isn't this process's any more.
+        ranks: the processes that train it.
     """
     task = task_trainer(config, inputs)
     arguments = training_arguments(
@@ -80,7 +85,8 @@ def build_trainer(
         kind=task.arguments,
         more=task.more,
     )
-    trainer = task.trainer(
+    kind = SharedTrainer if ranks.are_several and task.trainer is RunTrainer else task.trainer
+    trainer = kind(
         model=inputs.model,
         args=arguments,
         train_dataset=inputs.data.train,
@@ -102,27 +108,40 @@ def build_trainer(
         loraplus_lr_ratio=config.loraplus_lr_ratio,
         keep_lock=keep_lock,
     )
+    _join(trainer, config.seed, ranks)
     trainer.remove_callback(PrinterCallback)
-    callback = _with_callback(trainer, inputs, config, run, checkpoint)
+    callback = _with_callback(trainer, inputs, config, run, checkpoint, ranks)
     if arguments.metric_for_best_model and config.early_stopping_patience > 0:
         trainer.add_callback(EarlyStoppingCallback(config.early_stopping_patience))
     return trainer, callback
 
 
 def _with_callback(
-    trainer: RunTrainer, inputs: Inputs, config: RunConfig, run: RunDirectory, checkpoint: Path | None
+    trainer: RunTrainer,
+    inputs: Inputs,
+    config: RunConfig,
+    run: RunDirectory,
+    checkpoint: Path | None,
+    ranks: Ranks,
 ) -> RunCallback:
     """The callback that writes into the run's directory and obeys it, added to the Trainer."""
     log = trainer.event_log
-    evaluates = inputs.evaluates and config.eval_strategy != "no"
     callback = RunCallback(
         run,
         log,
         trainer,
         checkpoint,
         inputs.first_words(),
-        evaluates_first=evaluates and config.eval_on_start,
-        samples=Samples(trainer, log, inputs.prompts(config), config.seed),
+        evaluates_first=inputs.evaluates and config.eval_strategy != "no" and config.eval_on_start,
+        samples=Samples(trainer, log, inputs.prompts(config), config.seed) if ranks.is_first else None,
+        ranks=ranks,
     )
     trainer.add_callback(callback)
     return callback
+
+
+def _join(trainer: RunTrainer, seed: int, ranks: Ranks) -> None:
+    """Make it one of several, where there are several; from here on each has random numbers of its own."""
+    if isinstance(trainer, SharedTrainer):
+        trainer.ranks = ranks
+        seed_rank(seed, ranks.rank)

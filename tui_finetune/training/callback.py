@@ -12,6 +12,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from tui_finetune.runs.directory import RunDirectory
 from tui_finetune.runs.events import PhaseEvent, StatusEvent
 from tui_finetune.runs.log import EventLog
+from tui_finetune.training.ranks import Ranks
 from tui_finetune.training.requests import Requests, Throughput, evaluate_aside, metrics_event
 from tui_finetune.training.samples import Samples
 from tui_finetune.training.trainer import RunTrainer
@@ -31,6 +32,7 @@ class RunCallback(TrainerCallback):
         default_prompt: what a sample begins with where the request doesn't say.
         evaluates_first: whether the model is evaluated once before the first step.
         samples: writes samples by itself; None for none.
+        ranks: the processes that train the run; this one alone if left out.
     """
 
     def __init__(
@@ -43,11 +45,13 @@ class RunCallback(TrainerCallback):
         *,
         evaluates_first: bool = False,
         samples: Samples | None = None,
+        ranks: Ranks | None = None,
     ) -> None:
+        self._ranks = ranks or Ranks()
         self._log = log
         self._trainer = trainer
         self._resumed_from = resumed_from
-        self._requests = Requests(run, log, trainer, default_prompt)
+        self._requests = Requests(run, log, trainer, default_prompt, self._ranks)
         self._throughput = Throughput(0)
         self._evaluates_first = evaluates_first
         self._samples = samples
@@ -81,7 +85,8 @@ class RunCallback(TrainerCallback):
         assert self._samples is not None
         arguments, rows = self._trainer.args, self._trainer.eval_dataset
         evaluated = len(rows) if isinstance(rows, Sized) else 0
-        trained = state.max_steps * arguments.train_batch_size * arguments.gradient_accumulation_steps
+        rows_of_update = arguments.train_batch_size * arguments.gradient_accumulation_steps * self._ranks.size
+        trained = state.max_steps * rows_of_update
         self._samples.begin(evaluation_seconds, evaluated, trained)
         if self._resumed_from is None and evaluation_seconds:
             self._log.write(PhaseEvent("evaluating", "Writing samples"))
@@ -170,7 +175,8 @@ class RunCallback(TrainerCallback):
             self._log.write(PhaseEvent("evaluating", "Evaluating"))
         self._evaluated += 1
         self._log.progress("evaluating", self._evaluated, total, "batches")
-        if not self.stopping and self._requests.stop_is_waiting():
+        # Several have to agree on it; they do so when it is over.
+        if not self._ranks.are_several and not self.stopping and self._requests.stop_is_waiting():
             self._log.write(StatusEvent("stopping", "the evaluation is finished first"))
             self._requests.stopping = True
 
@@ -185,6 +191,7 @@ class RunCallback(TrainerCallback):
         if self._evaluated:
             self._throughput.skip(time.monotonic() - self._evaluating_since)
         self._evaluated = 0
+        self._requests.agree_to_stop()
         loss = (metrics or {}).get("eval_loss")
         # The best so far is always saved, whatever the interval of saving. Trainer notes that it is the best, then saves.
         if loss is not None and (state.best_metric is None or loss < state.best_metric):

@@ -11,14 +11,19 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
+from tui_finetune.config.schema import PREFERENCES
+from tui_finetune.config.steps import processes_of
 from tui_finetune.errors import UserError
 from tui_finetune.runs.control import drop, left
 from tui_finetune.runs.directory import RunDirectory
 from tui_finetune.runs.lock import is_held
 from tui_finetune.runs.result import RunResult
+from tui_finetune.system.environment import choose_gpus
 from tui_finetune.system.files import PRIVATE_FILE
 from tui_finetune.system.output import output_to
 
@@ -54,6 +59,9 @@ class Launch(Protocol):
 
     def stop(self, reason: str = "") -> None:
         """Ask it to finish the step, save and end."""
+
+    def end_at_once(self) -> None:
+        """End it without a save, where it has processes of its own; of this process only its end ends it."""
 
     def wait(self, seconds: float | None = None) -> bool:
         """Wait for its end, at most so long; whether it has ended."""
@@ -115,6 +123,9 @@ class ThreadLaunch:
     def stop(self, reason: str = "") -> None:
         self.run.request("stop", reason=reason)
 
+    def end_at_once(self) -> None:
+        """Nothing: it ends with this process."""
+
     def wait(self, seconds: float | None = None) -> bool:
         return self._over.wait(seconds)
 
@@ -143,15 +154,29 @@ class ProcessLaunch:
     ) -> None:
         from tui_finetune.training.resume import changed_config
 
+        config = None
+        if resolved is not None:
+            # A process that is given a device of its own, as in a queue, is alone on it.
+            number = resolved.config.num_processes or (1 if environment else processes_of(resolved.config))
+            config = resolved.config.model_copy(update={"num_processes": number})
+            resolved = replace(resolved, config=config)
         if resolved is None:
             if not run.is_live:  # one that is being trained is refused when it begins
-                changed_config(run, changes)  # what can't be resumed is refused here
+                config = changed_config(run, changes)  # what can't be resumed is refused here
             order: dict[str, object] = {"resume": True, "changes": dict(changes)}
         else:
             order = order_of(resolved) | {"again": run.events_path.exists()}
         self.run = run
         self.failure: BaseException | None = None
-        self._environment = {**os.environ, **(environment or {})}
+        self._processes = processes_of(config) if config is not None else 1
+        self._machines = config.num_machines if config is not None else 1
+        gpus = config.gpus if config is not None else None
+        chosen = None if environment else choose_gpus(self._processes // self._machines, gpus)
+        self._environment = {
+            **os.environ,
+            **({"CUDA_VISIBLE_DEVICES": chosen} if chosen else {}),
+            **(environment or {}),
+        }
         self._order = json.dumps(order)
         self._left_before = left(run.control_dir)
         self._process: subprocess.Popen[bytes] | None = None
@@ -168,7 +193,10 @@ class ProcessLaunch:
     def result(self) -> RunResult | None:
         from tui_finetune.runs.summary import load_state
 
-        return None if self.is_alive else load_state(self.run, brief=True).result
+        if self.is_alive:
+            return None
+        state = load_state(self.run, brief=True)
+        return state.result if state.is_over else None
 
     @property
     def pid(self) -> int | None:
@@ -189,7 +217,7 @@ class ProcessLaunch:
         log = os.open(self.run.log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, PRIVATE_FILE)
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "tui_finetune.training.worker", str(self.run.path), "--ordered"],
+                [sys.executable, "-m", *self._module, "--ordered"],
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
@@ -205,6 +233,11 @@ class ProcessLaunch:
         with contextlib.suppress(BrokenPipeError):
             self._process.stdin.write(self._order.encode())
             self._process.stdin.close()
+
+    @property
+    def _module(self) -> tuple[str, str]:
+        name = "worker" if self._processes == 1 else "agent"
+        return f"tui_finetune.training.{name}", str(self.run.path)
 
     def stop(self, reason: str = "") -> None:
         self.run.request("stop", reason=reason)
@@ -223,6 +256,79 @@ class ProcessLaunch:
         except subprocess.TimeoutExpired:
             return False
         return True
+
+
+def launch(
+    run: RunDirectory,
+    resolved: Resolved | None = None,
+    changes: Mapping[str, object] | None = None,
+    *,
+    own_output: bool = True,
+) -> Launch:
+    """A run as its settings want it, to be begun: one process in a thread of this one, several in processes of their own.
+    Arguments as for `ThreadLaunch`."""
+    if resolved is not None:
+        resolved = with_processes(resolved)
+        config = resolved.config
+    elif run.is_live:  # it is refused when it begins
+        return ThreadLaunch(run, None, changes or {}, own_output=own_output)
+    else:
+        from tui_finetune.training.resume import changed_config
+
+        config = changed_config(run, changes or {})
+    if processes_of(config) > 1 or config.gpus is not None:
+        return ProcessLaunch(run, resolved, changes or {})
+    return ThreadLaunch(run, resolved, changes or {}, own_output=own_output)
+
+
+def with_processes(resolved: Resolved) -> Resolved:
+    """The same with the number of processes decided, where nobody has said it.
+
+    Raises:
+        UserError: it doesn't suit the machines.
+    """
+    config = resolved.config
+    number, machines = processes_of(config), config.num_machines
+    if machines > 1 and config.main_process_ip is None:
+        raise UserError(
+            f"{machines} machines are to train together, but not how they find each other",
+            "set main_process_ip to the address of machine 0",
+            "main_process_ip",
+        )
+    if number > 1 and config.task in PREFERENCES:
+        raise UserError(
+            f"task {config.task} is trained by one process", "set num_processes: 1", setting="num_processes"
+        )
+    if number % machines:
+        raise UserError(
+            f"{number} processes can't be shared equally by {machines} machines",
+            f"set num_processes to a multiple of {machines}",
+            "num_processes",
+        )
+    return replace(resolved, config=config.model_copy(update={"num_processes": number}))
+
+
+def join_machine_0(run: RunDirectory, resolved: Resolved) -> int:
+    """Give a run that machine 0 leads the processes of this machine, until it is over, and return the exit status.
+
+    Args:
+        run: its directory, which both share. It is waited for.
+        resolved: the same settings as on machine 0, but for machine_rank.
+    """
+    from tui_finetune.training.agent import train
+
+    config = with_processes(resolved).config
+    while not run.is_marked:
+        time.sleep(_JOIN_SECONDS)
+    gpus = choose_gpus(processes_of(config) // config.num_machines, config.gpus)
+    if gpus is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpus
+    with output_to(run.log_path):
+        return train(run, {"config": config.model_dump()})
+
+
+_JOIN_SECONDS = 0.5
+"""How often it is looked whether machine 0 has made the run."""
 
 
 def order_of(resolved: Resolved) -> dict[str, object]:

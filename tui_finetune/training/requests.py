@@ -14,6 +14,7 @@ from tui_finetune.runs.control import Request
 from tui_finetune.runs.directory import RunDirectory
 from tui_finetune.runs.events import MetricsEvent, PhaseEvent, SampleEvent, StatusEvent
 from tui_finetune.runs.log import EventLog
+from tui_finetune.training.ranks import Ranks
 from tui_finetune.training.rng import untouched_random_state
 from tui_finetune.training.talk import Talk
 
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 PAUSE_POLL_SECONDS = 0.1
 SAMPLE_TOKENS = 60
+
+SIGNALED = "a process of the run was told to end"
+"""Why a run of several processes stops, where nobody asked for it by a request."""
 
 Ids = tuple[str, ...]
 
@@ -34,13 +38,17 @@ class Requests:
         log: its event log.
         trainer: its Trainer.
         default_prompt: what a sample begins with where the request doesn't say.
+        ranks: the processes that train the run. The first takes the requests; all do what they have to do together.
 
     Attributes:
         stopping: whether a stop was asked for.
     """
 
-    def __init__(self, run: RunDirectory, log: EventLog, trainer: RunTrainer, default_prompt: str) -> None:
+    def __init__(
+        self, run: RunDirectory, log: EventLog, trainer: RunTrainer, default_prompt: str, ranks: Ranks
+    ) -> None:
         self.stopping = False
+        self._ranks = ranks
         self._run = run
         self._log = log
         self._trainer = trainer
@@ -53,7 +61,7 @@ class Requests:
         """Do all that was asked for, and while the run is paused wait for more."""
         step_seconds = time.monotonic() - self._step_began
         while True:
-            for request, ids in _gathered(requests.take(self._run.control_dir)):
+            for request, ids in self._taken():
                 self._do(request, ids, state, control)
             self._talk.write_slice(state, step_seconds)
             if not self._paused or self.stopping:
@@ -63,8 +71,29 @@ class Requests:
             if not self._talk.is_busy:
                 time.sleep(PAUSE_POLL_SECONDS)
 
+    def _taken(self) -> list[tuple[Request, Ids]]:
+        """What is asked for now, the same on all processes."""
+        ranks, control = self._ranks, self._run.control_dir
+        if not ranks.are_several:
+            return _gathered(requests.take(control))
+        waits, ended = ranks.agree(ranks.is_first and bool(requests.left(control)), ranks.told_to_end)
+        taken = ranks.share(_gathered(requests.take(control)) if ranks.is_first else []) if waits else []
+        return [*taken, *([(Request("", "stop", {"reason": SIGNALED}), ())] if ended and not self.stopping else [])]
+
+    def agree_to_stop(self) -> None:
+        """After an evaluation: where a stop waits, or a process was told to end, all stop."""
+        ranks = self._ranks
+        if not ranks.are_several or self.stopping:
+            return
+        waits = ranks.is_first and requests.waiting(self._run.control_dir, "stop")
+        if any(ranks.agree(waits or ranks.told_to_end)):
+            self._log.write(StatusEvent("stopping", "" if waits else SIGNALED))
+            self.stopping = True
+
     def finish(self, state: TrainerState) -> None:
         """The training is over: what was said to the run is answered."""
+        if not self._ranks.is_first:
+            return
         for request in requests.take(self._run.control_dir) if not self.stopping else ():
             if request.action == "chat":
                 self._talk.take(request)
@@ -89,6 +118,8 @@ class Requests:
             control.should_save = True
         elif request.action == "evaluate":
             self._evaluate(ids, state)
+        elif not self._ranks.is_first:  # what follows leaves no trace in the run, so the others go on
+            return
         elif request.action == "chat":
             self._talk.take(request)
         else:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from tui_finetune.config.aliases import canonical
 from tui_finetune.config.resolve import make_config, with_strategies
 from tui_finetune.config.schema import RunConfig, settings
+from tui_finetune.config.steps import rows_per_update
 from tui_finetune.errors import Notice, UserError
 from tui_finetune.runs import checkpoints
 from tui_finetune.runs.directory import RunDirectory
@@ -34,13 +35,14 @@ CHANGEABLE = frozenset(
         "eval_loss_average", "save_strategy", "save_steps", "save_total_limit", "save_only_model",
         "per_device_eval_batch_size", "gradient_checkpointing", "chunked_cross_entropy",
         "report_to", "save_dtype", "output_dir", "final_model_dir", "dataset_name", "datasets", "eval_dataset",
-        "notify", "notify_command", "check_before_training",
+        "notify", "notify_command", "check_before_training", "gpus", "distributed", "max_restarts", "num_machines",
+        "machine_rank", "main_process_ip", "main_process_port", "ddp_timeout",
     }
 )  # fmt: skip
 """Settings that leave every step as it would have been, but for rounding. Of another dataset_name, or other datasets, the tokens are
 compared instead."""
 
-BATCH = ("per_device_train_batch_size", "gradient_accumulation_steps")
+BATCH = ("per_device_train_batch_size", "gradient_accumulation_steps", "num_processes")
 """Settings that may only be changed together: what counts is their product."""
 
 EFFECTIVE = "effective batch size"
@@ -49,7 +51,7 @@ EFFECTIVE = "effective batch size"
 def determining(config: RunConfig) -> dict[str, object]:
     """The settings that determine every step of a run, as they stand in the manifest of its checkpoints."""
     fixed = config.model_dump(exclude={*CHANGEABLE, *BATCH})
-    return {**fixed, EFFECTIVE: config.per_device_train_batch_size * config.gradient_accumulation_steps}
+    return {**fixed, EFFECTIVE: rows_per_update(config)}
 
 
 def check_settings(
@@ -77,7 +79,9 @@ def check_settings(
         return
     remedy = "leave it as it is, or start a new run; epochs, steps, and logging, evaluating and saving may be changed"
     if differences[0].startswith(EFFECTIVE):
-        remedy = f"change {BATCH[0]} and {BATCH[1]} together, so that their product stays; or start a new run"
+        remedy = (
+            f"change {BATCH[0]}, {BATCH[1]} and {BATCH[2]} together, so that their product stays; or start a new run"
+        )
     raise UserError("; ".join(differences), remedy)
 
 
@@ -92,13 +96,23 @@ def changed_config(run: RunDirectory, changes: Mapping[str, object]) -> RunConfi
         UserError: its configuration can't be read, a change would make another run of it, or nothing is left to do.
     """
     before = run.read_config()
-    config = make_config({**before.model_dump(), **with_strategies(canonical(changes))})
+    changed = canonical(changes)
+    config = _keeping_updates(before, make_config({**before.model_dump(), **with_strategies(changed)}), changed)
     check_settings(determining(before), determining(config))
     _check_something_is_left(run, before, config)
     saved = checkpoints.committed(run.checkpoints_dir)
     if before.save_only_model and saved:
         raise _only_the_model(run, saved[-1])
     return config
+
+
+def _keeping_updates(before: RunConfig, config: RunConfig, changed: Mapping[str, object]) -> RunConfig:
+    """On another number of processes as many more or fewer batches are accumulated, so that an update stays what it was;
+    unless somebody has said how many."""
+    if "gradient_accumulation_steps" in changed or "num_processes" not in changed:
+        return config
+    batches, left = divmod(rows_per_update(before), rows_per_update(config) // config.gradient_accumulation_steps)
+    return config if left or not batches else config.model_copy(update={"gradient_accumulation_steps": batches})
 
 
 def _check_something_is_left(run: RunDirectory, before: RunConfig, config: RunConfig) -> None:

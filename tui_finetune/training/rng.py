@@ -26,3 +26,12 @@ def untouched_random_state() -> Iterator[None]:
             torch.cuda.set_rng_state_all(cuda)
         if mps is not None:
             torch.mps.set_rng_state(mps)
+
+
+def seed_rank(seed: int, rank: int) -> None:
+    """Give each process of a run random numbers of its own; those of the first are the ones that a run alone has."""
+    if rank:
+        sequence = np.random.SeedSequence([seed, rank]).generate_state(3)
+        random.seed(int(sequence[0]))
+        np.random.seed(sequence[1])
+        torch.manual_seed(int(sequence[2]))

@@ -7,7 +7,7 @@ import os
 import time
 import traceback
 from collections.abc import Mapping
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -24,18 +24,18 @@ from tui_finetune.runs.directory import RunDirectory
 from tui_finetune.runs.events import FactsEvent, PhaseEvent, StatusEvent
 from tui_finetune.runs.findings.rates import rate_notice
 from tui_finetune.runs.lock import LockLost, RunLock
-from tui_finetune.runs.log import EventLog
+from tui_finetune.runs.log import EventLog, SilentLog
 from tui_finetune.runs.result import Remedy, RunResult
-from tui_finetune.runs.summary import load_state
 from tui_finetune.system.environment import gpu_choice
-from tui_finetune.system.files import DISK_FULL
 from tui_finetune.system.libraries import import_libraries, library_log, quiet_libraries
 from tui_finetune.training.failures import explain, is_not_finite
 from tui_finetune.training.judging import judged, run_facts
 from tui_finetune.training.memory import MemoryNeeds, check_estimate, free_memory, memory_remedies
 from tui_finetune.training.notify import notify_arguments, run_notify_command
 from tui_finetune.training.paths import rooted
-from tui_finetune.training.reporting import Phases
+from tui_finetune.training.rank_failures import failed_in_one, restart_notice
+from tui_finetune.training.ranks import Ranks
+from tui_finetune.training.reporting import Phases, open_log, wrote_final
 from tui_finetune.training.resume import BATCH, changed_config, check_fingerprint, checkpoint_to_resume, clear_the_way
 
 if TYPE_CHECKING:
@@ -56,38 +56,56 @@ class TrainingSession:
         resolved: the configuration, with or without where its values come from.
         run: its directory, made already.
         resuming: resume from the newest checkpoint that is sound.
+        ranks: the processes that train it together, each with a session of its own; this one alone if left out.
         again: begin again in a directory in which a start of this configuration was killed before its first checkpoint.
     """
 
     def __init__(
-        self, resolved: Resolved | RunConfig, run: RunDirectory, *, resuming: bool = False, again: bool = False
+        self,
+        resolved: Resolved | RunConfig,
+        run: RunDirectory,
+        *,
+        resuming: bool = False,
+        again: bool = False,
+        ranks: Ranks | None = None,
     ) -> None:
-        self.resolved = resolved if isinstance(resolved, Resolved) else Resolved(resolved)
-        self.config = rooted(self.resolved.config).model_copy(update={"output_dir": str(run.path)})
+        self.ranks = ranks or Ranks()
+        resolved = resolved if isinstance(resolved, Resolved) else Resolved(resolved)
+        # Where nobody has said how many there are, it is known now.
+        config = resolved.config.model_copy(update={"num_processes": self.ranks.size})
+        self.resolved = replace(resolved, config=config)
+        self.config = rooted(config).model_copy(update={"output_dir": str(run.path)})
         self.directory = run
         self.resuming = resuming
         self.again = again
         self.log: EventLog
         self.changes: dict[str, object] = {}
         self.left_before = left(run.control_dir)
+        self._lock: RunLock | None = None
         self._began = self._taken_over = False
         self._needs: MemoryNeeds | None = None
 
     @classmethod
-    def resume(cls, run: RunDirectory, changes: Mapping[str, object] | None = None) -> TrainingSession:
+    def resume(
+        cls, run: RunDirectory, changes: Mapping[str, object] | None = None, ranks: Ranks | None = None
+    ) -> TrainingSession:
         """The session that resumes a run.
 
         Args:
             run: the run, wherever its directory is now.
             changes: settings that are to be others than before, as num_train_epochs to extend it.
+            ranks: as above.
 
         Raises:
             UserError: its configuration can't be read, a change would make another run of it, or nothing is left to do.
         """
-        session = cls(changed_config(run, changes or {}), run, resuming=True)
+        size = ranks.size if ranks is not None else 1
+        given = dict(changes or {})
+        number = {} if run.read_config().num_processes == size else {"num_processes": size}
+        session = cls(changed_config(run, {**given, **number}), run, resuming=True, ranks=ranks)
         final = run.final_place(session.config)
-        places.check_final_free(final, run.path, run.id, written=_wrote(run, final))
-        session.changes = dict(changes or {})
+        places.check_final_free(final, run.path, run.id, written=wrote_final(run, final))
+        session.changes = {**given, **number}
         return session
 
     def run(self) -> RunResult:
@@ -97,33 +115,30 @@ class TrainingSession:
             UserError: only if the run is being trained already or can't be written to; every other failure becomes a
                 result.
         """
+        with ExitStack() as stack:
+            with self.ranks.together():
+                self.log = self._take_over(stack) if self.ranks.is_first else SilentLog()
+            stack.callback(self.log.close)
+            with library_log(self.directory.log_path, f"rank {self.ranks.rank} " if self.ranks.are_several else ""):
+                return self._end(self._result())
+
+    def _take_over(self, stack: ExitStack) -> EventLog:
+        """Make sure that this process and no other trains the run, until the stack is left; gives its event log."""
         self.directory.refuse_links()
         for path in (self.directory.path, self.directory.checkpoints_dir):
             if path.is_dir() and not os.access(path, os.W_OK | os.X_OK):
                 raise UserError(f"{path} can't be written to", "check the permissions of the run's directory")
-        with RunLock(self.directory.lock_path) as self._lock:
-            self.directory.mark()
-            self.log = self._open_log()
-            try:
-                with library_log(self.directory.log_path):
-                    return self._end(self._result())
-            finally:
-                self.log.close()
-
-    def _open_log(self) -> EventLog:
-        try:
-            return EventLog(self.directory.events_path)
-        except OSError as error:
-            remedy = "free some space" if error.errno in DISK_FULL else "check the permissions of the run's directory"
-            raise UserError(f"{self.directory.events_path}: {error.strerror}", remedy) from None
+        self._lock = stack.enter_context(RunLock(self.directory.lock_path))
+        self.directory.mark()
+        return open_log(self.directory.events_path)
 
     def _claim_final_place(self) -> None:
         run, final = self.directory, self.directory.final_place(self.config)
-        places.claim(final, run.path, run.id, written=self.resuming and _wrote(run, final))
+        places.claim(final, run.path, run.id, written=self.resuming and wrote_final(run, final))
 
     def _keep_lock(self) -> None:
         """See to it that no other process can train the run; raises LockLost where one does."""
-        if self._lock.keep():
+        if self._lock is not None and self._lock.keep():
             message = "run.lock was deleted while the run was going, and has been made again."
             self.log.notice(Notice("warning", message, "leave the files of a run that is going where they are"))
 
@@ -132,12 +147,9 @@ class TrainingSession:
         remedies: list[Remedy] = []
         failed = RunResult("failed")
         try:
-            # Requests to an earlier start mean nothing to this one; what is asked from now on does.
-            drop(self.directory.control_dir, self.left_before)
-            checkpoint = checkpoint_to_resume(self.directory, self.config, self.log) if self.resuming else None
-            self._claim_final_place()
-            self._tell_start(checkpoint)
-            return self._train(checkpoint)
+            with self.ranks.together():
+                checkpoint = self._begin() if self.ranks.is_first else None
+            return self._train(self.ranks.share(checkpoint))
         except Cancelled:
             return RunResult("stopped", "stopped before the first step; there is nothing to save")
         except UserError as error:
@@ -145,12 +157,23 @@ class TrainingSession:
             return failed.failed(error)
         except Exception as error:
             logging.getLogger(__name__).error("%s", traceback.format_exc())
+            if (told := failed_in_one(error, self.directory, self.ranks, self.config, began=self._began)) is not None:
+                return failed.failed(told)
             remedies = memory_remedies(error, self.config, self._needs)
             ended = failed.failed(explain(error, self.directory, remedies), tuple(remedies))
             return replace(ended, not_finite=is_not_finite(error))
         finally:
             if remedies:
                 free_memory()
+
+    def _begin(self) -> Path | None:
+        """What comes before all else; gives the checkpoint to go on from, if any."""
+        # Requests to an earlier start mean nothing to this one; what is asked from now on does.
+        drop(self.directory.control_dir, self.left_before)
+        checkpoint = checkpoint_to_resume(self.directory, self.config, self.log) if self.resuming else None
+        self._claim_final_place()
+        self._tell_start(checkpoint)
+        return checkpoint
 
     def _tell_start(self, checkpoint: Path | None) -> None:
         went_before = self.resuming or self.again
@@ -161,7 +184,9 @@ class TrainingSession:
         words = ", ".join(f"{key} {value}" for key, value in self.changes.items())
         self.log.write(StatusEvent("starting", resumed_from=resumed_from, model=model, dataset=dataset, changed=words))
         registry.note(self.directory)
-        if words:
+        if (restarted := restart_notice(self.directory, checkpoint, self.ranks.size)) is not None:
+            self.log.notice(restarted)
+        elif words:
             self.log.notice(Notice("info", f"Resuming with {words}."))
         if self.resuming and (unknown := self.directory.unknown_settings()):
             message = f"This version does not know these settings of the run: {', '.join(unknown)}. They are kept."
@@ -182,6 +207,8 @@ class TrainingSession:
         inputs = self._inputs()
         with inputs.attention():
             result, state = self._fit(inputs, checkpoint)
+        if not self.ranks.is_first:
+            return result
         self._keep_lock()
         self.log.write(PhaseEvent("finishing", "Writing the final model"))
         from tui_finetune.training.finish import write_final_model
@@ -190,7 +217,7 @@ class TrainingSession:
 
     def _inputs(self) -> Inputs:
         """All that the training is given: the model, loaded and made ready, and rows of tokens that suit it."""
-        phase = Phases(self.log, self.directory.control_dir)
+        phase = Phases(self.log, self.directory.control_dir, self.ranks)
         with phase("checking", "Getting ready"):
             # Five seconds or so. The plan may be importing them too.
             import_libraries("torch", "transformers", "datasets", "transformers.trainer")
@@ -205,14 +232,14 @@ class TrainingSession:
 
             self._check_surroundings()
 
-        with phase("loading_model", "Looking at the model") as report:
+        with phase("loading_model", "Looking at the model", leaders_first=True) as report:
             located, tokenizer, max_length = given.look_at_model(self.config, report)
             pinned = {"max_length": max_length, "model_revision": located.revision}
             self.config = config = self.config.model_copy(update=pinned)
 
-        with phase("loading_data", f"Reading {config.dataset_name}") as report:
+        with phase("loading_data", f"Reading {config.dataset_name}", leaders_first=True) as report:
             parts = open_parts(config, report)
-        with phase("preparing_data") as report:
+        with phase("preparing_data", leaders_first=True) as report:
             data = prepare_rows(parts, config, tokenizer, max_length, report)
 
         computing = self._decide(located, max_length, amount_of(data))
@@ -228,7 +255,7 @@ class TrainingSession:
         if attention is None:
             message = "This model can't keep packed texts apart, so rows are padded instead."
             self.log.notice(Notice("warning", message, "set packing: false", "packing"))
-            with phase("preparing_data") as report:
+            with phase("preparing_data", leaders_first=True) as report:
                 data = prepare_rows(parts, config.model_copy(update={"packing": False}), tokenizer, max_length, report)
 
         given.keep_template(model, tokenizer, data)
@@ -242,7 +269,15 @@ class TrainingSession:
         return given.Inputs(located, model, tokenizer, data, computing.precision, attend, loss, base)
 
     def _decide(self, located: LocatedModel, length: int, data: Amount) -> Computing:
-        """Choose what nobody chose, and how is computed; it stands in config.yaml from then on."""
+        """Choose what nobody chose, and how is computed; it stands in config.yaml from then on. The same on all processes."""
+        with self.ranks.together():
+            computing = self._decide_alone(located, length, data) if self.ranks.is_first else None
+        computing = self.ranks.share(computing)
+        assert computing is not None
+        self.config = computing.config
+        return computing
+
+    def _decide_alone(self, located: LocatedModel, length: int, data: Amount) -> Computing:
         from tui_finetune.models.choices import choose
         from tui_finetune.models.devices import device_facts, learn_precision
         from tui_finetune.training.computing import decide
@@ -311,18 +346,19 @@ class TrainingSession:
         check_tracker(self.config.report_to)
         notify_arguments(self.config.notify_command)
         check_optimizer(self.config.optim)
-        if choice := gpu_choice():
+        if (choice := gpu_choice()) and not self.ranks.are_several:
             self.log.notice(Notice("info", choice, "set CUDA_VISIBLE_DEVICES to use another"))
 
     def _fit(self, inputs: Inputs, checkpoint: Path | None) -> tuple[RunResult, TrainerState]:
         """Train, from the checkpoint if there is one; how it ended, and Trainer's state."""
         from tui_finetune.training.resources import watch_resources
 
-        trainer, callback = self._ready(inputs, checkpoint)
+        with self.ranks.together():
+            trainer, callback = self._ready(inputs, checkpoint)
         self.log.write(FactsEvent(run_facts(inputs, self.config)))
         self._began = True
         began = time.monotonic()
-        with watch_resources(self.log):
+        with watch_resources(self.log) if self.ranks.is_first else nullcontext():
             output = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         state = trainer.state
         took_steps = state.global_step > (checkpoints.step_of(checkpoint) if checkpoint else 0)
@@ -344,17 +380,18 @@ class TrainingSession:
         facts = inputs.facts(self.config)
         if checkpoint is not None:
             check_fingerprint(facts, dict(checkpoints.read_manifest(checkpoint).facts))
-        if self.resuming:
+        if self.resuming and self.ranks.is_first:
             self._write_config()
-        build = partial(build_trainer, inputs, run=self.directory, log=self.log, facts=facts)
+        build = partial(build_trainer, inputs, run=self.directory, log=self.log, facts=facts, ranks=self.ranks)
         trainer, callback = build(self.config, checkpoint=checkpoint, keep_lock=self._keep_lock)
-        while self.config.check_before_training and not self._passes(trainer):
+        # Several would have to try it together; what doesn't fit fails in their first step.
+        while self.config.check_before_training and not self.ranks.are_several and not self._passes(trainer):
             trainer, callback = build(self.config, checkpoint=checkpoint, keep_lock=self._keep_lock)
         return trainer, callback
 
     def _end(self, result: RunResult) -> RunResult:
         result = replace(result, began=self._began)
-        if self._taken_over:
+        if self._taken_over or not self.ranks.is_first:
             return result  # the log is another process's
         if self._began and result.verdict is None:
             result = judged(result, self.directory, self.config)
@@ -364,9 +401,3 @@ class TrainingSession:
         self.log.write(StatusEvent.ending(result))
         run_notify_command(self.config.notify_command, self.directory, result)
         return result
-
-
-def _wrote(run: RunDirectory, final: Path) -> bool:
-    """Whether a run's log says that its final model is there."""
-    result = load_state(run, brief=True).result
-    return result is not None and result.final_dir == str(final)

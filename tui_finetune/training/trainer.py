@@ -8,7 +8,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -19,12 +19,13 @@ from torch.utils.data import DataLoader, Sampler
 from transformers import EarlyStoppingCallback, Trainer, TrainingArguments
 from transformers.trainer_utils import EvalLoopOutput
 
+from tui_finetune.data.tokens.tokenize import padding_of
 from tui_finetune.errors import Notice
 from tui_finetune.models.methods.peft_models import as_adapted, load_adapter, save_adapter
 from tui_finetune.runs import checkpoints
 from tui_finetune.runs.events import CheckpointEvent, PhaseEvent
 from tui_finetune.runs.log import EventLog
-from tui_finetune.training.batches import BatchLosses, RememberedRows
+from tui_finetune.training.batches import BatchLosses, Found, RememberedRows
 from tui_finetune.training.evaluating import mean_losses, told_apart
 from tui_finetune.training.sampler import GroupedByLength
 
@@ -100,8 +101,8 @@ class RunTrainer(Trainer):
         loraplus_lr_ratio: float | None = None,
         keep_lock: Callable[[], None] = lambda: None,
     ) -> None:
-        remembered = RememberedRows(train_dataset)
-        self.batch_losses, self.remembered = BatchLosses(remembered, sources), remembered
+        remembered = RememberedRows(train_dataset, padding_of(processing_class))
+        self.batch_losses, self.remembered = BatchLosses(remembered, sources, self._gather_found), remembered
         self._init_trainer(
             model=model,
             args=args,
@@ -130,8 +131,10 @@ class RunTrainer(Trainer):
         self._answers: tuple[str, ...] = ()
 
     def _init_trainer(self, **given: object) -> None:
-        arguments: Any = given
-        super().__init__(**arguments)
+        super().__init__(**given)  # type: ignore[arg-type]
+
+    def _gather_found(self, found: Found) -> list[Found]:
+        return [found]  # there is one process
 
     def create_scheduler(
         self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None

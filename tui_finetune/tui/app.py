@@ -25,7 +25,7 @@ from tui_finetune.tui.announcer import Announcer
 from tui_finetune.tui.draft import Draft
 from tui_finetune.tui.host import Severity
 from tui_finetune.tui.leaving import Leaving
-from tui_finetune.tui.monitor import Monitor, Start, start_in_thread
+from tui_finetune.tui.monitor import Monitor, Start, start_run
 from tui_finetune.tui.screens.base import TabScreen
 from tui_finetune.tui.state import AppState
 from tui_finetune.tui.stylesheet import LastingStylesheet
@@ -100,7 +100,7 @@ class FinetuneApp(App[int]):
         tab: str | None = None,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], float] = time.time,
-        start: Start = start_in_thread,
+        start: Start = start_run,
         theme: str | None = None,
         on_theme: Callable[[bool], None] = lambda dark: None,
     ) -> None:

@@ -91,6 +91,8 @@ class Leaving:
             self._stopping.answered()
             return
         self.ended_at_once = True
+        if self._monitor.launch is not None:
+            self._monitor.launch.end_at_once()
         self._host.leave(130)
 
     def quit(self) -> None:

@@ -38,11 +38,11 @@ Start = Callable[["RunDirectory", "Resolved | None", "Mapping[str, object]"], "L
 """Prepares a run: of a configuration, or without one resuming what is there, with changes. It begins by `begin`."""
 
 
-def start_in_thread(run: RunDirectory, resolved: Resolved | None, changes: Mapping[str, object]) -> Launch:
-    """Prepare a run in a thread of this process."""
-    from tui_finetune.training.launch import launch_in_thread
+def start_run(run: RunDirectory, resolved: Resolved | None, changes: Mapping[str, object]) -> Launch:
+    """Prepare a run in a thread of this process, or in processes of their own where it has several."""
+    from tui_finetune.training.launch import launch
 
-    return launch_in_thread(run, resolved, changes)
+    return launch(run, resolved, changes)
 
 
 class Monitor:
@@ -60,7 +60,7 @@ class Monitor:
         on_watch: called when another run is watched.
     """
 
-    def __init__(self, host: Host, start: Start = start_in_thread, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, host: Host, start: Start = start_run, clock: Callable[[], float] = time.monotonic) -> None:
         self.watched: Watch | None = None
         self.launch: Launch | None = None
         self.on_news: Callable[[], None] = lambda: None
