@@ -71,6 +71,26 @@ async def look_at(pilot: Any, typed: str, until: Until) -> None:
     await pilot.press("slash", *typed, "down")
 
 
+async def test_a_adds_data_to_what_is_chosen_and_takes_it_out(app: FinetuneApp, shown: Shown, until: Until) -> None:
+    async with app.run_test(size=(100, 36)) as pilot:
+        await look_at(pilot, "story", until)
+        await until(pilot, lambda: looked_at(app).endswith("story.txt"))
+        await pilot.press("enter")
+        await until(pilot, lambda: app.state.draft.dataset.endswith("story.txt"))
+        await pilot.press("slash", "escape", *"/pairs", "down")
+        await until(pilot, lambda: looked_at(app).endswith("pairs.jsonl"))
+        await pilot.press("a")
+        await until(pilot, lambda: app.state.draft.dataset == "story + pairs")
+        await pilot.press("a")
+        await until(pilot, lambda: app.state.draft.dataset.endswith("story.txt"))
+        assert "datasets" not in app.state.draft.choices
+        app.state.draft.choose(
+            datasets="[{name: story.txt}, {name: pairs.jsonl, prompt_field: first, completion_field: second}]"
+        )
+        await pilot.press("slash", "escape")
+        await until(pilot, lambda: "Sources" in shown(app) and "pairs   95%" in shown(app))
+
+
 @pictures("dataset", "sample")
 def test_picture(size: tuple[int, int], app: FinetuneApp, snap_compare: Any, until: Until) -> None:
     async def go(pilot: Any) -> None:

@@ -9,7 +9,7 @@ import pytest
 from rich.cells import cell_len
 
 from tui_finetune.config.schema import RunConfig
-from tui_finetune.data.preview import Lengths, Preview
+from tui_finetune.data.previewed import Lengths, Preview
 from tui_finetune.data.problems import Problem
 from tui_finetune.data.samples import Sample
 from tui_finetune.data.segments import Segment

@@ -15,7 +15,8 @@ from tui_finetune.config.schema import RunConfig
 from tui_finetune.config.steps import count_steps
 from tui_finetune.data.open import open_dataset
 from tui_finetune.data.prepare import prepare
-from tui_finetune.data.preview import Preview, estimate_rows, preview
+from tui_finetune.data.preview import estimate_rows, preview
+from tui_finetune.data.previewed import Preview
 from tui_finetune.data.samples import list_samples
 from tui_finetune.errors import UserError
 

@@ -14,7 +14,8 @@ import pytest
 
 from tests.chat_templates import QWEN_3, chat_tokenizer
 from tui_finetune.config.schema import RunConfig
-from tui_finetune.data.preview import Preview, preview
+from tui_finetune.data.preview import preview
+from tui_finetune.data.previewed import Preview
 from tui_finetune.errors import UserError
 from tui_finetune.planning.dataset import row_as_it_stands
 

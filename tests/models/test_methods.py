@@ -51,6 +51,7 @@ VARIANTS: dict[str, dict[str, object]] = {
     "lora": {"method": "lora", "lora_r": 8},
     "dora": {"method": "lora", "use_dora": True},
     "tokens": {"method": "lora", "trainable_token_indices": [1, 2]},
+    "expression": {"method": "lora", "lora_target_modules": r".*\.[01]\..*(q_proj|c_attn|v_proj)"},
     "names": {"method": "lora", "lora_target_modules": ["q_proj", "v_proj"]},
 }
 
@@ -260,3 +261,16 @@ def test_peft_refuses_in_our_words(folders: Path) -> None:
 
 def test_the_table_of_architectures_is_complete() -> None:
     assert len(ARCHITECTURES) == 16
+
+
+@pytest.mark.parametrize(
+    ("expression", "message"),
+    [
+        ("layers.(0", "no regular expression"),
+        (r".*other_(q|k)", "fits no layer of this model"),
+        (r".*(embed_tokens|q_proj)", "embeddings and heads get no adapter"),
+    ],
+)
+def test_an_expression_that_fits_nothing_or_too_much_is_refused(expression: str, message: str, folders: Path) -> None:
+    with pytest.raises(UserError, match=message):
+        method(method="lora", lora_target_modules=expression).check(locate(str(folders / "llama")))

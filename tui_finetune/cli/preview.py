@@ -14,7 +14,7 @@ from tui_finetune.system.terminal import printable
 
 if TYPE_CHECKING:
     from tui_finetune.config.resolve import Resolved
-    from tui_finetune.data.preview import Preview
+    from tui_finetune.data.previewed import Preview
     from tui_finetune.data.segments import Example, Segment
     from tui_finetune.data.tokens.view import SeenToken
 
@@ -26,13 +26,16 @@ TRAINED, READ = "  + ", "    "
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("dataset", metavar="DATASET", help="a sample, a file, a folder, or a name on the hub")
+    parser.add_argument(
+        "dataset", metavar="DATASET", nargs="?", help="a sample, a file, a folder, or a name on the hub"
+    )
     parser.add_argument("--json", action="store_true", help="as one JSON object")
     add_settings(parser)
 
 
 def run(arguments: Namespace) -> int:
-    return show_preview(resolved_from(arguments, dataset_name=arguments.dataset), as_json=arguments.json)
+    named = {"dataset_name": arguments.dataset} if arguments.dataset else {}
+    return show_preview(resolved_from(arguments, **named), as_json=arguments.json)
 
 
 def show_preview(resolved: Resolved, *, as_json: bool) -> int:
@@ -100,6 +103,12 @@ def _facts(seen: Preview, model: str) -> list[str]:
             f"tokens       {seen.tokens:,}, {seen.trained_tokens:,} of them trained on (as {model} counts)",
             f"lengths      mean {lengths.mean:.0f}, median {lengths.p50}, 95% up to {lengths.p95}, longest {lengths.max}{over}",
         ]
+    for part in seen.parts:
+        tokens = "" if part.tokens is None else f", {part.tokens:,} tokens, {part.trained_tokens:,} of them trained on"
+        trained = f"{part.share:.1%} of an epoch: {part.trained:,} of {part.documents:,} documents{tokens}"
+        evaluated = f"{part.evaluated:,} to evaluate on" if part.evaluated else ""
+        words = [trained] * bool(part.trained) + [evaluated] * bool(evaluated)
+        lines.append(f"data set     {part.label} ({part.format}): {'; '.join(words)}")
     if seen.steps_per_epoch is not None:
         lines.append(f"steps        {'about ' if seen.sampled else ''}{seen.steps_per_epoch:,} per epoch")
     if seen.packed_row:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from tui_finetune.config.aliases import canonical
+from tui_finetune.config.data_parts import named_after_parts
 from tui_finetune.config.fields import Setting
 from tui_finetune.config.resolve import (
     Resolved,
@@ -13,6 +14,7 @@ from tui_finetune.config.resolve import (
     Values,
     check_value,
     following_method,
+    following_split,
     following_task,
     layered,
     with_strategies,
@@ -100,10 +102,11 @@ def fill_form(chosen: Values, preset_name: str, model_settings: Suits = None) ->
     layers = layered(preset_name=preset_name, model_settings=model_settings, dataset=dataset)
     meant = {key: value for key, value in with_strategies(good).items() if key not in problems}
     unset = {key: settings()[key].default for key in left}
-    config = layers.config.model_copy(update={**unset, **meant})
+    config = layers.config.model_copy(update=named_after_parts({**unset, **meant}))
     origins = {key: origin for key, origin in layers.origins.items() if key not in left}
     resolved = Resolved(config, {**origins, **dict.fromkeys(meant, "form")}, layers.preset)
-    return Form(given, following_task(following_method(resolved)), _inherited(layers, resolved), problems)
+    followed = following_split(following_task(following_method(resolved)))
+    return Form(given, followed, _inherited(layers, resolved), problems)
 
 
 def _inherited(layers: Resolved, chosen: Resolved) -> Resolved:

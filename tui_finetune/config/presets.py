@@ -35,7 +35,10 @@ SAMPLE_SETTINGS: Mapping[str, Mapping[str, object]] = {
 }
 """Settings that suit a sample: they stand between the model's and the preset's."""
 
-KEPT = frozenset({"model_name_or_path", "dataset_name", "dataset_config", "dataset_train_split", "output_dir"})
+KEPT = frozenset({
+    "model_name_or_path", "dataset_name", "datasets", "mix_strategy", "eval_dataset", "dataset_config", "dataset_train_split",
+    "dataset_eval_split", "output_dir",
+})  # fmt: skip
 """What was chosen for these stays when another preset is chosen in the form."""
 
 PRESETS = {

@@ -51,7 +51,7 @@ def make_config(values: Values) -> RunConfig:
         config = RunConfig.model_validate(dict(values))
     except ValidationError as error:
         key = str(error.errors()[0]["loc"][0])
-        raise _not_allowed(key, values.get(key)) from None
+        raise _told(error) or _not_allowed(key, values.get(key)) from None
     for key, value in config:
         if isinstance(value, int) and abs(value) > LARGEST:
             raise _not_allowed(key, value)
@@ -84,8 +84,15 @@ def check_value(key: str, value: object) -> object:
     """
     try:
         return _checker(RunConfig, key).validate_python(value)
-    except ValidationError:
-        raise _not_allowed(key, value) from None
+    except ValidationError as error:
+        raise _told(error) or _not_allowed(key, value) from None
+
+
+def _told(error: ValidationError) -> UserError | None:
+    """What a check of our own has to say; None where a value is only of the wrong kind."""
+    cause = error.errors()[0].get("ctx", {}).get("error")
+    told = cause.args[0] if isinstance(cause, ValueError) and cause.args else None
+    return told if isinstance(told, UserError) else None
 
 
 def _not_allowed(key: str, value: object) -> UserError:
@@ -175,6 +182,14 @@ def following_method(resolved: Resolved) -> Resolved:
     return Resolved(config.model_copy(update={"learning_rate": rate * share}), origins, resolved.preset)
 
 
+def following_split(resolved: Resolved) -> Resolved:
+    """The same; where somebody says how many rows are kept aside, a split that the data brings is not taken unasked."""
+    said = resolved.origin("validation_split") not in {"default", "model", "sample"}
+    if not said or resolved.origin("dataset_eval_split") != "default":
+        return resolved
+    return replace(resolved, config=resolved.config.model_copy(update={"dataset_eval_split": "none"}))
+
+
 def resolve(
     flags: Values | None = None,
     file: Values | None = None,
@@ -195,7 +210,7 @@ def resolve(
         flag_origin=flag_origin,
         dataset=dataset,
     )
-    return following_task(following_method(layers))
+    return following_split(following_task(following_method(layers)))
 
 
 def _together(layers: Iterable[tuple[str, Values]]) -> tuple[dict[str, object], dict[str, str]]:
@@ -209,6 +224,10 @@ def _together(layers: Iterable[tuple[str, Values]]) -> tuple[dict[str, object], 
             # The revision of another model means nothing to this one.
             values.pop("model_revision", None)
             origins.pop("model_revision", None)
+        if "dataset_name" in layer and layer.get("datasets") is None:
+            # One data set takes the place of the several that a weaker layer names.
+            values.pop("datasets", None)
+            origins.pop("datasets", None)
         for key, value in with_strategies(layer).items():
             if key in known and known[key].is_auto(value):
                 # Left to the program again, whatever the layers below say.

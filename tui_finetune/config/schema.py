@@ -7,17 +7,19 @@ declarations here. Names are those of transformers and TRL where they have one.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, partial
 from types import MappingProxyType
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, model_validator
 
+from tui_finetune.config.data_parts import named_after_parts, one_line
 from tui_finetune.config.fields import Setting, describe, setting
 
 # Not defined here, so that the app's first frame needs no pydantic.
 from tui_finetune.config.names import DEFAULT_SAMPLE as DEFAULT_SAMPLE
 from tui_finetune.config.names import STARTER as STARTER
+from tui_finetune.errors import UserError
 
 GROUPS = (
     "Model and data",
@@ -91,6 +93,14 @@ def _list_is_text(value: object) -> object:
     return ",".join(str(item).strip() for item in value) if isinstance(value, (list, tuple)) else value
 
 
+def _data_parts(value: object, key: str) -> str | None:
+    """Several data sets as one line of text."""
+    try:
+        return one_line(value, key)
+    except UserError as error:
+        raise ValueError(error) from None
+
+
 def _steps_or_share(value: float | None) -> float | None:
     """Whole from 1 on."""
     if value is None or value < 1:
@@ -106,6 +116,19 @@ Optimizer = BeforeValidator(_short_optimizer)
 Listed = BeforeValidator(_list_is_text)
 Targets = BeforeValidator(lambda value: "all-linear" if value == "all" else value)
 TextOrNumber = BeforeValidator(lambda value: str(value) if isinstance(value, int) else value)
+Mixture = BeforeValidator(partial(_data_parts, key="datasets"))
+EvalMixture = BeforeValidator(partial(_data_parts, key="eval_dataset"))
+NoneIsWord = BeforeValidator(lambda value: "none" if value is None or value is False else value)
+
+_MIX_STRATEGIES: Mapping[str, str] = {
+    "concat": "concatenate",
+    "interleave_under": "first_exhausted",
+    "interleave_over": "all_exhausted",
+}
+"""LLaMA-Factory's names for them."""
+
+MixStrategy = BeforeValidator(lambda value: _MIX_STRATEGIES.get(value, value) if isinstance(value, str) else value)
+
 Task = BeforeValidator(_task)
 Interval = Annotated[Literal["no", "epoch", "steps"], BeforeValidator(_false_is_no)]
 
@@ -116,6 +139,15 @@ class RunConfig(BaseModel):
     model_config = ConfigDict(
         extra="forbid", frozen=True, validate_default=True, protected_namespaces=(), allow_inf_nan=False
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named_after_parts(cls, values: object) -> object:
+        """A run of several data sets is called after them."""
+        try:
+            return named_after_parts(values) if isinstance(values, dict) else values
+        except UserError:  # which the setting itself tells
+            return values
 
     # Model and data
     model_name_or_path: str = setting(
@@ -146,6 +178,28 @@ class RunConfig(BaseModel):
         ".csv, .parquet, .arrow), a folder of such files, a data set saved with save_to_disk, or one on the hub, "
         "such as 'stas/openwebtext-10k'. A few hundred good examples change a model's style; new knowledge takes "
         "many more. `finetune-tui preview` shows what is in it.",
+    )
+    datasets: Annotated[str | None, Mixture] = setting(
+        None,
+        group="Model and data",
+        unset="none",
+        help="Several data sets at once, in the place of dataset_name: chat.jsonl=2, code.jsonl=1, or a list.",
+        explanation="In YAML a list, each entry a name or a mapping: name, weight, format, split, config, max_samples, "
+        "text_field, messages_field, prompt_field, input_field, completion_field, label_field, eval_split, "
+        "completion_only_loss, assistant_only_loss. What an entry leaves out is as the settings of the same name say. On the "
+        "command line names with commas between them, each with its weight behind = if it has one, or that list in "
+        "brackets. Each data set has its own format and loss mask, keeps its own rows aside for evaluation, and has an "
+        "evaluation loss of its own among the curves.",
+    )
+    mix_strategy: Annotated[Literal["auto", "concatenate", "first_exhausted", "all_exhausted"], MixStrategy] = setting(
+        "auto",
+        group="Model and data",
+        aliases=("stopping_strategy",),
+        help="How several data sets are mixed; auto goes by the weights, or takes all rows where there are none.",
+        explanation="'concatenate' takes every row of each once. The others take rows by weight: 'first_exhausted' as many as "
+        "the shares allow until one data set has no more, so that none is seen twice; 'all_exhausted' until each has been "
+        "seen whole, so that those with a large weight and few rows come again. A weight is a share of the rows, beside "
+        "the others' weights. Auto is 'first_exhausted' with weights and 'concatenate' without.",
     )
     dataset_config: Annotated[str | None, Auto] = setting(
         None,
@@ -269,6 +323,25 @@ class RunConfig(BaseModel):
         "stopping and the choice of the best checkpoint.",
     )
 
+    eval_dataset: Annotated[str | None, EvalMixture] = setting(
+        None,
+        group="Model and data",
+        unset="none",
+        aliases=("test_datasets", "validation_dataset"),
+        help="Data to evaluate on in the place of a share of the training data: a name, or several as in datasets.",
+        explanation="Named like the data to train on: a sample, a file, a folder, or a name on the hub. Nothing is then kept "
+        "aside of the training data, and validation_split means nothing. The format is recognized as for the training data.",
+    )
+    dataset_eval_split: Annotated[str, NoneIsWord] = setting(
+        "auto",
+        group="Model and data",
+        aliases=("dataset_test_split", "eval_split"),
+        help="Split to evaluate on; auto is 'validation' where the data set has one, none keeps rows of its own aside.",
+        explanation="Many data sets on the hub, and folders with files called train and validation, bring rows to evaluate on. "
+        "Auto takes those where there are any and nobody sets validation_split; name another split, such as 'test', to take "
+        "that. With 'none', or where there is no such split, validation_split of the rows are kept aside.",
+    )
+
     # Method
     task: Annotated[Literal["sft", "dpo", "orpo", "kto"], Task] = setting(
         "sft",
@@ -381,9 +454,10 @@ class RunConfig(BaseModel):
         group="Method",
         aliases=("lora_targets", "lora_target", "target_modules", "peft_target_modules"),
         methods=ADAPTERS,
-        help="Layers that get an adapter: all-linear, or names with commas between them, such as q_proj,v_proj.",
+        help="Layers that get an adapter: all-linear, names with commas (q_proj,v_proj), or a regular expression.",
         explanation="'all-linear' adapts every matrix of attention and feed-forward, which learns best at the same size. Only the "
-        "attention (q_proj,k_proj,v_proj,o_proj) is smaller and was usual for long.",
+        "attention (q_proj,k_proj,v_proj,o_proj) is smaller and was usual for long. A regular expression, such as "
+        "'.*layers\\.[0-7]\\..*_proj', must fit the whole name of a layer.",
     )
     use_dora: bool = setting(
         False,

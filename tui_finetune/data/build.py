@@ -1,32 +1,33 @@
-"""Making the rows of tokens that are trained on, in one pass over a data set.
+"""Making the rows of tokens that are trained on, in one pass over the data.
 
-Each row of the data set is read, made a document, tokenized and cut into chunks once. Only when all are through is it known
-how many documents there are, and with that which of them are for evaluation. So the chunks are written as they come:
-without packing they are the rows already, and the split is a list of their numbers; for packing they are read back.
+Each row of each data set is read, made a document, tokenized and cut into chunks once. Only when all are through is it known
+how many documents there are, and with that which of them are trained on, how often, and which are for evaluation. So the
+chunks are written as they come: without packing they are the rows already, and the split is a list of their numbers; for
+packing they are read back.
 """
 
 from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
-from itertools import pairwise
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from tui_finetune.config.schema import RunConfig
 from tui_finetune.data.cache import Entry
 from tui_finetune.data.chunk import Chunker, is_plain
+from tui_finetune.data.chunk_files import ArrowLists, ChunkReader, Columns, Values, read_chunks
 from tui_finetune.data.examples import RowTransform, documents, leave_out, none_left
+from tui_finetune.data.mixture import Division, Part, divide_mix
 from tui_finetune.data.problems import Tally
 from tui_finetune.data.readers.row import Row
 from tui_finetune.data.segments import Example, has_literals
-from tui_finetune.data.source import Source
 from tui_finetune.data.split import divide
+from tui_finetune.data.statistics import DataStatistics, Indices, PartStatistics, RowSources
 from tui_finetune.data.tokens.pack import Filler, joined, labels_of
 from tui_finetune.data.tokens.tokenize import Encoder, Tokens, batched
 from tui_finetune.errors import UserError
@@ -35,145 +36,51 @@ from tui_finetune.system.progress import Report, Ticker
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-FLUSH_TOKENS = 1 << 19
-FLUSH_ROWS = 10_000
 TICK_ROWS = 256
 
 CHUNKS = "chunks.arrow"
-"""Of a data set that is packed: all chunks in order, while the rows are made."""
-
-Indices = npt.NDArray[np.int64]
-Values = npt.NDArray[np.int32] | npt.NDArray[np.bool_]
-Columns = dict[str, pa.DataType]
-
-
-@dataclass(frozen=True)
-class DataStatistics:
-    """Numbers of the prepared data.
-
-    Attributes:
-        documents: how many were taken, for training and evaluation together.
-        train_rows, eval_rows: rows of tokens that came of them.
-        tokens: in all rows, without padding.
-        trained_tokens: those of them that are trained on or evaluated.
-        packing_efficiency: tokens over the room in the rows (rows times max_length); without packing, the same figure.
-        over_max_length: documents with more than max_length tokens.
-        left_out: rows of the data set that nothing was made of.
-        max_token_id: the highest token there is; the model's vocabulary must have it.
-        longest: tokens of the longest document.
-        cut_tokens: tokens of documents that are in no row, as max_length cut them off.
-        special_in_text: documents in whose texts there are names of special tokens, read as text.
-    """
-
-    documents: int
-    train_rows: int
-    eval_rows: int
-    tokens: int
-    trained_tokens: int
-    packing_efficiency: float
-    over_max_length: int
-    left_out: int
-    max_token_id: int
-    longest: int
-    cut_tokens: int = 0
-    special_in_text: int = 0
-
-
-class RowSources:
-    """Which rows of the data set are in each training row.
-
-    Args:
-        directory: where they are kept.
-    """
-
-    def __init__(self, directory: Path) -> None:
-        self._ends = np.load(directory / "source_ends.npy", mmap_mode="r")
-        self._rows = np.load(directory / "sources.npy", mmap_mode="r")
-
-    def of(self, row: int) -> list[int]:
-        """The numbers of the data set's rows, from 1, that the training row is made of."""
-        begin = int(self._ends[row - 1]) if row else 0
-        return [int(number) + 1 for number in self._rows[begin : int(self._ends[row])]]
-
-    @staticmethod
-    def save(directory: Path, ends: Sequence[int] | Indices, rows: Sequence[int] | Indices) -> None:
-        """Keep them: `rows` of the data set from 0, and where those of each training row end."""
-        np.save(directory / "source_ends.npy", np.asarray(ends, np.int64))
-        np.save(directory / "sources.npy", np.asarray(rows, np.int64))
-
-
-class ArrowLists:
-    """Writes rows of lists to an Arrow file, a batch at a time.
-
-    Args:
-        path: of the file.
-        columns: their names, with the type of the values in their lists.
-    """
-
-    def __init__(self, path: Path, columns: Columns) -> None:
-        self.rows = 0
-        self._types = list(columns.values())
-        self._schema = pa.schema([(name, pa.list_(kind)) for name, kind in columns.items()])
-        self._file = pa.ipc.new_stream(str(path), self._schema)
-        self._waiting: list[tuple[Values, ...]] = []
-        self._tokens = 0
-
-    def add(self, row: tuple[Values, ...]) -> None:
-        self._waiting.append(row)
-        self._tokens += len(row[0])
-        self.rows += 1
-        if self._tokens >= FLUSH_TOKENS or len(self._waiting) >= FLUSH_ROWS:
-            self._flush()
-
-    def close(self) -> None:
-        self._flush()
-        self._file.close()
-
-    def _flush(self) -> None:
-        if not self._waiting:
-            return
-        arrays = []
-        for kind, column in zip(self._types, zip(*self._waiting, strict=True), strict=True):
-            offsets = np.zeros(len(column) + 1, np.int32)
-            np.cumsum([len(values) for values in column], out=offsets[1:])
-            arrays.append(pa.ListArray.from_arrays(pa.array(offsets), pa.array(np.concatenate(column), kind)))
-        self._file.write_batch(pa.record_batch(arrays, schema=self._schema))
-        self._waiting, self._tokens = [], 0
+"""Of data that is packed: all chunks in order, while the rows are made."""
 
 
 class RowsBuilder:
-    """Makes the rows of a data set that isn't in the cache yet."""
+    """Makes the rows of data that isn't in the cache yet."""
 
     def __init__(
         self,
-        source: Source,
+        parts: Sequence[Part],
+        transforms: Sequence[RowTransform],
         config: RunConfig,
         tokenizer: PreTrainedTokenizerBase,
         max_length: int,
-        transform: RowTransform,
         report: Report | None,
     ) -> None:
         """
         Args:
-            source: the open data set.
+            parts: the data sets.
+            transforms: make documents of their rows, one each.
             config: the run's settings.
             tokenizer: makes tokens.
             max_length: tokens of a row.
-            transform: makes documents.
             report: told of rows done, then of chunks packed; may raise Cancelled.
         """
-        self.source, self.config, self.tokenizer, self.transform = source, config, tokenizer, transform
+        self.parts, self.transforms, self.config, self.tokenizer = parts, transforms, config, tokenizer
         self.max_length = max_length
-        self.plain = is_plain(transform.shape.name, config)
+        self.plain = all(is_plain(transform.shape.name, config) for transform in transforms)
         self.tally = Tally()
-        self.encoder = Encoder(tokenizer, train_on_eos=config.train_on_eos, rendered=transform.rendered)
-        self.chunker = Chunker(self.encoder, transform, config, max_length)
-        self.left_out = self.tokens = self.trained = self.over = self.highest = self.longest = self.cut = 0
+        self.left_out = self.over = self.longest = self.cut = self.highest = 0
         self.special_in_text = 0
-        self._row_of_chunk = array("q")
+        self.splits = all(transform.splits for transform in transforms)
+        self._row_of_chunk, self._tokens, self._trained = array("q"), array("q"), array("q")
+        self._documents = [0] * len(parts)
         self._report = report
-        self._tick = Ticker(report, len(source.rows), "rows")
+        self._rows_in_all = sum(len(part.source.rows) for part in parts)
+        self._tick = Ticker(report, self._rows_in_all, "rows")
         self._row = 0
+
+    @property
+    def is_mix(self) -> bool:
+        """Whether there is more than one data set, some rows of which are kept aside."""
+        return len(self.parts) > 1 or bool(self.parts[0].label)
 
     def build(self, entry: Entry) -> None:
         """Put the rows into the cache.
@@ -188,36 +95,64 @@ class RowsBuilder:
         with entry.building() as (directory, content):
             packing = self.config.packing
             bounds = self._write_chunks(directory / (CHUNKS if packing else "rows.arrow"), *self._form_of_chunks())
-            usable = len(bounds) - 1
-            if not usable:
-                raise none_left(self.source, self.transform.shape, self.tally)
-            train, evaluation = divide(usable, self.config)
+            division = self._divide(len(bounds) - 1)
             if packing:
-                train_rows, eval_rows = self._pack(directory, bounds, evaluation)
+                pack = self._pack_mix if self.is_mix else self._pack
+                train_rows, eval_rows = pack(directory, bounds, division)
             else:
-                train_rows = _save_rows(directory / "train.npy", bounds, train)
-                chunks = np.load(directory / "train.npy")
-                RowSources.save(
-                    directory, np.arange(1, train_rows + 1), np.frombuffer(self._row_of_chunk, np.int64)[chunks]
-                )
-                eval_rows = _save_rows(directory / "evaluation.npy", bounds, evaluation)
-            self._check_left(train_rows, eval_rows, wanted=len(evaluation))
-            statistics = DataStatistics(
-                documents=usable - self.left_out,
-                train_rows=train_rows,
-                eval_rows=eval_rows,
-                tokens=self.tokens,
-                trained_tokens=self.trained,
-                packing_efficiency=self.tokens / (train_rows + eval_rows) / self.max_length,
-                over_max_length=self.over,
-                left_out=len(self.source.rows) - usable + self.left_out,
-                max_token_id=self.highest,
-                longest=self.longest,
-                cut_tokens=self.cut,
-                special_in_text=self.special_in_text,
-            )
+                train_rows, eval_rows = self._choose(directory, bounds, division)
+            self._check_left(train_rows, sum(eval_rows), wanted=sum(map(len, division.evaluation)))
+            statistics = self._statistics(bounds, division, train_rows, sum(eval_rows))
             content["statistics"] = asdict(statistics)
+            content["parts"] = [asdict(part) for part in self._about_parts(bounds, division, eval_rows)]
             content["problems"] = [problem.to_json() for problem in self.tally.problems()]
+
+    def _divide(self, usable: int) -> Division:
+        """Which documents are trained on, and which are evaluated on."""
+        if self.is_mix:
+            return divide_mix(self._documents, self.parts, self.config)
+        train, evaluation = divide(usable, self.config)
+        return Division(train, [evaluation], [len(train)])
+
+    # Numbers
+
+    def _statistics(self, bounds: Indices, division: Division, train_rows: int, eval_rows: int) -> DataStatistics:
+        usable = len(bounds) - 1
+        used = usable - self.left_out
+        if self.is_mix:
+            used = len(division.train) + sum(map(len, division.evaluation))
+        chosen = np.concatenate([_chunks_of(bounds, part) for part in (division.train, *division.evaluation)])
+        tokens = int(_as_array(self._tokens)[chosen].sum())
+        return DataStatistics(
+            documents=used,
+            train_rows=train_rows,
+            eval_rows=eval_rows,
+            tokens=tokens,
+            trained_tokens=int(_as_array(self._trained)[chosen].sum()),
+            packing_efficiency=tokens / (train_rows + eval_rows) / self.max_length,
+            over_max_length=self.over,
+            left_out=self._rows_in_all - usable + self.left_out,
+            max_token_id=self.highest,
+            longest=self.longest,
+            cut_tokens=self.cut,
+            special_in_text=self.special_in_text,
+        )
+
+    def _about_parts(self, bounds: Indices, division: Division, eval_rows: Sequence[int]) -> Iterator[PartStatistics]:
+        """Numbers of each data set."""
+        first = np.concatenate([[0], np.cumsum(self._documents)])
+        for number, part in enumerate(self.parts):
+            mine = division.train[(division.train >= first[number]) & (division.train < first[number + 1])]
+            chunks = _chunks_of(bounds, mine)
+            yield PartStatistics(
+                label=part.label,
+                documents=self._documents[number],
+                trained=len(mine),
+                evaluated=len(division.evaluation[number]),
+                tokens=int(_as_array(self._tokens)[chunks].sum()),
+                trained_tokens=int(_as_array(self._trained)[chunks].sum()),
+                eval_rows=eval_rows[number],
+            )
 
     # The pass over the data
 
@@ -234,11 +169,18 @@ class RowsBuilder:
         """
         file = ArrowLists(path, columns)
         first_chunk = array("q", [0])
-        for row, example, tokens in self._encoded():
-            for chunk in self._chunks(row, example, tokens):
-                file.add(as_row(chunk))
-                self._row_of_chunk.append(row)
-            first_chunk.append(file.rows)
+        for number, (part, transform) in enumerate(zip(self.parts, self.transforms, strict=True)):
+            encoder = Encoder(self.tokenizer, train_on_eos=self.config.train_on_eos, rendered=transform.rendered)
+            chunker = Chunker(encoder, transform, self.config, self.max_length, plain=self.plain)
+            for row, example, tokens in self._encoded(part, transform, encoder):
+                for chunk in self._chunks(part, chunker, row, example, tokens):
+                    file.add(as_row(chunk))
+                    self._row_of_chunk.append(row)
+                first_chunk.append(file.rows)
+                self._documents[number] += 1
+            if not self._documents[number]:
+                file.close()
+                raise none_left(part.source, transform.shape, self.tally)
         file.close()
         return np.frombuffer(first_chunk, np.int64)
 
@@ -257,24 +199,27 @@ class RowsBuilder:
 
         return _int32("input_ids", *others), as_script
 
-    def _encoded(self) -> Iterator[tuple[int, Example, Tokens]]:
-        """All documents in order, each with the number of its row and its tokens."""
-        found = documents(self._rows(), self.source, self.transform, self.tally, keep_blank=self.plain)
+    def _encoded(self, part: Part, transform: RowTransform, encoder: Encoder) -> Iterator[tuple[int, Example, Tokens]]:
+        """All documents of a data set in order, each with the number of its row and its tokens."""
+        rows = self._rows(part, transform)
+        found = documents(rows, part.source, transform, self.tally, keep_blank=self.plain)
         for batch in batched(found):
-            encoded = self.encoder.encode([example for _, example in batch], self._alive)
+            encoded = encoder.encode([example for _, example in batch], self._alive)
             for (row, example), tokens in zip(batch, encoded, strict=True):
                 self.longest = max(self.longest, len(tokens.ids))
                 self.over += len(tokens.ids) > self.max_length
                 self.special_in_text += has_literals(example)
                 yield row, example, tokens
             self._alive()
-        self._tick(len(self.source.rows))
+        self._alive()
 
-    def _rows(self) -> Iterator[tuple[int, Row]]:
-        """All rows, numbered from 0."""
-        for batch in self.source.batches(self.transform.shape.columns):
+    def _rows(self, part: Part, transform: RowTransform) -> Iterator[tuple[int, Row]]:
+        """All rows of a data set, numbered from 0."""
+        number = 0
+        for batch in part.source.batches(transform.shape.columns):
             for row in batch:
-                yield self._row, row
+                yield number, row
+                number += 1
                 self._row += 1
                 if self._row % TICK_ROWS == 0:
                     self._alive()
@@ -283,51 +228,72 @@ class RowsBuilder:
         """Tell where the work is, and end it when asked to."""
         self._tick(self._row)
 
-    def _chunks(self, row: int, example: Example, tokens: Tokens) -> list[Tokens]:
+    def _chunks(self, part: Part, chunker: Chunker, row: int, example: Example, tokens: Tokens) -> list[Tokens]:
         """The chunks of a document that are trained on, counted."""
-        chunks, why_none = self.chunker.chunks(tokens, example)
+        chunks, why_none = chunker.chunks(tokens, example)
         if why_none:
             self.left_out += 1
-            leave_out(self.tally, self.source, row, why_none)
+            leave_out(self.tally, part.source, row, why_none)
         self.cut += max(len(tokens.ids) - sum(len(chunk.ids) for chunk in chunks), 0) if chunks else 0
         for chunk in chunks:
-            self.tokens += len(chunk.ids)
-            self.trained += int(chunk.trained.sum())
+            self._tokens.append(len(chunk.ids))
+            self._trained.append(int(chunk.trained.sum()))
             self.highest = max(self.highest, int(chunk.ids.max(initial=0)))
         return chunks
 
     # What follows from the number of documents
 
-    def _pack(self, directory: Path, bounds: Indices, evaluation: Indices) -> tuple[int, int]:
-        """Pack the chunks of each part; the numbers of rows that it makes."""
+    def _choose(self, directory: Path, bounds: Indices, division: Division) -> tuple[int, list[int]]:
+        """Without packing: save which rows are for which part; the numbers of rows that it makes."""
+        train = _chunks_of(bounds, division.train)
+        np.save(directory / "train.npy", train)
+        ends = np.arange(1, len(train) + 1)
+        RowSources.save(directory, ends, _as_array(self._row_of_chunk)[train])
+        evaluation = [_chunks_of(bounds, part) for part in division.evaluation]
+        np.save(directory / "evaluation.npy", np.concatenate(evaluation))
+        return len(train), [len(part) for part in evaluation]
+
+    def _pack(self, directory: Path, bounds: Indices, division: Division) -> tuple[int, list[int]]:
+        """Pack the chunks of each part, in the order of the data; the numbers of rows that it makes."""
         part_of_document = np.zeros(len(bounds) - 1, np.int8)
-        part_of_document[evaluation] = 1
+        part_of_document[division.evaluation[0]] = 1
         part_of = np.repeat(part_of_document, np.diff(bounds))
-        columns = _int32("input_ids", "position_ids", "labels")
-        files = [ArrowLists(directory / f"{part}.arrow", columns) for part in ("train", "evaluation")]
-        fillers = [Filler(self.max_length, _size_of_numbered), Filler(self.max_length, _size_of_numbered)]
-        sources, ends = array("q"), array("q")
+        packed = _PackedFiles(directory, self._row_of_chunk)
+        fillers = [_filler(self.max_length), _filler(self.max_length)]
         tick = Ticker(self._report, len(part_of), "chunks packed")
-
-        def write(part: int, members: list[tuple[int, Tokens]]) -> None:
-            files[part].add(joined([chunk for _, chunk in members]))
-            if part == 0:
-                sources.extend(self._row_of_chunk[number] for number, _ in members)
-                ends.append(len(sources))
-
-        for number, (part, chunk) in enumerate(zip(part_of.tolist(), _read_chunks(directory / CHUNKS), strict=True)):
+        for number, (part, chunk) in enumerate(zip(part_of.tolist(), read_chunks(directory / CHUNKS), strict=True)):
             for members in fillers[part].add((number, chunk)):
-                write(part, members)
+                packed.write(part, members)
                 tick(number)
-        (directory / CHUNKS).unlink()
         for part, filler in enumerate(fillers):
             for members in filler.finish():
-                write(part, members)
+                packed.write(part, members)
                 tick(len(part_of) - 1)
-            files[part].close()
-        RowSources.save(directory, ends, sources)
         tick(len(part_of))
-        return files[0].rows, files[1].rows
+        train_rows, eval_rows = packed.close()
+        return train_rows, [eval_rows]
+
+    def _pack_mix(self, directory: Path, bounds: Indices, division: Division) -> tuple[int, list[int]]:
+        """Pack the chunks that are trained on, in the order of the mix, and after them those that are evaluated on, each data
+        set's in rows of its own; the numbers of rows that it makes."""
+        packed, reader = _PackedFiles(directory, self._row_of_chunk), ChunkReader(directory / CHUNKS)
+        groups = [_chunks_of(bounds, part) for part in (division.train, *division.evaluation)]
+        total = sum(map(len, groups))
+        tick = Ticker(self._report, total, "chunks packed")
+        done, rows = 0, []
+        for place, group in enumerate(groups):
+            filler, before = _filler(self.max_length), packed.rows
+            for number in group.tolist():
+                for members in filler.add((number, reader.read(number))):
+                    packed.write(min(place, 1), members)
+                done += 1
+                tick(done)
+            for members in filler.finish():
+                packed.write(min(place, 1), members)
+            rows.append(packed.rows - before)
+        reader.close()
+        packed.close()
+        return rows[0], rows[1:]
 
     def _check_left(self, train_rows: int, eval_rows: int, *, wanted: int) -> None:
         """Raises UserError where no rows came of the documents, of which so many were wanted for evaluation."""
@@ -343,33 +309,59 @@ class RowsBuilder:
     def _why_nothing(self) -> str:
         if self.config.excess_length_strategy == "drop" and self.over:
             return "every text is longer than max_length: set excess_length_strategy: split"
-        if not self.transform.splits and self.over:
+        if not self.splits and self.over:
             return "everything to train on lies beyond max_length: set a larger max_length"
         return "the texts are too short to train on: they have one token at most"
 
 
-def _size_of_numbered(item: tuple[int, Tokens]) -> int:
-    return len(item[1].ids)
+class _PackedFiles:
+    """Packed rows as they are written: those that are trained on, with the rows of the data in each, and the others.
+
+    Args:
+        directory: where they go.
+        row_of_chunk: the row of the data that each chunk is of.
+    """
+
+    def __init__(self, directory: Path, row_of_chunk: Sequence[int]) -> None:
+        self._directory, self._row_of_chunk = directory, row_of_chunk
+        columns = _int32("input_ids", "position_ids", "labels")
+        self._files = [ArrowLists(directory / f"{part}.arrow", columns) for part in ("train", "evaluation")]
+        self._sources, self._ends = array("q"), array("q")
+
+    @property
+    def rows(self) -> int:
+        """How many there are."""
+        return sum(file.rows for file in self._files)
+
+    def write(self, part: int, members: list[tuple[int, Tokens]]) -> None:
+        """Write a row of numbered chunks: of part 0 to be trained on, of part 1 to be evaluated on."""
+        self._files[part].add(joined([chunk for _, chunk in members]))
+        if part == 0:
+            self._sources.extend(self._row_of_chunk[number] for number, _ in members)
+            self._ends.append(len(self._sources))
+
+    def close(self) -> tuple[int, int]:
+        """Write what is left, remove the chunks, and return the rows of both parts."""
+        (self._directory / CHUNKS).unlink()
+        for file in self._files:
+            file.close()
+        RowSources.save(self._directory, self._ends, self._sources)
+        return self._files[0].rows, self._files[1].rows
+
+
+def _filler(max_length: int) -> Filler[tuple[int, Tokens]]:
+    return Filler(max_length, lambda item: len(item[1].ids))
+
+
+def _as_array(numbers: array[int]) -> Indices:
+    return np.frombuffer(numbers, np.int64) if numbers else np.zeros(0, np.int64)
 
 
 def _int32(*names: str) -> Columns:
     return dict.fromkeys(names, pa.int32())
 
 
-def _read_chunks(path: Path) -> Iterator[Tokens]:
-    """The chunks in a file, in order, as copies: a chunk that waits to be packed keeps no other in memory."""
-    with pa.OSFile(str(path)) as file, pa.ipc.open_stream(file) as reader:
-        for batch in reader:
-            bounds = batch.column("ids").offsets.to_numpy().tolist()
-            ids = batch.column("ids").values.to_numpy()
-            trained = batch.column("trained").values.to_numpy(zero_copy_only=False)
-            for begin, end in pairwise(bounds):
-                yield Tokens(ids[begin:end].copy(), trained[begin:end].copy())
-
-
-def _save_rows(path: Path, bounds: Indices, numbers: Indices) -> int:
-    """Save the numbers of the rows of some documents, in the order of these; how many they are."""
-    sizes = bounds[numbers + 1] - bounds[numbers]
-    rows = np.repeat(bounds[numbers] - (np.cumsum(sizes) - sizes), sizes) + np.arange(sizes.sum())
-    np.save(path, rows)
-    return len(rows)
+def _chunks_of(bounds: Indices, documents: Indices) -> Indices:
+    """The numbers of the chunks of some documents, in the order of these."""
+    sizes = bounds[documents + 1] - bounds[documents]
+    return np.repeat(bounds[documents] - (np.cumsum(sizes) - sizes), sizes) + np.arange(sizes.sum())

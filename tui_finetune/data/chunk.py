@@ -16,17 +16,26 @@ def is_plain(format_name: str, config: RunConfig) -> bool:
 class Chunker:
     """Cuts documents into chunks of at most max_length tokens, as a configuration asks for."""
 
-    def __init__(self, encoder: Encoder, transform: RowTransform, config: RunConfig, max_length: int) -> None:
+    def __init__(
+        self,
+        encoder: Encoder,
+        transform: RowTransform,
+        config: RunConfig,
+        max_length: int,
+        *,
+        plain: bool | None = None,
+    ) -> None:
         """
         Args:
             encoder: made the tokens.
             transform: made the documents.
             config: says what becomes of long ones.
             max_length: tokens of a row.
+            plain: whether in the plain script's way; left out, as format and configuration have it.
         """
         self._encoder, self._splits, self._max_length = encoder, transform.splits, max_length
         self._strategy = config.excess_length_strategy
-        self._plain = is_plain(transform.shape.name, config)
+        self._plain = is_plain(transform.shape.name, config) if plain is None else plain
 
     def chunks(self, tokens: Tokens, example: Example) -> tuple[list[Tokens], str]:
         """The chunks of a document; without those in which nothing is trained on, but in the plain script's way.

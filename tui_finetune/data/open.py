@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
+from tui_finetune.config.mixture import configs_of, eval_configs_of
 from tui_finetune.config.schema import RunConfig
 from tui_finetune.data.cache import Entry, fingerprint
 from tui_finetune.data.problems import Problem, Tally
 from tui_finetune.data.readers.files import ByteStream, DataFile, Unpacked, find_files, looks_like_path, nearest_path
 from tui_finetune.data.readers.hub import load_hub
 from tui_finetune.data.readers.row import Row
-from tui_finetune.data.readers.saved import saved_files
+from tui_finetune.data.readers.saved import saved_files, saved_splits
+from tui_finetune.data.readers.splits import TRAIN, left_aside, splits_in, validation_among
 from tui_finetune.data.samples import list_samples, sample_path
 from tui_finetune.data.source import Source
 from tui_finetune.errors import UserError
@@ -36,6 +38,10 @@ def open_dataset(config: RunConfig, report: Report | None = None) -> Source:
     if source.files and (begin := _FIRST.fullmatch(config.dataset_train_split)) is not None:
         count, percent = int(begin[1]), bool(begin[2])
         source = source.first(max(1, len(source.rows) * min(count, 100) // 100 if percent else count))
+    return _limited(source, config)
+
+
+def _limited(source: Source, config: RunConfig) -> Source:
     return source.first(config.max_samples) if config.max_samples else source
 
 
@@ -64,13 +70,79 @@ def _open(config: RunConfig, report: Report | None) -> Source:
             setting="dataset_train_split",
         )
     files, problems = found
+    splits = splits_in(name)
+    if evaluates_on(config, splits) is not None:
+        files, problems = (
+            splits[TRAIN],
+            [*problems, *left_aside(name, splits, (TRAIN, evaluates_on(config, splits) or ""))],
+        )
+    elif splits:
+        others = ", ".join(split for split in splits if split != TRAIN)
+        message = f"files of the splits {TRAIN} and {others} are all trained on"
+        remedy = "set dataset_eval_split to evaluate on one of them, or name the file to train on"
+        problems = [*problems, Problem(message, remedy, file=name)]
     return _open_files(name, files, problems, report)
+
+
+def evaluates_on(config: RunConfig, splits: Iterable[str]) -> str | None:
+    """The split that is evaluated on, of those that a data set has; None where rows of the training data are kept aside.
+
+    One that is named is given back whether it is there or not.
+    """
+    wanted = config.dataset_eval_split
+    if wanted == "none" or config.eval_dataset is not None:
+        return None
+    if wanted != "auto":
+        return wanted
+    found = validation_among(splits) if config.validation_split else None
+    return None if found == config.dataset_train_split else found
+
+
+def open_eval_split(config: RunConfig, training: Source, report: Report | None = None) -> Source | None:
+    """The split of an open data set that is evaluated on; None where rows of the training data are to be kept aside.
+
+    Args:
+        config: names the data set, and may name the split.
+        training: the split that is trained on.
+        report: told how far it is.
+
+    Raises:
+        UserError: there is no such split, or something in it can't be read.
+    """
+    name = config.dataset_name
+    if sample_path(name):
+        split, known = evaluates_on(config, ()), []
+    elif (saved := saved_splits(name)) is not None:
+        split, known = evaluates_on(config, saved), saved
+    elif training.files:
+        local = splits_in(name)
+        split, known = evaluates_on(config, local), list(local)
+        if split in local:
+            return _limited(_open_files(f"{name} ({split})", local[split], [], report), config)
+    else:
+        split, known = evaluates_on(config, training.rows.info.splits or {}), []
+    if split is None:
+        return None
+    if training.files and split not in known:
+        there = f"there are: {', '.join(known)}" if known else "local data has none"
+        raise UserError(
+            f"{name} has no split '{split}' to evaluate on; {there}",
+            "leave dataset_eval_split out, or name the file in eval_dataset",
+            setting="dataset_eval_split",
+        )
+    return open_dataset(config.model_copy(update={"dataset_train_split": split}), report)
 
 
 def check_present(name: str) -> None:
     """Raises UserError where a name can only mean something on this machine, and nothing is there. Takes milliseconds."""
     if sample_path(name) is None and looks_like_path(name) and find_files(name) is None:
         raise _missing(name)
+
+
+def check_all_present(config: RunConfig) -> None:
+    """Raises UserError where a name can only mean something on this machine, and nothing is there. Takes milliseconds."""
+    for _, own in [*configs_of(config), *eval_configs_of(config)]:
+        check_present(own.dataset_name)
 
 
 def _missing(name: str) -> UserError:

@@ -1,22 +1,26 @@
-"""From an open data set to the rows that are trained on: split, tokenize, pack or pad; kept in the cache."""
+"""From open data sets to the rows that are trained on: split, mix, tokenize, pack or pad; kept in the cache."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tui_finetune.config.schema import RunConfig
-from tui_finetune.data.build import DataStatistics, Indices, RowsBuilder, RowSources
+from tui_finetune.data.build import RowsBuilder
 from tui_finetune.data.cache import Entry, fingerprint
 from tui_finetune.data.chunk import is_plain
 from tui_finetune.data.examples import RowTransform
 from tui_finetune.data.formats.recognize import recognize
+from tui_finetune.data.mixture import Part
+from tui_finetune.data.parts import alone
 from tui_finetune.data.prepared import Collator as Collator
 from tui_finetune.data.prepared import PreparedData as PreparedData
 from tui_finetune.data.problems import Problem
 from tui_finetune.data.source import Source
+from tui_finetune.data.statistics import DataStatistics, Indices, PartStatistics, RowSources
 from tui_finetune.data.tokens.tokenize import padding_of, tokenizer_fingerprint
 from tui_finetune.errors import Notice, UserError
 from tui_finetune.system.progress import Report
@@ -26,25 +30,25 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 
-PREPARING = 4
+PREPARING = 5
 """Raise this when preparing changes, so that nothing prepared the old way is taken from the cache."""
 
 
 def prepare(
-    source: Source,
+    data: Source | Sequence[Part],
     config: RunConfig,
     tokenizer: PreTrainedTokenizerBase,
     max_length: int,
     report: Report | None = None,
 ) -> PreparedData:
-    """Make training and evaluation rows of a data set.
+    """Make training and evaluation rows of a data set, or of several.
 
-    The documents are divided by `Dataset.train_test_split` with the configuration's seed; packed or split they are only
-    within their part. Without packing and without train_on_eos (the preset 'tutorial') rows are those of the plain script,
+    The documents of one are divided by `Dataset.train_test_split` with the configuration's seed; packed or split they are only
+    within their part. Those of several are divided and mixed as `mixture.divide_mix` says. Without packing and without train_on_eos (the preset 'tutorial') rows are those of the plain script,
     number and order included: blank rows stay, and texts are cut by the tokenizer itself.
 
     Args:
-        source: the open data set.
+        data: the open data set, or all of them, as `open_parts` gives them.
         config: the run's settings.
         tokenizer: in the plain script's way a missing padding token is set to the end-of-text token.
         max_length: tokens of a row.
@@ -53,26 +57,17 @@ def prepare(
     Raises:
         UserError: the text's column can't be found, there are too few rows for the split, nothing is left to train on.
     """
-    shape = recognize(source, config)
-    transform = RowTransform(shape, config, tokenizer)
-    plain = is_plain(shape.name, config)
+    parts = alone(data, config) if isinstance(data, Source) else list(data)
+    transforms = [RowTransform(recognize(part.source, part.config), part.config, tokenizer) for part in parts]
+    # What puts conversations into words, where any of the data has some, is what is saved with the model.
+    transform = next((each for each in transforms if each.rendered), transforms[0])
+    plain = all(is_plain(each.shape.name, config) for each in transforms)
     if plain:
         _need_padding(tokenizer)
-    key = _key(source, config, tokenizer, max_length, transform)
+    key = _key(parts, config, tokenizer, max_length, transforms)
     entry = Entry("prepared", key)
-    result = None
-    for _ in range(2):
-        if (meta := entry.meta()) is None:
-            RowsBuilder(source, config, tokenizer, max_length, transform, report).build(entry)
-            meta = entry.meta()
-        try:
-            result = None if meta is None else (*_load(entry.path, config), RowSources(entry.path))
-            break
-        except (OSError, ValueError):  # damaged without a change of size
-            entry.remove()
-    if meta is None or result is None:
-        raise UserError("the prepared data can't be written to the cache", "check the disk, then try again")
-    train, evaluation, sources = result
+    meta, rows = _made(entry, lambda: RowsBuilder(parts, transforms, config, tokenizer, max_length, report), config)
+    train, evaluation, sources = rows
     statistics = DataStatistics(**meta["statistics"])
     grouped = config.group_by_length and not config.packing and config.padding == "longest"
     return PreparedData(
@@ -82,14 +77,34 @@ def prepare(
         statistics=statistics,
         packed=config.packing,
         notices=_notices(statistics, config, transform, tokenizer, max_length),
-        problems=source.problems + [Problem.from_json(problem) for problem in meta["problems"]],
-        format=shape,
+        problems=[
+            *(problem for part in parts for problem in part.source.problems),
+            *(Problem.from_json(problem) for problem in meta["problems"]),
+        ],
+        format=transform.shape,
         fingerprint=key,
         chat_template=transform.template,
         end_token=transform.end_token(),
         lengths=row_lengths(train) if grouped else None,
-        sources=sources,
+        sources=sources if len(parts) == 1 and not parts[0].label else None,
+        parts=[PartStatistics(**part) for part in meta["parts"]],
     )
+
+
+def _made(
+    entry: Entry, builder: Callable[[], RowsBuilder], config: RunConfig
+) -> tuple[dict[str, Any], tuple[Dataset, Dataset | None, RowSources]]:
+    """What is in the cache, made where it isn't there yet: what was noted of it, and the rows."""
+    for _ in range(2):
+        if (meta := entry.meta()) is None:
+            builder().build(entry)
+            meta = entry.meta()
+        try:
+            if meta is not None:
+                return meta, (*_load(entry.path, config), RowSources(entry.path))
+        except (OSError, ValueError):  # damaged without a change of size
+            entry.remove()
+    raise UserError("the prepared data can't be written to the cache", "check the disk, then try again")
 
 
 def _need_padding(tokenizer: PreTrainedTokenizerBase) -> None:
@@ -106,13 +121,20 @@ def _need_padding(tokenizer: PreTrainedTokenizerBase) -> None:
 
 
 def _key(
-    source: Source, config: RunConfig, tokenizer: PreTrainedTokenizerBase, max_length: int, transform: RowTransform
+    parts: Sequence[Part],
+    config: RunConfig,
+    tokenizer: PreTrainedTokenizerBase,
+    max_length: int,
+    transforms: Sequence[RowTransform],
 ) -> str:
     """A name for all that the rows depend on."""
     return fingerprint(
         PREPARING,
-        source.fingerprint,
-        transform.identity,
+        [
+            [part.label, part.role, part.weight, part.source.fingerprint, transform.identity]
+            for part, transform in zip(parts, transforms, strict=True)
+        ],
+        config.mix_strategy,
         tokenizer_fingerprint(tokenizer),
         max_length,
         config.packing,

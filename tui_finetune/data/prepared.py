@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tui_finetune.data.build import DataStatistics, Indices, RowSources
 from tui_finetune.data.formats.spec import Format
 from tui_finetune.data.problems import Problem
+from tui_finetune.data.statistics import DataStatistics, Indices, PartStatistics, RowSources
 from tui_finetune.errors import Notice
 
 if TYPE_CHECKING:
@@ -37,7 +37,8 @@ class PreparedData:
         end_token: the token that ends the assistant's turns, where a chat template has one; generation must stop there.
         lengths: tokens of each row of `train`, where rows of like length are to come in the same batch. None where their
             order is left to chance, and where no batch is padded to its longest row.
-        sources: which rows of the data set are in each row of `train`.
+        sources: which rows of the data set are in each row of `train`; None where there are several data sets.
+        parts: numbers of each data set, in the order in which their rows stand in `evaluation`.
     """
 
     train: Dataset
@@ -53,3 +54,10 @@ class PreparedData:
     end_token: int | None = None
     lengths: Indices | None = None
     sources: RowSources | None = None
+    parts: list[PartStatistics] = field(default_factory=list)
+
+    @property
+    def evaluated(self) -> list[tuple[str, int]]:
+        """Where losses are told apart by data set: the name of each that has rows in `evaluation`, and how many."""
+        named = [(part.label, part.eval_rows) for part in self.parts if part.eval_rows]
+        return named if len(named) > 1 and all(label for label, _ in named) else []

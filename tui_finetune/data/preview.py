@@ -3,141 +3,33 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import cycle, islice, zip_longest
 from typing import TYPE_CHECKING
 
+from tui_finetune.config.data_parts import DataPart, short_names
 from tui_finetune.config.schema import PREFERENCES, RunConfig
 from tui_finetune.config.steps import steps_per_epoch
-from tui_finetune.data.examples import RowTransform, documents, leave_out, none_left
+from tui_finetune.data.examples import RowTransform, none_left
 from tui_finetune.data.formats.recognize import recognize
-from tui_finetune.data.open import open_dataset
-from tui_finetune.data.problems import Problem, Tally
-from tui_finetune.data.readers.row import Row
-from tui_finetune.data.sampled import sampled_rows
-from tui_finetune.data.segments import Example, as_json, as_read, plain_text
+from tui_finetune.data.looking import EXAMPLES, FIRST, MAX_ROWS, Look
+from tui_finetune.data.mixture import Part, amounts_of
+from tui_finetune.data.parts import open_parts
+from tui_finetune.data.previewed import Lengths, PartPreview, Preview
+from tui_finetune.data.problems import Problem
 from tui_finetune.data.source import Source
 from tui_finetune.data.split import divide
 from tui_finetune.errors import UserError
 from tui_finetune.models.facts import DEFAULT_MAX_LENGTH
-from tui_finetune.system.progress import Report, Ticker
+from tui_finetune.system.progress import Report
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-    from tui_finetune.data.chunk import Chunker
     from tui_finetune.data.preferences.look import PreferenceLook
-    from tui_finetune.data.tokens.tokenize import Encoder, Tokens
+    from tui_finetune.data.tokens.tokenize import Tokens
     from tui_finetune.data.tokens.view import SeenToken, TokenReader
-
-EXAMPLES = 5
-FIRST = 50
-"""Documents of which a packed row is made to be shown."""
-
-MAX_ROWS = 10_000
-MAX_CHARACTERS = 16_000_000
-"""Numbers of a larger data set are estimated from so many rows, or as many as have so many characters."""
-
-
-@dataclass(frozen=True)
-class Lengths:
-    """Tokens of the documents, and how many documents have more than max_length."""
-
-    mean: float
-    p50: int
-    p95: int
-    max: int
-    over_max_length: int
-
-
-@dataclass(frozen=True)
-class Preview:
-    """What a data set is.
-
-    Attributes:
-        name: as it was asked for.
-        files: the files it is read from; none for the hub.
-        columns: the names of its columns.
-        format, reason, mapping: how rows become documents, and why.
-        rows: all of them, also those without text.
-        examples: the first five documents.
-        lengths, tokens, trained_tokens: None without a tokenizer. Estimates where `sampled` is not None.
-        duplicates: rows whose text another row has already.
-        problems: what is odd, each with its place.
-        sampled: how many rows the numbers are from, where not from all.
-        documents: rows with text; an estimate where sampled.
-        token_lengths: tokens of each document that was looked at, in order; for the histogram.
-        max_length: tokens of a training row, as assumed for over_max_length.
-        splits: whether documents that are longer may be split; otherwise their end is cut off.
-        out_of_reach: the places in `token_lengths` of documents in whose first max_length tokens nothing is
-            trained on.
-        example_tokens: the first row of tokens of each example, as it is trained on; empty where it is left out. None at
-            all without a tokenizer.
-        packed_row: the documents of a row into which packing puts some of the first ones.
-        padding: share of padding where each document has a row of max_length tokens to itself; None without a tokenizer.
-        steps_per_epoch: optimizer steps in which each row of tokens is trained on once.
-        rejected: of each example, the document with the worse reply, where replies are compared.
-        rejected_tokens: as `example_tokens`, of these.
-        good: of each example, whether its reply is a good one, where single replies are marked as good or bad.
-    """
-
-    name: str
-    files: list[str]
-    columns: list[str]
-    format: str
-    reason: str
-    mapping: dict[str, str]
-    rows: int
-    examples: list[Example]
-    lengths: Lengths | None
-    tokens: int | None
-    trained_tokens: int | None
-    duplicates: int
-    problems: list[Problem]
-    sampled: int | None = None
-    documents: int = 0
-    token_lengths: list[int] = field(default_factory=list)
-    max_length: int = DEFAULT_MAX_LENGTH
-    splits: bool = True
-    out_of_reach: list[int] = field(default_factory=list)
-    example_tokens: list[list[SeenToken]] = field(default_factory=list)
-    packed_row: list[list[SeenToken]] = field(default_factory=list)
-    padding: float | None = None
-    steps_per_epoch: int | None = None
-    rejected: list[Example] = field(default_factory=list)
-    rejected_tokens: list[list[SeenToken]] = field(default_factory=list)
-    good: list[bool] = field(default_factory=list)
-
-    @property
-    def unused(self) -> list[str]:
-        """The columns that play no part."""
-        return [name for name in self.columns if name not in self.mapping.values()]
-
-    def to_json(self) -> dict[str, object]:
-        """The object that `preview --json` prints."""
-        return {
-            "format": self.format,
-            "reason": self.reason,
-            "rows": self.rows,
-            "mapping": self.mapping,
-            "unused_columns": self.unused,
-            "examples": [as_json(example) for example in self.examples],
-            **({"rejected": [as_json(example) for example in self.rejected]} if self.rejected else {}),
-            **({"good": self.good} if self.good else {}),
-            "lengths": None if self.lengths is None else asdict(self.lengths),
-            "tokens": self.tokens,
-            "trained_tokens": self.trained_tokens,
-            "duplicates": self.duplicates,
-            "problems": [problem.to_json() for problem in self.problems],
-            "example_tokens": [[asdict(token) for token in row] for row in self.example_tokens],
-            "packed_row": [
-                {"tokens": len(document), "trained_tokens": sum(token.trained for token in document)}
-                for document in self.packed_row
-            ],
-            "max_length": self.max_length,
-            "padding_without_packing": self.padding,
-            "steps_per_epoch": self.steps_per_epoch,
-        }
 
 
 def preview(
@@ -147,10 +39,10 @@ def preview(
     max_rows: int = MAX_ROWS,
     max_length: int | None = None,
 ) -> Preview:
-    """Open a data set and look at it.
+    """Open a data set, or several, and look at them.
 
     Args:
-        config: names the data set.
+        config: names them.
         tokenizer: without one nothing is said about tokens.
         report: told how far it is.
         max_rows: look at no more rows than this, spread over the data set.
@@ -159,7 +51,119 @@ def preview(
     Raises:
         UserError: the data set can't be read, or not be understood.
     """
-    return preview_of(open_dataset(config, report), config, tokenizer, report, max_rows, max_length)
+    parts = open_parts(config, report)
+    if len(parts) == 1 and not parts[0].label:
+        return preview_of(parts[0].source, config, tokenizer, report, max_rows, max_length)
+    each = max(max_rows // len(parts), 1)
+    seen = [preview_of(part.source, part.config, tokenizer, report, each, max_length, alone=False) for part in parts]
+    return _together(parts, seen, config, tokenizer is not None)
+
+
+MIXED_DOCUMENTS = 20_000
+"""The rows of a mix are estimated from so many documents."""
+
+
+def _together(parts: Sequence[Part], seen: Sequence[Preview], config: RunConfig, counted: bool) -> Preview:
+    """What several data sets are as one.
+
+    Args:
+        parts: the data sets.
+        seen: what each is by itself.
+        config: the run's settings.
+        counted: whether there was a tokenizer.
+    """
+    plan = amounts_of([found.documents for found in seen], parts, config)
+    total = max(sum(plan.taken), 1)
+    described = [
+        _part(part, found, taken, aside, total)
+        for part, found, taken, aside in zip(parts, seen, plan.taken, plan.aside, strict=True)
+    ]
+    trained = [(part, found) for part, found in zip(parts, seen, strict=True) if part.trains]
+    first = trained[0][1]
+    scale = max(1.0, total / MIXED_DOCUMENTS)
+    mixed = [
+        length
+        for found, taken in zip(seen, plan.taken, strict=True)
+        for length in islice(cycle(_reached(found) or [0]), round(taken / scale))
+    ]
+    whole = replace(
+        first,
+        name=config.dataset_name,
+        files=[file for found in seen for file in found.files],
+        rows=sum(found.rows for _, found in trained),
+        documents=total + sum(plan.aside),
+        duplicates=sum(found.duplicates for _, found in trained),
+        problems=[problem for found in seen for problem in found.problems],
+        parts=described,
+    )
+    if len(trained) > 1:
+        whole = _side_by_side(whole, [found for _, found in trained], MIXED_BY[plan.strategy])
+    if not counted:
+        return whole
+    pairs = zip(described, seen, strict=True)
+    evaluated = sum((found.tokens or 0) * part.evaluated / max(found.documents, 1) for part, found in pairs)
+    whole = replace(
+        whole,
+        lengths=_lengths(mixed, whole.max_length, scale),
+        tokens=round(sum(part.tokens or 0 for part in described) + evaluated),
+        trained_tokens=sum(part.trained_tokens or 0 for part in described),
+        token_lengths=mixed,
+        out_of_reach=[],
+        mixed=mixed,
+        mixed_scale=scale,
+    )
+    return replace(
+        whole, padding=_padding(whole), steps_per_epoch=steps_per_epoch(estimate_rows(whole, config), config)
+    )
+
+
+def _side_by_side(whole: Preview, trained: Sequence[Preview], reason: str) -> Preview:
+    """The preview with formats and first rows of all data sets in turn."""
+    firsts = zip_longest(*(found.examples for found in trained))
+    tokens = zip_longest(*(found.example_tokens for found in trained))
+    sampled = [found.sampled for found in trained if found.sampled is not None]
+    return replace(
+        whole,
+        format=" + ".join(dict.fromkeys(found.format for found in trained)),
+        reason=reason,
+        columns=[],
+        mapping={},
+        examples=[example for several in firsts for example in several if example is not None][:EXAMPLES],
+        example_tokens=[row for several in tokens for row in several if row is not None][:EXAMPLES],
+        sampled=sum(sampled) if sampled else None,
+    )
+
+
+MIXED_BY = {
+    "concatenate": "all rows of each",
+    "first_exhausted": "rows by weight, until one has no more",
+    "all_exhausted": "rows by weight, until each was seen whole",
+}
+"""How data sets are mixed, in words."""
+
+
+def _part(part: Part, found: Preview, taken: int, aside: int, total: int) -> PartPreview:
+    """What one data set is among several."""
+    again = taken / max(found.documents, 1)
+    return PartPreview(
+        part.label or (short_names([DataPart(part.config.dataset_name)])[0]),
+        part.source.name,
+        found.format,
+        found.documents,
+        taken,
+        aside,
+        None if found.tokens is None else round(found.tokens * again),
+        None if found.trained_tokens is None else round(found.trained_tokens * again),
+        taken / total,
+    )
+
+
+def _reached(found: Preview) -> list[int]:
+    """The tokens of each document; none of one in which nothing is trained on within reach."""
+    lengths = list(found.token_lengths)
+    for number in found.out_of_reach:
+        lengths[number] = 0
+    return lengths
 
 
 def preview_of(
@@ -169,18 +173,24 @@ def preview_of(
     report: Report | None = None,
     max_rows: int = MAX_ROWS,
     max_length: int | None = None,
+    *,
+    alone: bool = True,
 ) -> Preview:
-    """Look at an open data set; see `preview`."""
+    """Look at an open data set; see `preview`.
+
+    Args:
+        alone: whether it is the only one, so that rows of it are kept aside for evaluation.
+    """
     limit = max_length or config.max_length or DEFAULT_MAX_LENGTH
     total = len(source.rows)
-    look: _Look | PreferenceLook
+    look: Look | PreferenceLook
     if config.task in PREFERENCES:
         from tui_finetune.data.preferences.look import look_at_preferences
 
         transform, mapping, look = look_at_preferences(source, config, tokenizer, report, limit, EXAMPLES)
     else:
         transform = RowTransform(recognize(source, config), config, tokenizer)
-        mapping, look = transform.shape.mapping, _Look(source, transform, config, tokenizer, report, limit)
+        mapping, look = transform.shape.mapping, Look(source, transform, config, tokenizer, report, limit)
     look.through(max_rows)
     if not look.documents:
         raise none_left(source, transform.shape, look.tally)
@@ -207,7 +217,8 @@ def preview_of(
         rejected=look.rejected,
         good=look.good,
     )
-    found = replace(found, problems=source.problems + look.tally.problems() + _about_the_whole(found, config))
+    about = _about_the_whole(found, config) if alone else []
+    found = replace(found, problems=source.problems + look.tally.problems() + about)
     return found if tokenizer is None else _as_trained(look, found, config, tokenizer, total / look.seen)
 
 
@@ -225,7 +236,7 @@ def _about_the_whole(found: Preview, config: RunConfig) -> list[Problem]:
 
 
 def _as_trained(
-    look: _Look | PreferenceLook, found: Preview, config: RunConfig, tokenizer: PreTrainedTokenizerBase, scale: float
+    look: Look | PreferenceLook, found: Preview, config: RunConfig, tokenizer: PreTrainedTokenizerBase, scale: float
 ) -> Preview:
     """The preview with what is known in tokens: lengths, the first rows as they are trained on, batches in an epoch.
 
@@ -281,85 +292,6 @@ def _lengths(lengths: list[int], limit: int, scale: float) -> Lengths:
     return Lengths(round(sum(lengths) / len(lengths), 1), int(p50), int(p95), max(lengths), round(over * scale))
 
 
-class _Look:
-    """One look at some rows of a data set."""
-
-    def __init__(
-        self,
-        source: Source,
-        transform: RowTransform,
-        config: RunConfig,
-        tokenizer: PreTrainedTokenizerBase | None,
-        report: Report | None,
-        limit: int,
-    ) -> None:
-        self.source, self.transform, self.config, self.tokenizer = source, transform, config, tokenizer
-        self.report, self.limit = report, limit
-        self.tally = Tally()
-        self.examples: list[Example] = []
-        self.first_chunks: list[list[Tokens]] = []
-        self.lengths: list[int] = []
-        self.out_of_reach: list[int] = []
-        self.rejected: list[Example] = []
-        self.good: list[bool] = []
-        self.rejected_chunks: list[list[Tokens]] = []
-        self.seen = self.documents = self.trained = self.tokens = self.duplicates = 0
-        self._texts: set[int] = set()
-
-    def through(self, max_rows: int) -> None:
-        """Look at no more than so many rows, in as many characters as are allowed."""
-        from tui_finetune.data.chunk import Chunker
-        from tui_finetune.data.tokens.tokenize import Encoder, batched
-
-        tick = Ticker(self.report, min(len(self.source.rows), max_rows), "rows")
-        if self.tokenizer is None:
-            for number, _ in enumerate(self._documents(max_rows)):
-                if number % 256 == 0:
-                    tick(self.seen)
-            return
-        encoder = Encoder(self.tokenizer, train_on_eos=self.config.train_on_eos, rendered=self.transform.rendered)
-        chunker = Chunker(encoder, self.transform, self.config, self.limit)
-        for batch in batched(self._documents(max_rows)):
-            self._encode(batch, encoder, chunker, tick)
-            tick(self.seen)
-
-    def _documents(self, max_rows: int) -> Iterator[tuple[int, Example]]:
-        """The documents, counted, each with the number of its row."""
-        plain = not self.config.packing and not self.config.train_on_eos
-        characters = 0
-        for row, example in documents(self._rows(max_rows), self.source, self.transform, self.tally, keep_blank=plain):
-            text = plain_text(example)
-            self.documents += 1
-            self.duplicates += hash(text) in self._texts
-            self._texts.add(hash(text))
-            if len(self.examples) < EXAMPLES:
-                self.examples.append(as_read(example))
-            yield row, example
-            characters += len(text)
-            if characters > MAX_CHARACTERS:
-                return
-
-    def _encode(self, batch: list[tuple[int, Example]], encoder: Encoder, chunker: Chunker, tick: Ticker) -> None:
-        """Look at the tokens of some documents."""
-        from tui_finetune.data.chunk import out_of_reach
-
-        encoded = encoder.encode([example for _, example in batch], lambda: tick(self.seen))
-        for (row, example), tokens in zip(batch, encoded, strict=True):
-            if len(self.first_chunks) < FIRST:
-                self.first_chunks.append(chunker.chunks(tokens, example)[0])
-            if self.transform.masked and not tokens.trained[1 : self.limit].any():
-                self.out_of_reach.append(len(self.lengths))
-                leave_out(self.tally, self.source, row, out_of_reach(tokens))
-            self.lengths.append(len(tokens.ids))
-            self.tokens += len(tokens.ids)
-            self.trained += int(tokens.trained.sum())
-
-    def _rows(self, max_rows: int) -> Iterator[tuple[int, Row]]:
-        for number, row in sampled_rows(self.source, self.transform.shape.columns, max_rows):
-            self.seen += 1
-            yield number, row
-
-
 def estimate_rows(data: Preview, config: RunConfig) -> int:
     """How many rows of tokens there will be to train on.
 
@@ -372,15 +304,17 @@ def estimate_rows(data: Preview, config: RunConfig) -> int:
 
     # Of a pair, kto makes a good and a bad reply.
     each = 2 if config.task == "kto" and data.rejected else 1
+    if data.parts and not data.token_lengths:
+        return max(sum(part.trained for part in data.parts), 1)
     if not data.token_lengths:
         share = config.validation_split
         return max(data.documents - math.ceil(share if share >= 1 else share * data.documents), 1) * each
     limit = data.max_length
     # What has nothing to train on within reach is left out, as if it had no tokens.
-    lengths = list(data.token_lengths)
-    for number in data.out_of_reach:
-        lengths[number] = 0
-    if data.sampled is None:
+    lengths = _reached(data)
+    if data.mixed:
+        chosen, share = data.mixed, data.mixed_scale
+    elif data.sampled is None:
         chosen, share = [lengths[number] for number in divide(data.documents, config)[0]], 1.0
     else:
         aside = config.validation_split

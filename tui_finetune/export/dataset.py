@@ -19,7 +19,7 @@ _ABOUT = """\
 The data of the run {name}, as it was trained on.
 
 - `{rows}/`: rows of tokens, `train` and `evaluation`: `datasets.load_from_disk("{rows}")`. A label of -100 is not trained on.
-{packed}- `train.jsonl`, `evaluation.jsonl`: the documents before they were made tokens, in the order of the data.
+{packed}- {documents}: the documents before they were made tokens, in the order of the data.
 """
 _PACKED = "  A row holds several documents; `position_ids` begin at 0 for each.\n"
 
@@ -45,8 +45,9 @@ class DatasetExport(Target):
         data = rows.prepared(report)
         save_rows(data, draft / ROWS)
         documents = _write_parts(rows, draft, report)
+        names = ", ".join(f"`{path.name}`" for path in sorted(draft.glob("*.jsonl"), reverse=True))
         packed = _PACKED if data.packed else ""
-        about = _ABOUT.format(name=subject.run.name, rows=ROWS, packed=packed)
+        about = _ABOUT.format(name=subject.run.name, rows=ROWS, packed=packed, documents=names)
         (draft / "README.md").write_text(about, encoding="utf-8")
         saved = load_from_disk(str(draft / ROWS))
         counts = [len(part) for part in (data.train, data.evaluation) if part is not None]
@@ -60,6 +61,12 @@ class DatasetExport(Target):
 
 def _write_parts(rows: RunRows, draft: Path, report: Report) -> int:
     """Write the documents of each part to a file; how many documents there are."""
+    if rows.several:
+        counts = []
+        for number, part in enumerate(rows.parts):
+            name = "-".join(filter(None, ("" if part.trains else "evaluation", part.label))) or "train"
+            counts.append(rows.write_documents(draft / f"{name}.jsonl", report, number))
+        return sum(counts)
     everything = draft / "documents.jsonl"
     total = rows.write_documents(everything, report)
     _, evaluation = divide(total, rows.config)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import yaml
 
+from tui_finetune.config.data_parts import parse_parts, write_parts
+from tui_finetune.config.mixture import configs_of
 from tui_finetune.config.schema import DEFAULT_SAMPLE, STARTER, RunConfig, settings
 from tui_finetune.config.steps import rows_per_update
 from tui_finetune.formatting import duration
@@ -50,8 +52,8 @@ def _front_matter(config: RunConfig, run_name: str, made: Made, tags: tuple[str,
     base = made.base or config.model_name_or_path
     if _is_hub_name(base):
         content["base_model"] = base
-    if _is_hub_name(config.dataset_name):
-        content["datasets"] = [config.dataset_name]
+    if hub := [own.dataset_name for _, own in configs_of(config) if _is_hub_name(own.dataset_name)]:
+        content["datasets"] = hub
     if license:
         content["license"] = license
     content["tags"] = ["finetune-tui", "text-generation", *tags]
@@ -267,6 +269,9 @@ def _training(config: RunConfig, made: Made) -> list[str]:
         ("training time", duration(made.result.seconds) if made.result and made.result.seconds else ""),
     ]
     shown = {"model_name_or_path": _public(config.model_name_or_path), "dataset_name": _public(config.dataset_name)}
+    for key in ("datasets", "eval_dataset"):
+        if (named := getattr(config, key)) is not None:
+            shown[key] = write_parts([replace(part, name=_public(part.name)) for part in parse_parts(named, key)])
 
     def written(key: str) -> tuple[str, str]:
         return f"`{key}`", escape(shown.get(key, known[key].show(getattr(config, key))))

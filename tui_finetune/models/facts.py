@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tui_finetune.config.files import parse_yaml
+from tui_finetune.config.yaml_text import parse_yaml
 from tui_finetune.errors import UserError
 from tui_finetune.models.layers import (
     CONTEXT,

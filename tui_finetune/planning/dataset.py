@@ -14,7 +14,7 @@ from tui_finetune.errors import UserError
 from tui_finetune.system.progress import Report
 
 if TYPE_CHECKING:
-    from tui_finetune.data.preview import Preview
+    from tui_finetune.data.previewed import Preview
     from tui_finetune.data.source import Source
 
 
@@ -83,7 +83,8 @@ def look(config: RunConfig, kept: TokenizerKept, report: Report | None = None) -
     tell(0, None, "reading")
     columns: list[tuple[str, str]] = []
     try:
-        columns = columns_of(open_dataset(config, report))
+        if config.datasets is None:
+            columns = columns_of(open_dataset(config, report))
         tokenizer, lengths_problem = None, None
         tell(0, None, "loading the tokenizer")
         try:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import chain
+
 from tui_finetune.chat.prompt_set import Asked
+from tui_finetune.config.schema import PREFERENCES
+from tui_finetune.data.mixture import divide_mix
 from tui_finetune.data.readers.row import Row
 from tui_finetune.data.split import divide
 from tui_finetune.errors import UserError
-from tui_finetune.export.rows import rows_of
+from tui_finetune.export.rows import RunRows, rows_of
 from tui_finetune.export.subject import subject_of
 from tui_finetune.runs.directory import RunDirectory
 from tui_finetune.system.progress import Report
@@ -29,12 +33,14 @@ def evaluation_set(run: RunDirectory, report: Report | None = None, most: int = 
     Raises:
         UserError: the run's data is gone, or none of its rows has a prompt and an answer.
     """
-    rows = rows_of(subject_of(run), report)
-    total = rows.prepared(report).statistics.documents
-    train, evaluation = divide(total, rows.config)
-    wanted = set((evaluation if len(evaluation) else train).tolist())
+    subject = subject_of(run)
+    if subject.config.task in PREFERENCES:
+        raise UserError("the run compares replies, so no row of it has one answer", "write a prompt instead")
+    rows = rows_of(subject, report)
+    wanted = _wanted(rows, report)
     found: list[Asked] = []
-    for number, (_, document) in enumerate(rows.documents()):
+    documents = chain.from_iterable(rows.documents(part) for part in range(len(rows.parts)))
+    for number, (_, document) in enumerate(documents):
         if number in wanted and (asked := asked_of(document)) is not None:
             found.append(asked)
             if len(found) >= most:
@@ -42,6 +48,17 @@ def evaluation_set(run: RunDirectory, report: Report | None = None, most: int = 
     if not found:
         raise UserError("no row of the run's data has a prompt and an answer", "write a prompt instead")
     return found
+
+
+def _wanted(rows: RunRows, report: Report | None) -> set[int]:
+    """The numbers of the documents that are evaluated on, those of all data sets numbered through."""
+    if rows.several:
+        sizes = [sum(1 for _ in rows.documents(part)) for part in range(len(rows.parts))]
+        division = divide_mix(sizes, rows.parts, rows.config)
+        evaluation = {number for part in division.evaluation for number in part.tolist()}
+        return evaluation or set(division.train.tolist())
+    train, held_out = divide(rows.prepared(report).statistics.documents, rows.config)
+    return set((held_out if len(held_out) else train).tolist())
 
 
 def asked_of(document: Row) -> Asked | None:

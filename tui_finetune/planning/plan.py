@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tui_finetune.config.mixture import configs_of
 from tui_finetune.config.resolve import Resolved, set_by_somebody
 from tui_finetune.config.schema import SFT, RunConfig
 from tui_finetune.errors import Notice, UserError
@@ -18,7 +19,7 @@ from tui_finetune.runs.findings.rates import rate_notice
 from tui_finetune.system.progress import Report
 
 if TYPE_CHECKING:
-    from tui_finetune.data.preview import Preview
+    from tui_finetune.data.previewed import Preview
     from tui_finetune.models.choices import Amount, Choices
     from tui_finetune.models.devices import DeviceFacts
     from tui_finetune.models.facts import ModelFacts
@@ -165,7 +166,7 @@ def _stages(resolved: Resolved, report: Report | None, *, read_hub_data: bool) -
     if plan.facts is not None:
         learn_precision(config.precision, plan.facts)
     device = this_device()
-    if not read_hub_data and not _is_local(config.dataset_name):
+    if not read_hub_data and not all(_is_local(own.dataset_name) for _, own in configs_of(config)):
         yield _with_estimate(plan, resolved, device)
         return
     seen = preview(config, load_tokenizer(model), report, max_length=max_length)
@@ -195,6 +196,8 @@ def _amount(seen: Preview, config: RunConfig, train_rows: int) -> Amount:
 
     aside = config.validation_split
     held_out = aside if aside >= 1 else aside * seen.documents
+    if seen.parts:
+        held_out = sum(part.evaluated for part in seen.parts)
     # Those that are held out are packed like the others.
     share = held_out / max(seen.documents - held_out, 1)
     eval_rows = math.ceil(train_rows * share) if held_out else 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tui_finetune.config.schema import RunConfig
-from tui_finetune.data.open import check_present
+from tui_finetune.data.open import check_all_present
 from tui_finetune.errors import UserError
 from tui_finetune.models.catalog import model_facts
 from tui_finetune.models.tasks import check_task
@@ -13,7 +13,7 @@ def precheck(config: RunConfig) -> None:
     """Raises UserError for a model or data set that is plainly not there, or a model of the wrong kind, or a task whose
     package is missing."""
     check_task(config)
-    check_present(config.dataset_name)
+    check_all_present(config)
     facts = model_facts(config.model_name_or_path, config.model_revision)
     if facts is not None and not facts.is_causal_lm:
         raise UserError(

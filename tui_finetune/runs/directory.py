@@ -194,10 +194,11 @@ class RunDirectory:
         from tui_finetune.config.schema import RunConfig
 
         values = read_yaml(self.config_path)
-        # Runs of before there were these settings: their evaluations have to stay comparable, their rows in order, and
-        # names of special tokens in their texts what they were.
+        # Runs of before there were these settings: their evaluations have to stay comparable, their rows in order and
+        # held out of the same data, and names of special tokens in their texts what they were.
         values.setdefault("eval_loss_average", "batches")
         values.setdefault("split_special_tokens", False)
+        values.setdefault("dataset_eval_split", "none")
         values.setdefault("num_processes", 1)
         if values.get("packing") is False and values.get("padding") == "longest" and values.get("train_on_eos"):
             values.setdefault("group_by_length", True)

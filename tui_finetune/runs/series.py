@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from array import array
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -62,6 +63,12 @@ class Series:
 
 LOSS, EVAL_LOSS = "loss", "eval_loss"
 """The curves that every run is read by, under Trainer's names: always there at once."""
+
+
+def curve_name(text: str) -> str:
+    """A name as a part of a curve's: 'chat-v2' is in 'eval_chat_v2_loss'."""
+    return re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_") or "data"
+
 
 Later = Callable[[], Mapping[str, Series]]
 """Reads what was passed over: curves by their names."""

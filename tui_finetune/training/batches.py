@@ -15,7 +15,7 @@ from tui_finetune.runs.findings.spikes import SpikeWatch
 if TYPE_CHECKING:
     from datasets import Dataset
 
-    from tui_finetune.data.build import RowSources
+    from tui_finetune.data.statistics import RowSources
 
 KEPT_BATCHES = 20_000
 """Batches whose rows are remembered: those between two logged losses are looked into."""
@@ -82,13 +82,14 @@ class BatchLosses:
     Args:
         rows: the training rows.
         sources: which rows of the data set they are made of.
-        gather: what each process of the run has found, by rank, on all of them.
+
+    Attributes:
+        gather: tells what each process of the run has found, by rank, on all of them.
     """
 
-    def __init__(
-        self, rows: RememberedRows, sources: RowSources | None, gather: Callable[[Found], list[Found]] = _alone
-    ) -> None:
-        self._rows, self._sources, self._gather = rows, sources, gather
+    def __init__(self, rows: RememberedRows, sources: RowSources | None) -> None:
+        self._rows, self._sources = rows, sources
+        self.gather: Callable[[Found], list[Found]] = _alone
         self._watch = SpikeWatch()
         self._losses: list[tuple[int, int, torch.Tensor]] = []
         self._count = 0
@@ -115,5 +116,5 @@ class BatchLosses:
         sources = self._sources
         named = sorted({source for row in rows for source in sources.of(row)}) if sources is not None else []
         # The first of the worst, on every process the same.
-        _, step, named = max(self._gather((losses[worst][2].item(), step, named)), key=lambda found: found[0])
+        _, step, named = max(self.gather((losses[worst][2].item(), step, named)), key=lambda found: found[0])
         return SpikeEvent(step, loss, round(self._watch.usual, 4), tuple(named))

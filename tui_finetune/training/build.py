@@ -14,6 +14,7 @@ from tui_finetune.config.schema import PREFERENCES, RunConfig
 from tui_finetune.data.tokens.tokenize import padding_of
 from tui_finetune.runs.directory import RunDirectory
 from tui_finetune.runs.log import EventLog
+from tui_finetune.runs.series import curve_name
 from tui_finetune.training.arguments import training_arguments
 from tui_finetune.training.callback import RunCallback
 from tui_finetune.training.early_stopping import EarlyStoppingCallback
@@ -99,6 +100,7 @@ def build_trainer(
         eval_average=task.eval_average or config.eval_loss_average,
         lengths=inputs.data.lengths,
         sources=inputs.data.sources,
+        evaluated=[(curve_name(label), rows) for label, rows in inputs.data.evaluated],
         optimizer=optimizer_for(config, inputs.model),
         schedule=partial(schedule_options, config),
         loss=inputs.loss,
@@ -141,5 +143,5 @@ def _with_callback(
 def _join(trainer: RunTrainer, seed: int, ranks: Ranks) -> None:
     """Make it one of several, where there are several; from here on each has random numbers of its own."""
     if isinstance(trainer, SharedTrainer):
-        trainer.ranks = ranks
+        trainer.ranks, trainer.batch_losses.gather = ranks, ranks.gather
         seed_rank(seed, ranks.rank)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+from tui_finetune.config.data_parts import parse_parts, write_parts
 from tui_finetune.config.schema import STARTER, RunConfig
 from tui_finetune.data.samples import sample_path
 from tui_finetune.errors import UserError
@@ -18,11 +20,19 @@ def rooted(config: RunConfig) -> RunConfig:
     changes: dict[str, object] = {}
     if config.model_name_or_path != STARTER and _is_path(config.model_name_or_path):
         changes["model_name_or_path"] = _absolute(config.model_name_or_path)
-    if sample_path(config.dataset_name) is None and _is_path(config.dataset_name):
-        changes["dataset_name"] = _absolute(config.dataset_name)
+    if config.datasets is None:
+        changes["dataset_name"] = _rooted_data(config.dataset_name)
+    for key in ("datasets", "eval_dataset"):
+        if (named := getattr(config, key)) is not None:
+            parts = [replace(part, name=_rooted_data(part.name)) for part in parse_parts(named, key)]
+            changes[key] = write_parts(parts)
     if config.final_model_dir is not None:
         changes["final_model_dir"] = _absolute(config.final_model_dir)
     return config.model_copy(update=changes)
+
+
+def _rooted_data(name: str) -> str:
+    return _absolute(name) if sample_path(name) is None and _is_path(name) else name
 
 
 def _absolute(name: str) -> str:

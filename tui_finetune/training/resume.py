@@ -34,13 +34,13 @@ CHANGEABLE = frozenset(
         "num_train_epochs", "max_steps", "early_stopping_patience", "logging_steps", "eval_strategy", "eval_steps",
         "eval_loss_average", "save_strategy", "save_steps", "save_total_limit", "save_only_model",
         "per_device_eval_batch_size", "gradient_checkpointing", "chunked_cross_entropy",
-        "report_to", "save_dtype", "output_dir", "final_model_dir", "dataset_name", "notify", "notify_command",
-        "gpus", "distributed", "max_restarts", "num_machines", "machine_rank", "main_process_ip", "main_process_port",
-        "ddp_timeout",
-        "check_before_training",
+        "report_to", "save_dtype", "output_dir", "final_model_dir", "dataset_name", "datasets", "eval_dataset",
+        "notify", "notify_command", "check_before_training", "gpus", "distributed", "max_restarts", "num_machines",
+        "machine_rank", "main_process_ip", "main_process_port", "ddp_timeout",
     }
 )  # fmt: skip
-"""Settings that leave every step as it would have been, but for rounding. Of another dataset_name its tokens are compared instead."""
+"""Settings that leave every step as it would have been, but for rounding. Of another dataset_name, or other datasets, the tokens are
+compared instead."""
 
 BATCH = ("per_device_train_batch_size", "gradient_accumulation_steps", "num_processes")
 """Settings that may only be changed together: what counts is their product."""

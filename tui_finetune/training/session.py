@@ -71,7 +71,6 @@ class TrainingSession:
     ) -> None:
         self.ranks = ranks or Ranks()
         resolved = resolved if isinstance(resolved, Resolved) else Resolved(resolved)
-        # Where nobody has said how many there are, it is known now.
         config = resolved.config.model_copy(update={"num_processes": self.ranks.size})
         self.resolved = replace(resolved, config=config)
         self.config = rooted(config).model_copy(update={"output_dir": str(run.path)})
@@ -132,10 +131,6 @@ class TrainingSession:
         self.directory.mark()
         return open_log(self.directory.events_path)
 
-    def _claim_final_place(self) -> None:
-        run, final = self.directory, self.directory.final_place(self.config)
-        places.claim(final, run.path, run.id, written=self.resuming and wrote_final(run, final))
-
     def _keep_lock(self) -> None:
         """See to it that no other process can train the run; raises LockLost where one does."""
         if self._lock is not None and self._lock.keep():
@@ -171,7 +166,8 @@ class TrainingSession:
         # Requests to an earlier start mean nothing to this one; what is asked from now on does.
         drop(self.directory.control_dir, self.left_before)
         checkpoint = checkpoint_to_resume(self.directory, self.config, self.log) if self.resuming else None
-        self._claim_final_place()
+        run, final = self.directory, self.directory.final_place(self.config)
+        places.claim(final, run.path, run.id, written=self.resuming and wrote_final(run, final))
         self._tell_start(checkpoint)
         return checkpoint
 
@@ -222,7 +218,7 @@ class TrainingSession:
             # Five seconds or so. The plan may be importing them too.
             import_libraries("torch", "transformers", "datasets", "transformers.trainer")
             quiet_libraries()
-            from tui_finetune.data.open import open_dataset
+            from tui_finetune.data.parts import open_parts
             from tui_finetune.data.rows import prepare_rows
             from tui_finetune.models.loading import tokenizer_notices
             from tui_finetune.models.methods.choose import method_of
@@ -238,9 +234,9 @@ class TrainingSession:
             self.config = config = self.config.model_copy(update=pinned)
 
         with phase("loading_data", f"Reading {config.dataset_name}", leaders_first=True) as report:
-            source = open_dataset(config, report)
+            parts = open_parts(config, report)
         with phase("preparing_data", leaders_first=True) as report:
-            data = prepare_rows(source, config, tokenizer, max_length, report)
+            data = prepare_rows(parts, config, tokenizer, max_length, report)
 
         computing = self._decide(located, max_length, amount_of(data))
         config = self.config
@@ -256,7 +252,7 @@ class TrainingSession:
             message = "This model can't keep packed texts apart, so rows are padded instead."
             self.log.notice(Notice("warning", message, "set packing: false", "packing"))
             with phase("preparing_data", leaders_first=True) as report:
-                data = prepare_rows(source, config.model_copy(update={"packing": False}), tokenizer, max_length, report)
+                data = prepare_rows(parts, config.model_copy(update={"packing": False}), tokenizer, max_length, report)
 
         given.keep_template(model, tokenizer, data)
         loss, computing = loss_of(model, computing)
@@ -384,10 +380,8 @@ class TrainingSession:
             self._write_config()
         build = partial(build_trainer, inputs, run=self.directory, log=self.log, facts=facts, ranks=self.ranks)
         trainer, callback = build(self.config, checkpoint=checkpoint, keep_lock=self._keep_lock)
-        tries = (
-            self.config.check_before_training and not self.ranks.are_several
-        )  # several would have to try it together
-        while tries and not self._passes(trainer):
+        # Several would have to try it together; what doesn't fit fails in their first step.
+        while self.config.check_before_training and not self.ranks.are_several and not self._passes(trainer):
             trainer, callback = build(self.config, checkpoint=checkpoint, keep_lock=self._keep_lock)
         return trainer, callback
 

@@ -18,7 +18,7 @@ from transformers.trainer_pt_utils import safe_globals
 from transformers.trainer_utils import EvalLoopOutput, SaveStrategy
 
 from tui_finetune.data.tokens.pack import IGNORED
-from tui_finetune.training.batches import Found, RememberedRows
+from tui_finetune.training.batches import RememberedRows
 from tui_finetune.training.ranks import OtherFailed, Ranks
 from tui_finetune.training.rng import seed_rank
 from tui_finetune.training.sharing import Order, SharedBatches, SharedLoader, evaluated_batches
@@ -43,9 +43,6 @@ class SharedTrainer(RunTrainer):
     _random_states: list[RandomState]
     _losses_so_far: list[float]
     _evaluates = False
-
-    def _gather_found(self, found: Found) -> list[Found]:
-        return self.ranks.gather(found)
 
     # Data
 

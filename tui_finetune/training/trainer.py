@@ -6,7 +6,7 @@ import contextlib
 import json
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,14 +19,14 @@ from torch.utils.data import DataLoader, Sampler
 from transformers import EarlyStoppingCallback, Trainer, TrainingArguments
 from transformers.trainer_utils import EvalLoopOutput
 
-from tui_finetune.data.tokens.pack import IGNORED
 from tui_finetune.data.tokens.tokenize import padding_of
 from tui_finetune.errors import Notice
 from tui_finetune.models.methods.peft_models import as_adapted, load_adapter, save_adapter
 from tui_finetune.runs import checkpoints
 from tui_finetune.runs.events import CheckpointEvent, PhaseEvent
 from tui_finetune.runs.log import EventLog
-from tui_finetune.training.batches import BatchLosses, Found, RememberedRows
+from tui_finetune.training.batches import BatchLosses, RememberedRows
+from tui_finetune.training.evaluating import mean_losses, told_apart
 from tui_finetune.training.sampler import GroupedByLength
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
     from transformers.data.data_collator import DataCollator
 
-    from tui_finetune.data.build import RowSources
+    from tui_finetune.data.statistics import RowSources
     from tui_finetune.data.tokens.collate import Batch
     from tui_finetune.models.adapters import BaseModel
     from tui_finetune.runs.values import Fields
@@ -68,6 +68,7 @@ class RunTrainer(Trainer):
         eval_average: over what the evaluation loss is the mean: 'tokens' or 'batches'.
         lengths: tokens of each row, where rows of like length are to come in the same batch.
         sources: which rows of the data set each training row is made of.
+        evaluated: the data sets that are evaluated on, each with its rows, where their losses are told apart too.
         optimizer: where it is not one that Trainer makes by its name.
         schedule: given the steps of the whole run, tells what the schedule is made with besides the usual.
         loss: computes the loss in the place of the model itself.
@@ -92,6 +93,7 @@ class RunTrainer(Trainer):
         eval_average: str = "tokens",
         lengths: npt.NDArray[np.int64] | None = None,
         sources: RowSources | None = None,
+        evaluated: Sequence[tuple[str, int]] = (),
         optimizer: ClassAndOptions | None = None,
         schedule: Callable[[int], dict[str, object]] | None = None,
         loss: ChunkedLoss | None = None,
@@ -100,7 +102,7 @@ class RunTrainer(Trainer):
         keep_lock: Callable[[], None] = lambda: None,
     ) -> None:
         remembered = RememberedRows(train_dataset, padding_of(processing_class))
-        self.batch_losses, self.remembered = BatchLosses(remembered, sources, self._gather_found), remembered
+        self.batch_losses, self.remembered = BatchLosses(remembered, sources), remembered
         self._init_trainer(
             model=model,
             args=args,
@@ -116,6 +118,7 @@ class RunTrainer(Trainer):
         self.base, self.loraplus_lr_ratio = base, loraplus_lr_ratio
         self.keep_lock = keep_lock
         self.eval_average = eval_average
+        self._told_apart = told_apart(eval_dataset, evaluated)
         self.event_log = event_log
         self.facts = facts
         self.keep_newest = keep_newest
@@ -129,9 +132,6 @@ class RunTrainer(Trainer):
 
     def _init_trainer(self, **given: object) -> None:
         super().__init__(**given)  # type: ignore[arg-type]
-
-    def _gather_found(self, found: Found) -> list[Found]:
-        return [found]  # there is one process
 
     def create_scheduler(
         self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None
@@ -200,8 +200,7 @@ class RunTrainer(Trainer):
             loss = self._loss(inputs, num_items_in_batch if self.model_accepts_loss_kwargs else None)
         return (loss, {"loss": loss}) if return_outputs else loss
 
-    def _count_tokens(self, inputs: Batch) -> torch.Tensor:
-        """The tokens in a batch, padding left out."""
+    def _count_tokens(self, inputs: Batch) -> torch.Tensor:  # without padding
         mask, input_ids = inputs.get("attention_mask"), inputs.get("input_ids")
         if mask is not None or input_ids is None:
             return torch.tensor(0) if mask is None else mask.sum()
@@ -243,24 +242,22 @@ class RunTrainer(Trainer):
             return super().evaluation_loop(
                 dataloader, description, prediction_loss_only, ignore_keys, metric_key_prefix
             )
-        model = self.language_model
-        model.eval()
+        self.language_model.eval()
         self.callback_handler.eval_dataloader = dataloader
-        total = torch.zeros((), dtype=torch.float64, device=self._sum_device)
-        tokens = torch.zeros((), dtype=torch.int64, device=self._sum_device)
-        rows = 0
-        for inputs in dataloader:
-            # The first token of a row is not predicted, so its label counts for nothing.
-            count = (inputs["labels"][:, 1:] != IGNORED).sum().to(self._sum_device)
-            rows += len(inputs["labels"])
-            loss, _, _ = self.prediction_step(model, inputs, prediction_loss_only=True)
-            if loss is not None:
-                # The mean of no tokens is no number.
-                total += torch.where(count > 0, loss.to(self._sum_device, torch.float64) * count, 0.0)
-                tokens += count
+
+        def loss_of(inputs: Batch) -> torch.Tensor | None:
+            loss, _, _ = self.prediction_step(self.language_model, inputs, prediction_loss_only=True)
             self.control = self.callback_handler.on_prediction_step(self.args, self.state, self.control)
-        metrics = {f"{metric_key_prefix}_loss": (total / tokens).item()} if tokens.item() else {}
+            return loss
+
+        metrics, rows = mean_losses(self._by_source(dataloader), loss_of, self._sum_device, metric_key_prefix)
         return EvalLoopOutput(predictions=np.empty(0), label_ids=None, metrics=metrics, num_samples=rows)
+
+    def _by_source(self, dataloader: DataLoader[Batch]) -> Iterator[tuple[str, Iterable[Batch]]]:
+        """The batches of each data set that is evaluated on, under its name; all of them where they are not told apart."""
+        yield from ((name, self.get_eval_dataloader(rows)) for name, rows in self._told_apart)
+        if not self._told_apart:
+            yield "", dataloader
 
     @property
     def _sum_device(self) -> torch.device:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -172,6 +173,11 @@ class Draft:
     @property
     def dataset(self) -> str:
         """The chosen data set, likewise."""
+        if named := self.choices.get("datasets"):
+            from tui_finetune.config.data_parts import mix_name
+
+            with contextlib.suppress(UserError):  # which is told where it is resolved
+                return mix_name(named)
         return str(self.choices.get("dataset_name", DEFAULT_SAMPLE))
 
     def settle(self) -> None:

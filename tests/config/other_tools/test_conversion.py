@@ -9,9 +9,13 @@ from textwrap import dedent
 import pytest
 import yaml
 
+from tui_finetune.config.files import to_yaml
+from tui_finetune.config.mixture import configs_of, eval_configs_of
 from tui_finetune.config.other_tools.conversion import Conversion
 from tui_finetune.config.other_tools.convert import converted
 from tui_finetune.config.resolve import resolve
+from tui_finetune.config.schema import RunConfig
+from tui_finetune.config.yaml_text import parse_yaml
 
 AXOLOTL = """
 base_model: org/tiny-1b
@@ -299,17 +303,68 @@ def test_quantized_weights_alone_are_refused() -> None:
     assert "load_in_8bit" in reasons(read("base_model: a\nsequence_len: 8\nload_in_8bit: true\n"))
 
 
-def test_several_data_sets_are_refused_in_words() -> None:
+def test_several_data_sets_of_axolotl_each_keep_their_format_and_mask() -> None:
     conversion = read(
         """
         base_model: a
         sequence_len: 8
         datasets:
-          - {path: org/one, type: alpaca}
+          - {path: org/one, name: sub, type: alpaca, train_on_inputs: true}
           - {path: two.jsonl, type: chat_template, field_messages: talk}
+        test_datasets:
+          - {path: three.jsonl, type: alpaca, split: test}
         """
     )
-    assert "keep one" in reasons(conversion)["datasets"]
+    assert not conversion.refused
+    config = resolve(file=conversion.settings).config
+    (_, one), (_, two) = configs_of(config)
+    assert (one.dataset_name, one.dataset_config, one.dataset_format) == ("org/one", "sub", "alpaca")
+    assert (one.completion_only_loss, two.completion_only_loss) == (False, None)
+    assert (two.dataset_name, two.dataset_messages_field) == ("two.jsonl", "talk")
+    ((_, evaluated),) = eval_configs_of(config)
+    assert (evaluated.dataset_name, evaluated.dataset_train_split, config.eval_strategy) == (
+        "three.jsonl",
+        "test",
+        "epoch",
+    )
+
+
+def test_several_data_sets_of_llama_factory_are_mixed_as_there(tmp_path: Path) -> None:
+    listed = {
+        "house": {"file_name": "house.json"},
+        "garden": {"hf_hub_url": "org/garden", "formatting": "sharegpt", "columns": {"messages": "talk"}},
+    }
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "dataset_info.json").write_text(json.dumps(listed))
+    text = LLAMA_FACTORY.replace("dataset: house", "dataset: house,garden\neval_dataset: garden")
+    text += "\nmix_strategy: interleave_over\ninterleave_probs: 0.7,0.3\n"
+    conversion = read(text, tmp_path)
+    assert not conversion.refused
+    config = resolve(file=conversion.settings).config
+    assert [part.weight for part, _ in configs_of(config)] == [0.7, 0.3]
+    assert [own.dataset_format for _, own in configs_of(config)] == ["alpaca", "auto"]
+    assert config.mix_strategy == "all_exhausted"
+    assert [own.dataset_name for _, own in eval_configs_of(config)] == ["org/garden"]
+
+
+@pytest.mark.parametrize("datasets", [None, "a, b", [{"name": "a", "format": "text"}, "b"]])
+def test_a_configuration_that_we_wrote_is_ours(datasets: object) -> None:
+    text = to_yaml(RunConfig.model_validate({"datasets": datasets}))
+    assert converted(parse_yaml(text, "config.yaml")) is None
+
+
+def test_a_regular_expression_names_layers() -> None:
+    conversion = read(
+        """
+        base_model: a
+        sequence_len: 8
+        adapter: lora
+        datasets: [{path: b, type: alpaca}]
+        lora_target_modules: 'model.layers.[0-9]+.self_attn.(q|v)_proj'
+        """
+    )
+    assert not conversion.refused
+    assert resolve(file=conversion.settings).config.lora_target_modules == "model.layers.[0-9]+.self_attn.(q|v)_proj"
 
 
 def test_llama_factorys_names_of_data_sets_are_looked_up(tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ from tests.chat_templates import CHATML, DEEPSEEK, GPT_OSS, QWEN_3, chat_tokeniz
 from tui_finetune.config.schema import RunConfig
 from tui_finetune.data.open import open_dataset
 from tui_finetune.data.prepare import prepare
-from tui_finetune.data.preview import Preview, preview
+from tui_finetune.data.preview import preview
+from tui_finetune.data.previewed import Preview
 from tui_finetune.errors import UserError
 
 

@@ -13,7 +13,8 @@ from tui_finetune.config.resolve import resolve
 from tui_finetune.config.schema import RunConfig
 from tui_finetune.data.open import open_dataset
 from tui_finetune.data.prepared import PreparedData
-from tui_finetune.data.preview import Preview, preview
+from tui_finetune.data.preview import preview
+from tui_finetune.data.previewed import Preview
 from tui_finetune.data.rows import prepare_rows
 from tui_finetune.errors import UserError
 

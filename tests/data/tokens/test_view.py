@@ -12,7 +12,8 @@ from tests.tiny import make_tokenizer
 from tui_finetune.config.schema import RunConfig
 from tui_finetune.data.open import open_dataset
 from tui_finetune.data.prepare import prepare
-from tui_finetune.data.preview import Preview, preview
+from tui_finetune.data.preview import preview
+from tui_finetune.data.previewed import Preview
 from tui_finetune.models.loading import load_tokenizer
 from tui_finetune.models.located import locate
 

@@ -25,7 +25,7 @@ from tui_finetune.config.other_tools.conversion import (
     to,
 )
 from tui_finetune.config.other_tools.preferences import TEMPLATE, axolotl_pairs, axolotl_task
-from tui_finetune.config.other_tools.sources import Source, text_of, use
+from tui_finetune.config.other_tools.sources import Source, evaluate_on, text_of, use
 
 NAME = "axolotl"
 _SWEEPS = "sweeps, reward models and reinforcement learning of axolotl do not exist here"
@@ -65,7 +65,9 @@ _OPTIMIZERS = {
 def looks_like(values: Mapping[str, object]) -> bool:
     """Whether a file is one of axolotl's."""
     own = {"sequence_len", "micro_batch_size", "adapter", "val_set_size", "sample_packing", "pretraining_dataset"}
-    return "base_model" in values and (bool(own & values.keys()) or isinstance(values.get("datasets"), list))
+    listed = values.get("datasets")
+    theirs = isinstance(listed, list) and any(isinstance(entry, Mapping) and "path" in entry for entry in listed)
+    return "base_model" in values and (bool(own & values.keys()) or theirs)
 
 
 def convert(values: Mapping[str, object]) -> Conversion:
@@ -103,7 +105,7 @@ def _method(reading: Reading) -> None:
     if isinstance(targets, list):
         reading.set("lora_target_modules", lora_target_modules=",".join(map(str, targets)))
     elif isinstance(targets, str) and targets not in {"all-linear", "true"}:
-        reading.refuse("lora_target_modules", "regular expressions are not supported; list the modules' names")
+        reading.set("lora_target_modules", lora_target_modules=targets)
     else:
         reading.silence("lora_target_modules")
     reading.silence("lora_target_linear", "lora_fan_in_fan_out", "lora_mlp_kernel", "lora_qkv_kernel", "lora_o_kernel")
@@ -129,8 +131,22 @@ def _data(reading: Reading, task: str) -> None:
         sources.append(found)
     if sources:
         use(reading, key, sources, TEMPLATE if task else "")
-    if any(isinstance(entry, Mapping) and entry.get("train_on_inputs") for entry in entries):
-        reading.set("train_on_inputs", completion_only_loss=False, assistant_only_loss=False)
+
+
+def _test_data(reading: Reading, key: str) -> None:
+    """Data of its own to evaluate on."""
+    given = reading.values[key]
+    sources = []
+    for entry in given if isinstance(given, list) else [given]:
+        if not isinstance(entry, Mapping):
+            reading.refuse(key, "an entry is a mapping with path and type")
+            return
+        found = _source(entry, str(entry.get("type") or "").strip(), "")
+        if isinstance(found, str):
+            reading.refuse(key, found)
+            return
+        sources.append(found)
+    evaluate_on(reading, key, sources)
 
 
 def _source(entry: Mapping[str, object], kind: str | Mapping[str, object], task: str) -> Source | str:
@@ -143,7 +159,14 @@ def _source(entry: Mapping[str, object], kind: str | Mapping[str, object], task:
         name, files = (files if name in {None, "json", "csv", "parquet", "text", "arrow"} else f"{name}/{files}"), None
     if name is None:
         return "an entry needs a path"
-    plain = Source(name, config=text_of(entry, "name"), split=text_of(entry, "split"))
+    mask = False if entry.get("train_on_inputs") is True else None
+    plain = Source(
+        name,
+        config=text_of(entry, "name"),
+        split=text_of(entry, "split"),
+        completion_only_loss=mask,
+        assistant_only_loss=mask,
+    )
     if isinstance(files, str):
         plain = replace(plain, name=f"{name}/{files}")
     elif files:
@@ -298,7 +321,7 @@ TABLE: Mapping[str, Rule] = {
     "eot_tokens": silent, "special_tokens": _tokens, "tokens": _tokens, "tokens.*": silent, "added_tokens_overrides": refused("tokens can't be renamed"),
     "resize_token_embeddings_to_32x": silent, "embeddings_skip_upcast": silent, "dataset_exact_deduplication": refused("duplicates are not left out"),
     "skip_prepare_dataset": silent, "dataset_prepared_path": ignored(CACHING), "dataset_processes": silent, "dataset_num_proc": silent,
-    "dataset_keep_in_memory": silent, "dataset_shard_*": silent, "streaming*": silent, "push_dataset_to_hub": ignored(HUB), "test_datasets": refused("an evaluation set of its own is not supported yet; use val_set_size"),
+    "dataset_keep_in_memory": silent, "dataset_shard_*": silent, "streaming*": silent, "push_dataset_to_hub": ignored(HUB), "test_datasets": _test_data,
     "num_epochs": _EPOCHS, "max_steps": to("max_steps"), "micro_batch_size": to("per_device_train_batch_size"),
     "gradient_accumulation_steps": to("gradient_accumulation_steps"), "eval_batch_size": to("per_device_eval_batch_size"),
     "learning_rate": to("learning_rate"), "lr_scheduler": _schedule, "optimizer": _optimizer, "weight_decay": to("weight_decay"),

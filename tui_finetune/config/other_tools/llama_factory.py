@@ -24,7 +24,7 @@ from tui_finetune.config.other_tools.conversion import (
     to,
 )
 from tui_finetune.config.other_tools.preferences import llama_factory_source, llama_factory_task
-from tui_finetune.config.other_tools.sources import Source, text_of, use
+from tui_finetune.config.other_tools.sources import Source, evaluate_on, text_of, use
 
 NAME = "LLaMA-Factory"
 
@@ -114,16 +114,60 @@ def _data(reading: Reading, read_file: ReadFile) -> None:
         names, folder = list(map(str, listed)), "."
     else:
         listed = read_file(f"{folder}/dataset_info.json") or {}
-    sources = []
     text = reading.text("stage").lower() == "pt"
+    sources = _sources(reading, key, names, listed, folder, samples, text)
+    use(reading, key, _weighted(reading, sources)) if sources else None
+    others = [name.strip() for name in reading.text("eval_dataset").split(",") if name.strip()]
+    if others and (found := _sources(reading, "eval_dataset", others, listed, folder, samples, text)):
+        evaluate_on(reading, "eval_dataset", found)
+
+
+def _sources(
+    reading: Reading,
+    key: str,
+    names: list[str],
+    listed: Mapping[str, object],
+    folder: str,
+    samples: float | None,
+    text: bool,
+) -> list[Source]:
+    """The data sets of these names; none where one of them is refused."""
+    sources = []
     for name in names:
         entry = listed.get(name)
         source = _source(name, entry if isinstance(entry, Mapping) else {}, folder, samples, text)
         if isinstance(source, str):
             reading.refuse(key, source)
-            return
+            return []
         sources.append(source)
-    use(reading, key, sources)
+    return sources
+
+
+def _weighted(reading: Reading, sources: list[Source]) -> list[Source]:
+    """Data sets with their shares in the mix, where they are interleaved."""
+    strategy = reading.text("mix_strategy") or "concat"
+    if len(sources) == 1 or strategy == "concat":
+        reading.silence("mix_strategy", "interleave_probs")
+        return sources
+    ours = {"interleave_under": "first_exhausted", "interleave_over": "all_exhausted"}.get(strategy)
+    if ours is None:
+        reading.refuse(
+            "mix_strategy", f"{strategy} does not exist here; concat, interleave_under and interleave_over do"
+        )
+        return sources
+    reading.set("mix_strategy", mix_strategy=ours)
+    given = reading.get("interleave_probs")
+    shares = given if isinstance(given, list) else str(given or "").split(",")
+    weights = [weight for share in shares if (weight := number(share)) is not None]
+    if weights and len(weights) != len(sources):
+        reading.refuse("interleave_probs", f"{len(weights)} shares for {len(sources)} data sets")
+        return sources
+    reading.silence("interleave_probs")
+    return (
+        [replace(source, weight=weight) for source, weight in zip(sources, weights, strict=True)]
+        if weights
+        else sources
+    )
 
 
 def _source(name: str, entry: Mapping[str, object], folder: str, samples: float | None, text: bool) -> Source | str:
@@ -194,13 +238,13 @@ def _method(reading: Reading, key: str) -> None:
 
 def _evaluation(reading: Reading) -> None:
     held_out = number(reading.get("val_size")) or 0
-    if reading.text("eval_dataset"):
-        reading.refuse("eval_dataset", "an evaluation set of its own is not supported yet; use val_size")
-    if not held_out:
+    of_its_own = "eval_dataset" in reading.values and reading.text("eval_dataset")
+    if not held_out and not of_its_own:
         reading.silence("val_size", "eval_strategy", "evaluation_strategy", "eval_steps", "per_device_eval_batch_size")
         return
     strategy = reading.text("eval_strategy") or reading.text("evaluation_strategy") or "no"
-    reading.set("val_size", validation_split=held_out)
+    if held_out:
+        reading.set("val_size", validation_split=held_out)
     key = "eval_strategy" if "eval_strategy" in reading.values else "evaluation_strategy"
     reading.set(key, eval_strategy=strategy)
 
@@ -222,7 +266,6 @@ TABLE: Mapping[str, Rule] = {
     "tool_format": silent, "train_on_prompt": to("completion_only_loss", is_off), "mask_history": refused("training on the last turn only does not exist here"),
     "cutoff_len": to("max_length"), "packing": to("packing"), "neat_packing": to("packing"), "batching_strategy": silent, "streaming": refused("streaming does not exist here"),
     "preprocessing_num_workers": silent, "preprocessing_batch_size": silent, "dataloader_*": silent, "overwrite_cache": ignored(CACHING), "tokenized_path": ignored(CACHING), "buffer_size": silent,
-    "mix_strategy": expecting("concat", reason="data sets are put one behind the other"), "interleave_probs": refused("data sets are put one behind the other"),
     "dataset_info": silent, "media_dir": silent, "image_*": silent, "video_*": silent, "audio_*": silent, "freeze_vision_tower": silent, "freeze_multi_modal_projector": silent, "freeze_language_model": refused(_IMAGES),
     "lora_rank": to("lora_r"), "lora_alpha": to("lora_alpha"), "lora_dropout": to("lora_dropout"), "lora_target": _targets, "loraplus_lr_ratio": to("loraplus_lr_ratio"),
     "use_rslora": to("use_rslora"), "use_dora": to("use_dora"), "additional_target": silent, "create_new_adapter": silent,

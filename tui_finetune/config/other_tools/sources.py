@@ -33,6 +33,8 @@ class Source:
     label_field: str | None = None
     max_samples: int | None = None
     weight: float | None = None
+    completion_only_loss: bool | None = None
+    assistant_only_loss: bool | None = None
 
     def given(self) -> dict[str, object]:
         """What is given of it, by name."""
@@ -54,6 +56,8 @@ SETTING = {
     "rejected_field": "dataset_rejected_field",
     "label_field": "dataset_label_field",
     "max_samples": "max_samples",
+    "completion_only_loss": "completion_only_loss",
+    "assistant_only_loss": "assistant_only_loss",
 }
 """The setting that says what is said of a data set."""
 
@@ -72,7 +76,12 @@ def use(reading: Reading, key: str, sources: Sequence[Source], reason: str = "")
         given.pop("weight", None)
         reading.set(key, reason, **{SETTING[name]: value for name, value in given.items()})
     else:
-        reading.refuse(key, f"{len(sources)} data sets at once are not supported yet; keep one of them")
+        reading.set(key, reason, datasets=[source.given() for source in sources])
+
+
+def evaluate_on(reading: Reading, key: str, sources: Sequence[Source]) -> None:
+    """Evaluate on these, in the place of a share of the training data."""
+    reading.set(key, eval_dataset=[source.given() for source in sources], eval_strategy="epoch")
 
 
 def text_of(entry: Mapping[str, object], *names: str) -> str | None:

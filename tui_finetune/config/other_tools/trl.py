@@ -45,17 +45,19 @@ DEFAULTS: Mapping[str, object] = {
 """What `trl sft` does where its file says nothing."""
 
 _OWN = {
-    "use_peft", "lora_task_type", "torch_dtype", "dtype", "dataset_mixture", "datasets", "model_init_kwargs",
+    "use_peft", "lora_task_type", "torch_dtype", "dtype", "dataset_mixture", "model_init_kwargs",
     "dataset_test_split", "dataset_num_proc", "dataset_streaming", "dataset_kwargs", "packing_strategy", "padding_free",
     "push_to_hub", "hub_model_id", "gradient_checkpointing_kwargs", "env", "eos_token", "use_bnb_nested_quant",
-    "bnb_4bit_quant_type", "trust_remote_code", "attn_implementation", "activation_offloading", "deepspeed", "fsdp",
+    "bnb_4bit_quant_type", "trust_remote_code", "activation_offloading", "deepspeed", "fsdp",
 }  # fmt: skip
 """Keys of TRL and Trainer that are none of ours."""
 
 
 def looks_like(values: Mapping[str, object]) -> bool:
     """Whether a file is one of TRL's; one that has only names that are ours too is read as ours."""
-    return "model_name_or_path" in values and bool(_OWN & values.keys())
+    listed = values.get("datasets")
+    theirs = isinstance(listed, list) and any(isinstance(entry, Mapping) and "path" in entry for entry in listed)
+    return "model_name_or_path" in values and (bool(_OWN & values.keys()) or theirs)
 
 
 def convert(values: Mapping[str, object]) -> Conversion:
@@ -103,10 +105,18 @@ def _method(reading: Reading) -> None:
         reading.settings["lora_r"] = 16
 
 
+def _test_split(reading: Reading, key: str) -> None:
+    """TRL takes that split only where it evaluates."""
+    if reading.text("eval_strategy").lower() in {"", "no", "false"}:
+        reading.silence(key)
+    else:
+        reading.set(key, dataset_eval_split=reading.text(key))
+
+
 TABLE: Mapping[str, Rule] = {
     "torch_dtype": silent, "dtype": silent, "env": ignored("set variables in the shell"), "model_init_kwargs": ignored("how a model is loaded is chosen here"), "trust_remote_code": ignored("program code of models is never run"),
     "lora_task_type": silent, "lora_modules_to_save": ignored("embeddings stay as they are; trainable_token_indices trains chosen tokens"), "lora_alpha": to("lora_alpha"), "lora_dropout": to("lora_dropout"), "lora_r": to("lora_r"),
-    "use_bnb_nested_quant": to("double_quantization"), "bnb_4bit_quant_type": silent, "dataset_test_split": silent, "dataset_num_proc": silent, "dataset_streaming": refused("streaming does not exist here"), "dataset_kwargs": silent, "packing_strategy": silent, "padding_free": silent, "eos_token": ignored("the tokenizer's own special tokens are used"),
+    "use_bnb_nested_quant": to("double_quantization"), "bnb_4bit_quant_type": silent, "dataset_test_split": _test_split, "dataset_num_proc": silent, "dataset_streaming": refused("streaming does not exist here"), "dataset_kwargs": silent, "packing_strategy": silent, "padding_free": silent, "eos_token": ignored("the tokenizer's own special tokens are used"),
     "chat_template_path": refused("another chat template is not read"), "attn_implementation": ignored(SPEED), "activation_offloading": ignored(SPEED), "gradient_checkpointing_kwargs": silent, "gradient_checkpointing_kwargs.*": silent,
     "push_to_hub": ignored(HUB), "hub_model_id": silent, "hub_strategy": silent, "hub_private_repo": silent, "run_name": ignored(LOGGING), "logging_strategy": silent, "logging_first_step": silent, "log_level": silent, "deepspeed": ignored(HARDWARE), "fsdp": ignored(HARDWARE), "fsdp_config": ignored(HARDWARE), "ddp_timeout": silent, "dataloader_num_workers": silent,
     "do_eval": silent, "do_train": silent, "overwrite_output_dir": ignored("a run is never overwritten"), "tf32": silent, "use_liger_kernel": ignored(SPEED), "loss_type": silent, "eval_on_start": silent, "load_best_model_at_end": silent, "metric_for_best_model": silent,

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from tui_finetune.config.schema import PAIRED, RunConfig
-from tui_finetune.data.build import TICK_ROWS, DataStatistics, RowSources
+from tui_finetune.data.build import TICK_ROWS
 from tui_finetune.data.cache import Entry
 from tui_finetune.data.examples import leave_out, none_left
 from tui_finetune.data.preferences.replies import PreferenceTransform, Replies, ReplyEncoder, ReplyTokens
@@ -22,6 +22,7 @@ from tui_finetune.data.readers.row import Row
 from tui_finetune.data.segments import Unfit
 from tui_finetune.data.source import Source
 from tui_finetune.data.split import divide
+from tui_finetune.data.statistics import DataStatistics, RowSources
 from tui_finetune.errors import UserError
 from tui_finetune.system.progress import Report, Ticker
 

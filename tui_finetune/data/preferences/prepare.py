@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tui_finetune.config.schema import PAIRED, RunConfig
-from tui_finetune.data.build import DataStatistics, RowSources
 from tui_finetune.data.cache import Entry, fingerprint
 from tui_finetune.data.preferences.build import PreferencesBuilder
 from tui_finetune.data.preferences.collate import COLLATORS
@@ -17,6 +16,7 @@ from tui_finetune.data.preferences.replies import PreferenceTransform
 from tui_finetune.data.prepared import PreparedData
 from tui_finetune.data.problems import Problem
 from tui_finetune.data.source import Source
+from tui_finetune.data.statistics import DataStatistics, RowSources
 from tui_finetune.data.tokens.tokenize import padding_of, tokenizer_fingerprint
 from tui_finetune.errors import Notice, UserError
 from tui_finetune.system.progress import Report

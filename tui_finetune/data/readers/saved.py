@@ -44,6 +44,12 @@ def saved_files(name: str, split: str) -> tuple[list[DataFile], str] | None:
     return files, words
 
 
+def saved_splits(name: str) -> list[str] | None:
+    """The splits of a saved data set; None where a name is none of one, or of one without splits."""
+    path = user_path(name, "dataset_name") / SPLITS
+    return [str(part) for part in _listed(path, "splits")] if path.is_file() else None
+
+
 def _read(path: Path) -> dict[str, object]:
     try:
         content = json.loads(path.read_bytes())

@@ -24,6 +24,7 @@ USED = frozenset({
     "method", "lora_r", "lora_alpha", "lora_dropout", "lora_target_modules", "use_dora", "use_rslora", "quantization",
     "double_quantization", "adam_beta1", "adam_beta2", "adam_epsilon", "min_lr_rate", "attn_implementation",
     "chunked_cross_entropy", "split_special_tokens", "preserve_thinking",  # the last two are in the rows, which are compared
+    "datasets", "mix_strategy", "eval_dataset", "dataset_eval_split",  # of several data sets the rows are taken as they are
 })  # fmt: skip
 """Settings that the script carries out."""
 

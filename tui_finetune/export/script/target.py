@@ -67,7 +67,8 @@ class Script(Target):
         data = rows.prepared(report)
         recipe = _recipe(subject, rows, data)
         config = rows.config.model_copy(update={"max_length": rows.max_length})
-        rows.write_documents(draft / DATA, report)
+        if not rows.several:
+            rows.write_documents(draft / DATA, report)
         if recipe.in_folder:
             shutil.copytree(
                 rows.base.folder, draft / MODEL_COPY, ignore=shutil.ignore_patterns("*.md", "finetune-tui.yaml")
@@ -77,9 +78,10 @@ class Script(Target):
         (draft / SCRIPT).write_text(script(config, recipe), encoding="utf-8")
         report(0, None, "comparing the script's rows with the run's")
         notes = ["Its rows were compared with the run's: they are the same, token for token."]
-        if why := _difference(draft / SCRIPT, data):
+        why = "they are of several data sets" if rows.several else _difference(draft / SCRIPT, data)
+        if why:
             recipe = replace(recipe, ready=_OTHERWISE)
-            (draft / DATA).unlink()
+            (draft / DATA).unlink(missing_ok=True)
             (draft / TEMPLATE).unlink(missing_ok=True)
             recipe = replace(recipe, own_template=False)
             save_rows(data, draft / ROWS)

@@ -12,6 +12,7 @@ from tui_finetune.models.loading import load_model
 from tui_finetune.models.located import LocatedModel
 from tui_finetune.models.methods.method import Method, Size
 from tui_finetune.models.methods.peft_models import attach, continued
+from tui_finetune.models.methods.targets import OUTSIDE, check_pattern, fits, is_pattern
 from tui_finetune.models.weights import Tensor
 from tui_finetune.system.progress import Report
 
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
     from tui_finetune.models.devices import Precision
 
 ALL_LINEAR = "all-linear"
-OUTSIDE = ("lm_head", "embed_out", "embed_tokens", "wte", "wpe", "word_embeddings", "embed_in")
-"""What a head or a table of embeddings is called; they are no layers that get an adapter."""
-
 OF_ADAPTER = ("lora_r", "lora_alpha", "lora_target_modules", "use_dora", "use_rslora")
 """Settings that an adapter has once it is made."""
 
@@ -57,9 +55,13 @@ class Lora(Method):
 
     @property
     def targets(self) -> str | list[str]:
-        """The layers that get an adapter, as peft takes them."""
+        """The layers that get an adapter, as peft takes them: a word for all, a regular expression, or names."""
         named = self.config.lora_target_modules
-        return named if named == ALL_LINEAR else [part.strip() for part in named.split(",") if part.strip()]
+        return (
+            named
+            if named == ALL_LINEAR or is_pattern(named)
+            else [part.strip() for part in named.split(",") if part.strip()]
+        )
 
     @property
     def tokens(self) -> list[int]:
@@ -95,6 +97,10 @@ class Lora(Method):
     def _check_targets(self, facts: ModelFacts) -> None:
         if self.targets == ALL_LINEAR:
             return
+        linears = linear_layers(weights_of(facts))
+        if isinstance(self.targets, str):
+            check_pattern(self.targets, linears, [tensor.name for tensor in facts.weights])
+            return
         if outside := [name for name in self.targets if name.rpartition(".")[2] in OUTSIDE]:
             shared = facts.tied and not outside[0].startswith("wpe")
             why = " and the model's head shares its weights with them" if shared else ""
@@ -103,7 +109,6 @@ class Lora(Method):
                 "leave it out; for tokens that were added, set trainable_token_indices to their numbers",
                 "lora_target_modules",
             )
-        linears = linear_layers(weights_of(facts))
         known = sorted({linear.name.rpartition(".")[2] for linear in linears})
         for name in self.targets if facts.weights else []:
             if known and not any(matches(linear, name) for linear in linears):
@@ -148,6 +153,8 @@ class Lora(Method):
         linears = linear_layers(weights_of(facts))
         if self.targets == ALL_LINEAR:
             return linears
+        if isinstance(self.targets, str):
+            return [linear for linear in linears if fits(self.targets, linear.name)]
         return [linear for linear in linears if any(matches(linear, name) for name in self.targets)]
 
     def size(self, facts: ModelFacts, precision: Precision = "fp32") -> Size | None:

@@ -30,7 +30,7 @@ from tui_finetune.tui.widgets.facts import Facts
 from tui_finetune.tui.widgets.filter_list import CHOSEN
 
 if TYPE_CHECKING:
-    from tui_finetune.data.preview import Preview
+    from tui_finetune.data.previewed import Preview
     from tui_finetune.data.problems import Problem
 
 NARROW, LOW = 80, 30

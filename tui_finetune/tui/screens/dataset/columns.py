@@ -12,7 +12,7 @@ from tui_finetune.tui.dialogs.pick import Pick
 from tui_finetune.tui.screens.dataset.describe import column_choices
 
 if TYPE_CHECKING:
-    from tui_finetune.data.preview import Preview
+    from tui_finetune.data.previewed import Preview
 
 FORMATS = (
     ("auto", "as it is recognized"),

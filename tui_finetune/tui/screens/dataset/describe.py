@@ -16,7 +16,7 @@ from tui_finetune.formatting import size as bytes_in_words
 from tui_finetune.system.terminal import printable
 
 if TYPE_CHECKING:
-    from tui_finetune.data.preview import Preview
+    from tui_finetune.data.previewed import Preview
     from tui_finetune.data.tokens.view import SeenToken
 
 MAX_SHOWN = 20_000
@@ -36,6 +36,8 @@ def rows_in_words(preview: Preview) -> str:
 def facts_of(preview: Preview, lengths_problem: UserError | None = None) -> list[tuple[str, str]]:
     """Labels and values, the important first."""
     facts = [("Rows", rows_in_words(preview))]
+    if preview.parts:
+        facts.append(("Sources", sources_of(preview)))
     lengths = preview.lengths
     about = "about " if preview.sampled is not None else ""
     if preview.tokens is not None:
@@ -58,6 +60,21 @@ def facts_of(preview: Preview, lengths_problem: UserError | None = None) -> list
         saved = f", {preview.padding:.0%} padding saved" if preview.padding is not None and preview.packed_row else ""
         facts.append(("An epoch", f"{about}{preview.steps_per_epoch:,} steps{saved}"))
     return facts
+
+
+def sources_of(preview: Preview) -> str:
+    """Each of several data sets on a line: its share, and what becomes of its rows; '' where there is only one."""
+    width = max((len(part.label) for part in preview.parts), default=0)
+    several = sum(part.trained > 0 for part in preview.parts) > 1
+    lines = []
+    for part in preview.parts:
+        rows = part.trained or part.evaluated
+        words = f"{rows:,} row{'s' if rows != 1 else ''}" + ("" if part.trained else " to evaluate on")
+        if part.trained and part.tokens is not None:
+            words += f", {count(part.tokens)} tokens"
+        share = f"{part.share:4.0%}  " if several and part.trained else ""
+        lines.append(f"{part.label:{width}}  {share}{words}")
+    return "\n".join(lines)
 
 
 def problems_of(preview: Preview) -> list[tuple[str, str]]:

@@ -11,6 +11,7 @@ from textual.containers import Horizontal
 from textual.timer import Timer
 from textual.worker import Worker, WorkerState, get_current_worker
 
+from tui_finetune.config.data_parts import DataPart, parse_parts, write_parts
 from tui_finetune.config.schema import RunConfig
 from tui_finetune.errors import Cancelled, UserError
 from tui_finetune.formatting import size as bytes_in_words
@@ -24,12 +25,15 @@ from tui_finetune.tui.state import AppState
 from tui_finetune.tui.widgets.filter_list import CHOSEN, FilterList, Item
 
 SETTING = "dataset_name"
-OF_THE_DATA = {key for key in RunConfig.model_fields if key.startswith("dataset_")}
+OF_THE_DATA = {key for key in RunConfig.model_fields if key.startswith("dataset_")} | {
+    "datasets", "mix_strategy", "eval_dataset",
+}  # fmt: skip
 """Settings that are about one data set, and mean nothing for another."""
 
 OF_THE_LOOK = OF_THE_DATA | {
     "model_name_or_path", "task", "max_length", "packing", "train_on_eos", "validation_split", "excess_length_strategy",
     "completion_only_loss", "assistant_only_loss", "per_device_train_batch_size", "gradient_accumulation_steps", "seed",
+    "max_samples",
 }  # fmt: skip
 """Settings that change what is found out about it."""
 
@@ -56,7 +60,9 @@ class DatasetScreen(TabScreen):
         "The formats: text (one column, all of it trained on), prompt-completion (a prompt and what follows it), alpaca "
         "(instruction, input, output), messages and sharegpt (conversations). In all but text, only what the model is to "
         "write is trained on. With task: dpo or orpo a row has a better and a worse reply, which stand side by side, "
-        "and with task: kto one that is good or bad; what is marked with ▌ is compared. c chooses another format, and the columns; p jumps to a row with a problem."
+        "and with task: kto one that is good or bad; what is marked with ▌ is compared. c chooses another format, and the columns; p jumps to a row with a problem.\n"
+        "a adds what is under the cursor to what is chosen: several data sets are trained on together, each in its own "
+        "format. datasets and mix_strategy in Settings say by which weights."
     )
     BINDINGS = [
         Binding("slash", "filter", "Filter", key_display="/", priority=True, id="dataset.filter",
@@ -68,6 +74,8 @@ class DatasetScreen(TabScreen):
         Binding("t", "next_view", "Tokens", show=False, id="dataset.view",
                 tooltip="The row as it is read, as tokens, and packed with others, in turn"),
         Binding("p", "problem", "Problem", show=False, id="dataset.problem", tooltip="Show the row of the next problem"),
+        Binding("a", "mix", "Add to mix", show=False, id="dataset.mix",
+                tooltip="Train on it together with what is chosen; again takes it out"),
         Binding("u", "up", "Folder up", show=False, id="dataset.up", tooltip="List the directory above"),
     ]  # fmt: skip
 
@@ -156,6 +164,23 @@ class DatasetScreen(TabScreen):
         remember_data(item.key)
         self._shelf = Shelf(self._shelf.samples, recent_data(), self._shelf.listing)
         self.shared.draft.choose(**{SETTING: item.key}, **how)
+
+    def action_mix(self) -> None:
+        """Train on what is under the cursor together with what is chosen, or no longer."""
+        item = self._data.looked
+        if item is None or item.key.startswith(FOLDER):
+            self.notify("Folders are opened; a data set can be added.", timeout=3, markup=False)
+            return
+        draft = self.shared.draft
+        given = draft.choices.get("datasets")
+        parts = list(parse_parts(given)) if given else [DataPart(self.chosen)]
+        rest = [part for part in parts if part.name != item.key]
+        parts = rest if len(rest) < len(parts) else [*parts, DataPart(item.key)]
+        if not parts or (not given and len(parts) == 1):
+            return
+        remember_data(item.key)
+        draft.forget("datasets", SETTING)
+        draft.choose(**({SETTING: parts[0].name} if len(parts) == 1 else {"datasets": write_parts(parts)}))
 
     def on_filter_list_looked(self, event: FilterList.Looked) -> None:
         self._about.begin_at_top()
