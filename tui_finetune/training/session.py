@@ -100,12 +100,12 @@ class TrainingSession:
             UserError: its configuration can't be read, a change would make another run of it, or nothing is left to do.
         """
         size = ranks.size if ranks is not None else 1
-        given = dict(changes or {})
         number = {} if run.read_config().num_processes == size else {"num_processes": size}
-        session = cls(changed_config(run, {**given, **number}), run, resuming=True, ranks=ranks)
+        wanted = {**(changes or {}), **number}
+        session = cls(changed_config(run, wanted), run, resuming=True, ranks=ranks)
         final = run.final_place(session.config)
         places.check_final_free(final, run.path, run.id, written=wrote_final(run, final))
-        session.changes = {**given, **number}
+        session.changes = wanted
         return session
 
     def run(self) -> RunResult:
@@ -131,10 +131,6 @@ class TrainingSession:
         self._lock = stack.enter_context(RunLock(self.directory.lock_path))
         self.directory.mark()
         return open_log(self.directory.events_path)
-
-    def _claim_final_place(self) -> None:
-        run, final = self.directory, self.directory.final_place(self.config)
-        places.claim(final, run.path, run.id, written=self.resuming and wrote_final(run, final))
 
     def _keep_lock(self) -> None:
         """See to it that no other process can train the run; raises LockLost where one does."""
@@ -171,7 +167,8 @@ class TrainingSession:
         # Requests to an earlier start mean nothing to this one; what is asked from now on does.
         drop(self.directory.control_dir, self.left_before)
         checkpoint = checkpoint_to_resume(self.directory, self.config, self.log) if self.resuming else None
-        self._claim_final_place()
+        run, final = self.directory, self.directory.final_place(self.config)
+        places.claim(final, run.path, run.id, written=self.resuming and wrote_final(run, final))
         self._tell_start(checkpoint)
         return checkpoint
 
