@@ -99,12 +99,12 @@ class TrainingSession:
             UserError: its configuration can't be read, a change would make another run of it, or nothing is left to do.
         """
         size = ranks.size if ranks is not None else 1
-        given = dict(changes or {})
         number = {} if run.read_config().num_processes == size else {"num_processes": size}
-        session = cls(changed_config(run, {**given, **number}), run, resuming=True, ranks=ranks)
+        wanted = {**(changes or {}), **number}
+        session = cls(changed_config(run, wanted), run, resuming=True, ranks=ranks)
         final = run.final_place(session.config)
         places.check_final_free(final, run.path, run.id, written=wrote_final(run, final))
-        session.changes = {**given, **number}
+        session.changes = wanted
         return session
 
     def run(self) -> RunResult:

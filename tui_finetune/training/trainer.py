@@ -116,16 +116,12 @@ class RunTrainer(Trainer):
         self.language_model, self.tokenizer = model, processing_class
         self.lengths = lengths
         self.base, self.loraplus_lr_ratio = base, loraplus_lr_ratio
-        self.keep_lock = keep_lock
-        self.eval_average = eval_average
+        self.keep_lock, self.eval_average = keep_lock, eval_average
         self._told_apart = told_apart(eval_dataset, evaluated)
-        self.event_log = event_log
-        self.facts = facts
-        self.keep_newest = keep_newest
-        self.patience = patience
+        self.event_log, self.facts = event_log, facts
+        self.keep_newest, self.patience = keep_newest, patience
         self.checkpoints_dir = Path(self.args.output_dir or ".")
-        self.last_checkpoint_bytes = 0
-        self.num_tokens = 0
+        self.last_checkpoint_bytes = self.num_tokens = 0
         self._tokens: torch.Tensor | None = None
         self._bad: torch.Tensor | None = None
         self._answers: tuple[str, ...] = ()
