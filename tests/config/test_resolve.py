@@ -423,3 +423,14 @@ def test_settings_of_another_task_are_said_to_have_no_effect() -> None:
     assert ["task: dpo" in one.message for one in found] == [True, False]
     assert "train_on_eos" in found[0].message
     assert "desirable_weight" in found[0].message
+
+
+def test_dpo_takes_a_twentieth_of_the_rate_that_suits_a_model_with_an_adapter_too() -> None:
+    for method, task, rate in (
+        ("full", "dpo", 1e-4),
+        ("lora", "dpo", 1e-4),
+        ("lora", "kto", 1e-3),
+        ("lora", "sft", 2e-2),
+    ):
+        resolved = resolve({"method": method, "task": task}, model_settings={"learning_rate": 2e-3})
+        assert resolved.config.learning_rate == pytest.approx(rate)

@@ -177,7 +177,8 @@ def following_method(resolved: Resolved) -> Resolved:
     if adapter:
         rate = SHORT_RUN_RATE if 0 < config.max_steps <= SHORT_RUN else ADAPTER_RATE
         if origin == "model":
-            rate = min(1.0, ADAPTER_FACTOR * config.learning_rate)
+            # What pushes the worse reply away tears a small model apart at ten times the rate.
+            rate = min(1.0, (1 if config.task == "dpo" else ADAPTER_FACTOR) * config.learning_rate)
     origins["learning_rate"] = "method"
     return Resolved(config.model_copy(update={"learning_rate": rate * share}), origins, resolved.preset)
 
