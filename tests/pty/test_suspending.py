@@ -35,7 +35,7 @@ def test_c11_suspended_by_a_key_or_from_outside_fg_brings_it_back(machine: Machi
     shell.wait(r"tiny\s+\d")
     shell.wait("onetwo", gone=True)
     shell.press("3")
-    shell.wait("Length of training")
+    shell.wait("Start from")
 
     stopped = [process for process in machine.processes() if "tui_finetune" in " ".join(process.cmdline())]
     app = max(stopped, key=lambda process: process.pid)
@@ -46,7 +46,7 @@ def test_c11_suspended_by_a_key_or_from_outside_fg_brings_it_back(machine: Machi
     shell.wait("threefour")
     shell.write("fg\n")
     shell.wait("threefour", gone=True)
-    shell.wait("Length of training")
+    shell.wait("Start from")
     shell.press("1")
     shell.wait(r"tiny\s+\d")
     shell.press("ctrl+q")

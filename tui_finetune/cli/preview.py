@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from tui_finetune.cli.flags import add_settings, resolved_from
 from tui_finetune.cli.output import write_line
+from tui_finetune.errors import UserError
 from tui_finetune.system.terminal import printable
 
 if TYPE_CHECKING:
@@ -35,7 +36,10 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace) -> int:
     named = {"dataset_name": arguments.dataset} if arguments.dataset else {}
-    return show_preview(resolved_from(arguments, **named), as_json=arguments.json)
+    resolved = resolved_from(arguments, **named)
+    if {resolved.origin(key) for key in ("dataset_name", "datasets")} == {"default"}:
+        raise UserError("no DATASET is named", "name a sample, a file, a folder, or a data set on the hub")
+    return show_preview(resolved, as_json=arguments.json)
 
 
 def show_preview(resolved: Resolved, *, as_json: bool) -> int:

@@ -303,10 +303,11 @@ class TrainingSession:
         try:
             self._check(trainer)
         except Exception as error:
-            chosen = (self.resolved.origin(key) == "default" for key in BATCH)
+            batch = BATCH[:2]
+            chosen = (self.resolved.origin(key) == "default" for key in batch)
             # Whether it is enough, the next check measures.
             remedies = memory_remedies(error, self.config) if not self.resuming and all(chosen) else []
-            smaller = next((remedy for remedy in remedies if set(remedy.changes) == set(BATCH)), None)
+            smaller = next((remedy for remedy in remedies if set(remedy.changes) == set(batch)), None)
             if smaller is None:
                 raise
             self.config = self.config.model_copy(update=dict(smaller.changes))

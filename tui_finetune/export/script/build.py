@@ -33,6 +33,8 @@ WITHOUT_EFFECT = frozenset({
     "dataset_messages_field", "dataset_prompt_field", "dataset_input_field", "dataset_completion_field",  # in data.jsonl
     "dataset_label_field", "save_strategy", "save_steps", "save_total_limit", "save_only_model", "output_dir",
     "final_model_dir", "report_to", "decay_steps", "tf32", "eval_on_start", "sample_prompts",
+    "check_before_training", "notify", "notify_command", "gpus", "distributed", "max_restarts", "num_machines", "machine_rank",
+    "main_process_ip", "main_process_port", "ddp_timeout", "num_processes",  # of the last more than one is refused
 })  # fmt: skip
 """Settings that the losses don't depend on."""
 
@@ -103,7 +105,8 @@ def check_settings(config: RunConfig) -> None:
     """Raise UserError where a setting is in use that the script can't carry out."""
     for key, item in settings().items():
         unknown = key not in USED and key not in WITHOUT_EFFECT and getattr(config, key) != item.default
-        if unknown or getattr(config, key) in BEYOND.get(key, ()):
+        several = key == "num_processes" and config.num_processes not in {None, 1}
+        if unknown or several or getattr(config, key) in BEYOND.get(key, ()):
             raise UserError(
                 f"a script can't carry out {key}: {item.show(getattr(config, key))} yet",
                 "the configuration can: `finetune-tui train` with the run's config.yaml",
