@@ -96,7 +96,9 @@ def take_all(terminal: Terminal) -> None:
     terminal.press("enter")
     terminal.wait("tokens/s(?s:.*)tokens/s")
     take("chat")
-    terminal.press("escape", "6")
+    terminal.press("escape")
+    terminal.wait("Just write")  # with a key right behind it, it would be taken for alt and that key
+    terminal.press("6")
     terminal.wait("starter-sea-tales-1")
     take("runs")
     terminal.press("ctrl+q")
