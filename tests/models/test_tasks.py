@@ -38,5 +38,7 @@ def test_what_can_not_be_with_a_task_is_refused(monkeypatch: pytest.MonkeyPatch)
         tasks.check_task(RunConfig(task="kto", per_device_train_batch_size=1))
     with pytest.raises(UserError, match="Liger"):
         tasks.check_task(RunConfig(task="dpo", use_liger_kernel=True))
+    with pytest.raises(UserError, match="one process"):  # as each of several that another launcher has started says
+        tasks.check_task(RunConfig(task="dpo", num_processes=2))
     # Where nobody asked for a batch of one row, as the starter's folder does, kto has more.
     tasks.check_task(resolve({"task": "kto"}, model_settings={"per_device_train_batch_size": 1}).config)

@@ -29,6 +29,8 @@ def check_task(config: RunConfig) -> None:
         raise UserError(
             f"Liger kernels can't be used with task: {config.task}", "set use_liger_kernel: false", "use_liger_kernel"
         )
+    if (config.num_processes or 1) > 1:
+        raise UserError(f"task {config.task} is trained by one process", "set num_processes: 1", "num_processes")
     if config.task == "kto" and config.per_device_train_batch_size < 2:
         raise UserError(
             "kto compares the replies of a batch, so a batch of one row teaches nothing",

@@ -16,9 +16,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
-from tui_finetune.config.schema import PREFERENCES
 from tui_finetune.config.steps import processes_of
 from tui_finetune.errors import UserError
+from tui_finetune.models.tasks import check_task
 from tui_finetune.runs.control import drop, left
 from tui_finetune.runs.directory import RunDirectory
 from tui_finetune.runs.lock import is_held
@@ -295,17 +295,16 @@ def with_processes(resolved: Resolved) -> Resolved:
             "set main_process_ip to the address of machine 0",
             "main_process_ip",
         )
-    if number > 1 and config.task in PREFERENCES:
-        raise UserError(
-            f"task {config.task} is trained by one process", "set num_processes: 1", setting="num_processes"
-        )
+    config = config.model_copy(update={"num_processes": number})
+    if number > 1:
+        check_task(config)
     if number % machines:
         raise UserError(
             f"{number} processes can't be shared equally by {machines} machines",
             f"set num_processes to a multiple of {machines}",
             "num_processes",
         )
-    return replace(resolved, config=config.model_copy(update={"num_processes": number}))
+    return replace(resolved, config=config)
 
 
 def join_machine_0(run: RunDirectory, resolved: Resolved) -> int:
