@@ -16,6 +16,14 @@ PRIVATE_FILE = 0o600
 PRIVATE_DIRECTORY = 0o700
 
 
+def is_storage_error(error: BaseException) -> bool:
+    """Whether an error is one of the many that a full or failing disk gives while a model is saved."""
+    if isinstance(error, OSError):
+        return True
+    text = f"{type(error).__name__}: {error}"
+    return any(mark in text for mark in ("inline_container", "PytorchStreamWriter", "SafetensorError", "No space left"))
+
+
 def sync_directory(path: Path) -> None:
     """Make the names in a directory survive a power cut."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)

@@ -22,6 +22,7 @@ from tui_finetune.errors import Notice, UserError
 from tui_finetune.formatting import size
 from tui_finetune.models.memory import OVERHEAD, disk_bytes, load_of, peak
 from tui_finetune.runs.events import CheckEvent
+from tui_finetune.system.files import is_storage_error
 from tui_finetune.system.memory import forget_peak, peak_memory
 from tui_finetune.training.memory import MemoryNeeds, TooLittleMemory
 from tui_finetune.training.rng import untouched_random_state
@@ -194,8 +195,6 @@ def _try_saving(trainer: RunTrainer, folder: Path) -> tuple[int, float]:
         back = load_file(file)
         same = all(torch.equal(back[name].view(torch.uint8), piece[name].view(torch.uint8)) for name in piece)
     except Exception as error:
-        from tui_finetune.training.trainer import is_storage_error
-
         if not is_storage_error(error):
             raise
         raise UserError(

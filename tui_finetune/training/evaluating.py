@@ -18,14 +18,18 @@ if TYPE_CHECKING:
 
 
 class LossSum:
-    """Losses of batches added up, token by token, in float64; they stay on the device until the mean is asked for.
+    """Losses of batches added up in float64; they stay on the device until the mean is asked for.
+
+    Args:
+        device: where they are added up.
+        by_batch: every batch counts the same, instead of every token.
 
     Attributes:
         rows: how many rows there were.
     """
 
-    def __init__(self, device: torch.device) -> None:
-        self.rows = 0
+    def __init__(self, device: torch.device, *, by_batch: bool = False) -> None:
+        self.rows, self._by_batch = 0, by_batch
         self._total = torch.zeros((), dtype=torch.float64, device=device)
         self._tokens = torch.zeros((), dtype=torch.int64, device=device)
 
@@ -33,6 +37,7 @@ class LossSum:
         """Take in a batch and the mean of its tokens' losses."""
         # The first token of a row is not predicted, so its label counts for nothing.
         count = (inputs["labels"][:, 1:] != IGNORED).sum().to(self._tokens.device)
+        count = (count > 0).long() if self._by_batch else count
         self.rows += len(inputs["labels"])
         if loss is not None:
             # The mean of no tokens is no number.
@@ -41,9 +46,17 @@ class LossSum:
 
     def include(self, other: LossSum) -> None:
         """Take in what was added up elsewhere."""
-        self.rows += other.rows
-        self._total += other._total
-        self._tokens += other._tokens
+        self.include_numbers(*other.numbers())
+
+    def numbers(self) -> tuple[float, int, int]:
+        """The sum, what it is to be divided by, and the rows, as another process can take them in. Waits for the device."""
+        return self._total.item(), int(self._tokens.item()), self.rows
+
+    def include_numbers(self, total: float, tokens: int, rows: int) -> None:
+        """Take in what `numbers` tells of another sum."""
+        self._total += total
+        self._tokens += tokens
+        self.rows += rows
 
     def mean(self) -> float | None:
         """The mean over all tokens; None where there were none."""
@@ -53,8 +66,9 @@ class LossSum:
 def mean_losses(
     sources: Iterable[tuple[str, Iterable[Batch]]],
     loss_of: Callable[[Batch], torch.Tensor | None],
-    device: torch.device,
+    new_sum: Callable[[], LossSum],
     prefix: str,
+    of_all: Callable[[LossSum], LossSum],
 ) -> tuple[dict[str, float], int]:
     """The mean loss over all tokens, and over those of each data set that has a name, by the names of their curves; and how
     many rows there were.
@@ -62,14 +76,16 @@ def mean_losses(
     Args:
         sources: the batches of each data set, with its name, or '' where they are not told apart.
         loss_of: computes the mean loss of a batch.
-        device: where losses are added up.
+        new_sum: makes what losses are added up in.
         prefix: what the curves' names begin with.
+        of_all: of a sum of this process makes that of all processes.
     """
-    whole, named = LossSum(device), dict[str, float]()
+    whole, named = new_sum(), dict[str, float]()
     for name, batches in sources:
-        one = LossSum(device)
+        own = new_sum()
         for inputs in batches:
-            one.add(inputs, loss_of(inputs))
+            own.add(inputs, loss_of(inputs))
+        one = of_all(own)
         whole.include(one)
         if name and (mean := one.mean()) is not None:
             named[f"{prefix}_{name}_loss"] = mean

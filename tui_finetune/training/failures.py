@@ -7,6 +7,7 @@ from tui_finetune.errors import UserError
 from tui_finetune.runs import checkpoints
 from tui_finetune.runs.directory import RunDirectory
 from tui_finetune.runs.result import Remedy
+from tui_finetune.system.files import is_storage_error
 from tui_finetune.training.memory import TooLittleMemory
 
 
@@ -18,7 +19,7 @@ def explain(error: Exception, run: RunDirectory, remedies: list[Remedy]) -> User
         run: the run.
         remedies: what to do, the best first, where its memory was too small.
     """
-    from tui_finetune.training.trainer import NonFiniteLoss, is_storage_error
+    from tui_finetune.training.trainer import NonFiniteLoss
 
     if isinstance(error, NonFiniteLoss):
         return UserError(

@@ -15,10 +15,11 @@ from accelerate.data_loader import SeedableRandomSampler  # type: ignore[import-
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 from transformers.trainer_pt_utils import safe_globals
-from transformers.trainer_utils import EvalLoopOutput, SaveStrategy
+from transformers.trainer_utils import SaveStrategy
 
 from tui_finetune.data.tokens.pack import IGNORED
 from tui_finetune.training.batches import RememberedRows
+from tui_finetune.training.evaluating import LossSum
 from tui_finetune.training.ranks import OtherFailed, Ranks
 from tui_finetune.training.rng import seed_rank
 from tui_finetune.training.sharing import Order, SharedBatches, SharedLoader, evaluated_batches
@@ -129,39 +130,30 @@ class SharedTrainer(RunTrainer):
         items: torch.Tensor | int | None = super()._get_num_items_in_batch(batch_samples, device)
         return items
 
-    def evaluation_loop(
+    def prediction_step(
         self,
-        dataloader: DataLoader[Batch],
-        description: str,
-        prediction_loss_only: bool | None = None,
+        model: torch.nn.Module,
+        inputs: Batch,
+        prediction_loss_only: bool,
         ignore_keys: list[str] | None = None,
-        metric_key_prefix: str = "eval",
-    ) -> EvalLoopOutput:
-        model = self.language_model
-        model.eval()
-        self.callback_handler.eval_dataloader = dataloader
-        total = torch.zeros((), dtype=torch.float64, device=self.args.device)
-        weight = torch.zeros((), dtype=torch.int64, device=self.args.device)
-        rows = 0
-        for inputs in dataloader:
-            count = (inputs["labels"][:, 1:] != IGNORED).sum().to(self.args.device)
-            if self.eval_average == "batches":
-                count = (count > 0).long()
-            rows += len(inputs["labels"])
-            self._evaluates = True
-            try:
-                loss, _, _ = self.prediction_step(model, inputs, prediction_loss_only=True)
-            finally:
-                self._evaluates = False
-            if loss is not None:
-                total += torch.where(count > 0, loss.to(self.args.device, torch.float64) * count, 0.0)
-                weight += count
-            self.control = self.callback_handler.on_prediction_step(self.args, self.state, self.control)
-        parts = self.ranks.gather((total.item(), int(weight.item()), rows))
-        # Added up in the same order on all, so that all get the same to the last bit.
-        losses, weights, counts = (sum(part) for part in zip(*parts, strict=True))
-        metrics = {f"{metric_key_prefix}_loss": losses / weights} if weights else {}
-        return EvalLoopOutput(predictions=np.empty(0), label_ids=None, metrics=metrics, num_samples=int(counts))
+    ) -> tuple[torch.Tensor | None, torch.Tensor | None, torch.Tensor | None]:
+        self._evaluates = True
+        try:
+            return super().prediction_step(model, inputs, prediction_loss_only, ignore_keys)
+        finally:
+            self._evaluates = False
+
+    @property
+    def _evaluates_as_trainer(self) -> bool:
+        return False  # its loop repeats rows where they don't divide
+
+    def _of_all(self, own: LossSum) -> LossSum:
+        whole = self._new_sum()
+        for numbers in self.ranks.gather(
+            own.numbers()
+        ):  # in the same order on all, so that all get the same to the last bit
+            whole.include_numbers(*numbers)
+        return whole
 
     # Checkpoints
 

@@ -25,8 +25,9 @@ from tui_finetune.models.methods.peft_models import as_adapted, load_adapter, sa
 from tui_finetune.runs import checkpoints
 from tui_finetune.runs.events import CheckpointEvent, PhaseEvent
 from tui_finetune.runs.log import EventLog
+from tui_finetune.system.files import is_storage_error
 from tui_finetune.training.batches import BatchLosses, RememberedRows
-from tui_finetune.training.evaluating import mean_losses, told_apart
+from tui_finetune.training.evaluating import LossSum, mean_losses, told_apart
 from tui_finetune.training.sampler import GroupedByLength
 
 if TYPE_CHECKING:
@@ -234,7 +235,7 @@ class RunTrainer(Trainer):
     ) -> EvalLoopOutput:
         """The evaluation loss: the mean over all tokens, summed in float64, so that it depends neither on the batch size nor
         on packing; or Trainer's mean over batches, where that is asked for."""
-        if self.eval_average == "batches":
+        if self._evaluates_as_trainer:
             return super().evaluation_loop(
                 dataloader, description, prediction_loss_only, ignore_keys, metric_key_prefix
             )
@@ -246,7 +247,8 @@ class RunTrainer(Trainer):
             self.control = self.callback_handler.on_prediction_step(self.args, self.state, self.control)
             return loss
 
-        metrics, rows = mean_losses(self._by_source(dataloader), loss_of, self._sum_device, metric_key_prefix)
+        sources = self._by_source(dataloader)
+        metrics, rows = mean_losses(sources, loss_of, self._new_sum, metric_key_prefix, self._of_all)
         return EvalLoopOutput(predictions=np.empty(0), label_ids=None, metrics=metrics, num_samples=rows)
 
     def _by_source(self, dataloader: DataLoader[Batch]) -> Iterator[tuple[str, Iterable[Batch]]]:
@@ -256,9 +258,16 @@ class RunTrainer(Trainer):
             yield "", dataloader
 
     @property
-    def _sum_device(self) -> torch.device:
+    def _evaluates_as_trainer(self) -> bool:
+        return self.eval_average == "batches"
+
+    def _new_sum(self) -> LossSum:
         # Apple's GPUs compute in no format of 64 bits.
-        return torch.device("cpu") if self.args.device.type == "mps" else self.args.device
+        device = torch.device("cpu") if self.args.device.type == "mps" else self.args.device
+        return LossSum(device, by_batch=self.eval_average == "batches")
+
+    def _of_all(self, own: LossSum) -> LossSum:
+        return own  # there is one process
 
     def create_optimizer(self, model: torch.nn.Module | None = None) -> torch.optim.Optimizer:
         """With LoRA+ the second matrices of an adapter learn faster than the first."""
@@ -386,11 +395,3 @@ class RunTrainer(Trainer):
         self._globalstep_last_logged = state["last_logged_step"]
         self.num_tokens = state["num_tokens"]
         self.last_checkpoint_bytes = sum(p.stat().st_size for p in checkpoint.rglob("*") if p.is_file())
-
-
-def is_storage_error(error: BaseException) -> bool:
-    """Whether an error is one of the many that a full or failing disk gives while a model is saved."""
-    if isinstance(error, OSError):
-        return True
-    text = f"{type(error).__name__}: {error}"
-    return any(mark in text for mark in ("inline_container", "PytorchStreamWriter", "SafetensorError", "No space left"))
