@@ -106,6 +106,19 @@ def test_three_processes_share_rows_that_do_not_divide(ranks: TrainRanks, alone:
     assert close(three.eval_losses(), alone.eval_losses())
 
 
+def test_the_loss_of_each_data_set_is_that_of_one_process(ranks: TrainRanks, room: Path) -> None:
+    write_jsonl(room / "others.jsonl", sentences(31, 7))
+    both = {"datasets": f"{room / 'data.jsonl'},{room / 'others.jsonl'}", "validation_split": 0.2, "max_steps": 2}
+    one, shared = ranks("mixed-one", 1, **both), ranks("mixed-two", 2, **both)
+
+    def by_source(run: Trained) -> dict[str, float]:
+        told = [event for event in run.events if event["type"] == "metrics" and "eval_loss" in event]
+        return {name: value for name, value in told[-1].items() if name.startswith("eval_") and name.endswith("_loss")}
+
+    assert set(by_source(one)) == {"eval_loss", "eval_data_loss", "eval_others_loss"}
+    assert by_source(shared) == pytest.approx(by_source(one), abs=1e-6)
+
+
 def test_what_is_told_is_told_once(two: Trained) -> None:
     notices = [event["message"] for event in raw_events(two.run.events_path) if event["type"] == "notice"]
     assert len(notices) == len(set(notices))
