@@ -104,7 +104,7 @@ async def test_what_is_chosen_is_added_and_the_queue_is_started(
         await until(pilot, lambda: started == [queue.path])
         with RunnerLock(queue):
             await until(pilot, lambda: "1 being trained" in shown(app))
-            assert "Nobody trains them" not in shown(app)
+            assert "Not started" not in shown(app)
 
 
 async def test_a_damaged_queue_is_said_and_nothing_else_suffers(home: Path, until: Until, shown: Shown) -> None:

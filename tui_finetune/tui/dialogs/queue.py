@@ -155,7 +155,7 @@ class QueueDialog(Dialog[None]):
         elif run.reason:
             words = run.reason
         elif not self._seen.running and any(each.state != "ended" for each, _, _ in self._seen.runs):
-            words = "Nobody trains them yet: s does, one after the other, also when this app is left."
+            words = "Not started. s trains them one after the other, also after you leave the app."
         else:
             words = ""
         self.query_one("#queue-told", Static).update(Content.styled(printable(words, lines=False), MUTED))

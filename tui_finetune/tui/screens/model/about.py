@@ -17,6 +17,7 @@ from tui_finetune.tui.screens.model.download import Download
 from tui_finetune.tui.theme import rich_style
 from tui_finetune.tui.widgets.facts import Facts
 from tui_finetune.tui.widgets.filter_list import CHOSEN
+from tui_finetune.tui.widgets.fitted import Fitted
 from tui_finetune.tui.widgets.memory_bar import memory_bar, memory_legend
 from tui_finetune.tui.widgets.progress import ProgressLine
 
@@ -40,9 +41,9 @@ class ModelAbout(VerticalScroll):
         yield Static(id="meaning", markup=False)
         yield Static(id="trouble", markup=False)
         yield ProgressLine(id="download")
+        yield Facts(id="fit")  # first: it is what one looks for, also where there is room for little
         yield Facts(id="facts")
-        yield Facts(id="fit")
-        yield Static(id="memory", markup=False)
+        yield Fitted(id="memory")
 
     def on_mount(self) -> None:
         self.show_download(None)
@@ -129,8 +130,7 @@ class ModelAbout(VerticalScroll):
 
     def _show_memory(self, estimate: Estimate | None) -> None:
         """The memory of training it with the settings as they are, as a bar."""
-        bar = self.query_one("#memory", Static)
+        bar = self.query_one("#memory", Fitted)
         bar.display = estimate is not None
         if estimate is not None:
-            width = max(20, self.content_region.width - 1)
-            bar.update(Content("\n").join([memory_bar(estimate, width), memory_legend(estimate, width)]))
+            bar.fit(lambda width: Content("\n").join([memory_bar(estimate, width), memory_legend(estimate, width)]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Group
@@ -19,6 +19,7 @@ from tui_finetune.config.presets import Preset
 from tui_finetune.config.schema import RunConfig
 from tui_finetune.formatting import size
 from tui_finetune.tui.theme import rich_style
+from tui_finetune.tui.widgets.fitted import Fitted
 
 if TYPE_CHECKING:
     from tui_finetune.planning.plan import Plan
@@ -95,7 +96,7 @@ class SettingPanel(Vertical):
     def compose(self) -> ComposeResult:
         with VerticalScroll(id="explained", can_focus=False):
             yield Static(id="explanation", markup=False)
-        yield Static(id="amounts", markup=False)
+        yield Fitted(id="amounts")
 
     def _show(self, title: str, paragraphs: Sequence[str], facts: Sequence[tuple[str, str]]) -> None:
         # One widget and one update: each would have the screen laid out anew.
@@ -136,10 +137,10 @@ class SettingPanel(Vertical):
         weak = [f"{weak.message} Remedy: {weak.remedy}." for weak in preset.weaknesses]
         self._show(f"preset {preset.name}", [preset.summary, *weak], shown or [("sets", "nothing: all defaults")])
 
-    def show_amounts(self, lines: Sequence[str | Content]) -> None:
-        """Say what the settings amount to, a line each."""
-        self.query_one("#amounts", Static).update(
-            Content("\n").join(Content(line) if isinstance(line, str) else line for line in lines)
+    def show_amounts(self, lines: Callable[[int], Sequence[str | Content]]) -> None:
+        """Say what the settings amount to, a line each, made for the width that there is."""
+        self.query_one("#amounts", Fitted).fit(
+            lambda width: Content("\n").join(Content(line) if isinstance(line, str) else line for line in lines(width))
         )
 
     def scroll_text(self, by: int) -> None:

@@ -186,14 +186,16 @@ class SettingsScreen(TabScreen):
         draft = self.shared.draft
         panel = self.query_one(SettingPanel)
         if draft.resolved is None:
-            panel.show_amounts(["correct what is marked ✗ first"])
+            panel.show_amounts(lambda _: ["correct what is marked ✗ first"])
             return
-        lines: list[str | Content] = [*amounts(draft.plan.settled if draft.plan else draft.resolved.config, draft.plan)]
-        if draft.plan is not None:
+        plan, before, checking = draft.plan, self._memory_before, draft.checking
+        said = amounts(plan.settled if plan else draft.resolved.config, plan)
+
+        def lines(width: int) -> list[str | Content]:
             roomy = self.size.width >= WITH_BAR and self.size.height >= WITH_BAR_HEIGHT
-            lines += memory_lines(draft.plan, panel.content_region.width - 1, self._memory_before, bar=roomy)
-        if draft.checking:
-            lines.append("trying one batch …")
+            memory = memory_lines(plan, width, before, bar=roomy) if plan is not None else []
+            return [*said, *memory, *(["trying one batch …"] if checking else [])]
+
         panel.show_amounts(lines)
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
