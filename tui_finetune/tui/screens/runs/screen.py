@@ -147,11 +147,7 @@ class RunsScreen(TabScreen):
         if not shown:
             if not (self._all or words):
                 self.set_focus(None)  # which went from the hidden table to the filter, where keys are typed
-            empty.update(
-                "No run matches."
-                if self._all
-                else "No runs yet. ctrl+r starts one with what is chosen, q shows the queue."
-            )
+            empty.update("No run matches." if self._all else "No runs yet. ctrl+r starts one, q shows the queue.")
         table.show(in_order(shown, self._order), self.shared.now())
         if (wanted := self.shared.wanted_run.take()) is not None and wanted not in table.marked:
             table.marked.append(wanted)
