@@ -81,6 +81,7 @@ async def test_a_adds_data_to_what_is_chosen_and_takes_it_out(app: FinetuneApp, 
         await until(pilot, lambda: looked_at(app).endswith("pairs.jsonl"))
         await pilot.press("a")
         await until(pilot, lambda: app.state.draft.dataset == "story + pairs")
+        await until(pilot, lambda: "chosen · with others; a takes it out" in " ".join(shown(app).split()))
         await pilot.press("a")
         await until(pilot, lambda: app.state.draft.dataset.endswith("story.txt"))
         assert "datasets" not in app.state.draft.choices

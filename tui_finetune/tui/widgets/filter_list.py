@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from rich.cells import cell_len, set_cell_size
@@ -157,6 +157,7 @@ class FilterList(Vertical):
         self._items: list[Item] = []
         self._rows: list[Item | None] = []
         self._chosen: str | None = None
+        self._beside: frozenset[str] = frozenset()
         self._looked: Item | None = None
         self._width = 0
 
@@ -186,10 +187,10 @@ class FilterList(Vertical):
         self._items = list(items)
         self._fill(look_at)
 
-    def mark(self, key: str | None) -> None:
-        """Mark the item that is chosen."""
-        if key != self._chosen:
-            self._chosen = key
+    def mark(self, key: str | None, beside: Collection[str] = ()) -> None:
+        """Mark the item that is chosen, and those that are part of it."""
+        if (key, frozenset(beside)) != (self._chosen, self._beside):
+            self._chosen, self._beside = key, frozenset(beside)
             self._fill()
 
     def set_text(self, text: str) -> None:
@@ -251,7 +252,8 @@ class FilterList(Vertical):
 
     def _line(self, item: Item) -> Content:
         width = self._width
-        mark = f"{CHOSEN} " if item.key == self._chosen and item.enabled else "  "
+        chosen = item.enabled and (item.key == self._chosen or item.key in self._beside)
+        mark = f"{CHOSEN} " if chosen else "  "
         note = item.note if cell_len(item.note) + 12 <= width else ""
         room = width - 2 - (cell_len(note) + 2 if note else 0) - 1
         return Content.assemble((mark, "$accent"), fitted(item.label, room), ("  " + note if note else "", "dim"), " ")

@@ -74,7 +74,7 @@ class DatasetScreen(TabScreen):
         Binding("t", "next_view", "Tokens", show=False, id="dataset.view",
                 tooltip="The row as it is read, as tokens, and packed with others, in turn"),
         Binding("p", "problem", "Problem", show=False, id="dataset.problem", tooltip="Show the row of the next problem"),
-        Binding("a", "mix", "Add to mix", show=False, id="dataset.mix",
+        Binding("a", "mix", "Add/take out", id="dataset.mix",
                 tooltip="Train on it together with what is chosen; again takes it out"),
         Binding("u", "up", "Folder up", show=False, id="dataset.up", tooltip="List the directory above"),
     ]  # fmt: skip
@@ -107,6 +107,12 @@ class DatasetScreen(TabScreen):
         return self.shared.draft.dataset
 
     @property
+    def _parts(self) -> list[DataPart]:
+        """The data sets of a mix, in order; empty where one alone is chosen."""
+        given = self.shared.draft.choices.get("datasets")
+        return list(parse_parts(given)) if given else []
+
+    @property
     def _data(self) -> FilterList:
         return self.query_one("#data", FilterList)
 
@@ -121,7 +127,7 @@ class DatasetScreen(TabScreen):
         if marked != self.chosen:  # it stands in the list under another name of its path
             items = [item for item in items if item.key != self.chosen]
         self._data.show(items, look_at=marked if look_at == self.chosen else look_at)
-        self._data.mark(marked)
+        self._data.mark(marked, [part.name for part in self._parts])
 
     def choices_changed(self) -> None:
         self._fill()
@@ -172,11 +178,11 @@ class DatasetScreen(TabScreen):
             self.notify("Folders are opened; a data set can be added.", timeout=3, markup=False)
             return
         draft = self.shared.draft
-        given = draft.choices.get("datasets")
-        parts = list(parse_parts(given)) if given else [DataPart(self.chosen)]
+        mixed = self._parts
+        parts = mixed or [DataPart(self.chosen)]
         rest = [part for part in parts if part.name != item.key]
         parts = rest if len(rest) < len(parts) else [*parts, DataPart(item.key)]
-        if not parts or (not given and len(parts) == 1):
+        if not parts or (not mixed and len(parts) == 1):
             return
         remember_data(item.key)
         draft.forget("datasets", SETTING)
@@ -275,7 +281,11 @@ class DatasetScreen(TabScreen):
     # What is shown
 
     def _origin(self, item: Item) -> str:
-        return f"{CHOSEN} chosen" if self._is_chosen(item) else "enter chooses it"
+        if self._is_chosen(item):
+            return f"{CHOSEN} chosen"
+        if any(part.name == item.key for part in self._parts):
+            return f"{CHOSEN} chosen · with others; a takes it out"
+        return "enter chooses it, a adds it"
 
     def _show_progress(self, item: Item, words: str) -> None:
         if self._data.looked == item and self._about.findings is None:
