@@ -74,7 +74,7 @@ class DatasetScreen(TabScreen):
         Binding("t", "next_view", "Tokens", show=False, id="dataset.view",
                 tooltip="The row as it is read, as tokens, and packed with others, in turn"),
         Binding("p", "problem", "Problem", show=False, id="dataset.problem", tooltip="Show the row of the next problem"),
-        Binding("a", "mix", "Add/take out", id="dataset.mix",
+        Binding("a", "mix", "Add", id="dataset.mix",
                 tooltip="Train on it together with what is chosen; again takes it out"),
         Binding("u", "up", "Folder up", show=False, id="dataset.up", tooltip="List the directory above"),
     ]  # fmt: skip
