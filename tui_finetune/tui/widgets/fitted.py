@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from textual import events
 from textual.content import Content
 from textual.widgets import Static
 
@@ -26,9 +25,9 @@ class Fitted(Static):
         self._make = make
         self._show()
 
-    def on_resize(self, event: events.Resize) -> None:
-        if event.size.width != self._width:
-            self._width = event.size.width
+    def on_resize(self) -> None:
+        if self.content_size.width != self._width:
+            self._width = self.content_size.width
             self._show()
 
     def _show(self) -> None:
