@@ -25,6 +25,7 @@ from tui_finetune.runs.events import CheckEvent
 from tui_finetune.tui.app import FinetuneApp
 from tui_finetune.tui.dialogs.confirm import Confirm
 from tui_finetune.tui.screens.settings.choice_row import ChoiceRow
+from tui_finetune.tui.widgets.fitted import Fitted
 from tui_finetune.tui.widgets.setting_field import SettingField
 
 
@@ -64,7 +65,7 @@ def words(field: SettingField) -> str:
 def panel(pilot: Pilot[Any]) -> str:
     """What the panel says: the explanation without its table, and what the settings amount to."""
     explanation: Any = pilot.app.screen.query_one("#explanation", Static).content
-    amounts = pilot.app.screen.query_one("#amounts", Static).content
+    amounts = pilot.app.screen.query_one("#amounts", Fitted).render()
     return "\n".join(str(part) for part in (*explanation.renderables[:2], amounts))
 
 
