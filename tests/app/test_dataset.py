@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -275,11 +276,12 @@ async def test_a_broken_file_is_named_with_its_line(app: FinetuneApp, home: Path
 async def test_looking_at_something_else_cancels_the_look_before(
     app: FinetuneApp, home: Path, until: Until, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, cancelled = dataset_look.look, []
+    real, begun, cancelled = dataset_look.look, threading.Event(), []
 
     def slow(config: Any, kept: Any, report: Any = None) -> Any:
         if config.dataset_name != "./story.txt":
             return real(config, kept, report)
+        begun.set()
         try:
             while True:
                 report(0, None, "reading")
@@ -290,8 +292,7 @@ async def test_looking_at_something_else_cancels_the_look_before(
     monkeypatch.setattr("tui_finetune.tui.screens.dataset.screen.look", slow)
     async with app.run_test(size=(100, 40)) as pilot:
         await look_at(pilot, "story", until)
-        head = app.screen.query_one("#row-head", Static)
-        await until(pilot, lambda: "reading" in str(head.content))
+        await until(pilot, begun.is_set)  # before, the screen says that it is reading, too
         await pilot.press("escape", "home")
         await until(pilot, lambda: cancelled)
         await until(pilot, lambda: row(app))
@@ -385,6 +386,19 @@ async def test_both_replies_stand_side_by_side_or_below_each_other(
         await until(pilot, lambda: "underlined" in str(app.screen.query_one("#row-head", Static).content))
         assert "good" in row(app)
         assert "bad" in str(other.content)
+
+
+async def test_the_row_that_is_read_stays_when_more_is_found_out(app: FinetuneApp, until: Until) -> None:
+    async with app.run_test(size=(100, 36)) as pilot:
+        await until(pilot, lambda: row(app))
+        head = app.screen.query_one("#row-head", Static)
+        await pilot.press("n")
+        await until(pilot, lambda: "Row 2" in str(head.content))
+        app.state.draft.choose(learning_rate=1e-4)  # the plan is made anew, and the data looked at again
+        await pilot.pause()
+        assert "Row 2" in str(head.content)
+        await pilot.press("slash", *"pairs", "down")
+        await until(pilot, lambda: looked_at(app).endswith("pairs.jsonl") and "Row 1" in str(head.content))
 
 
 async def test_a_single_reply_is_said_to_be_good_or_bad(tmp_path: Path, until: Until) -> None:

@@ -114,13 +114,15 @@ class DataAbout(VerticalScroll):
         roomy = summary and self.screen.size.height >= LOW
         self.show_words(name, f"{origin} · {summary}" if roomy else origin)
         self.findings = findings
-        self._row = self._problem = 0
+        self._problem = 0
         if findings.problem is not None:
             self.show_trouble(findings.problem)
             if findings.columns:
                 columns = "\n".join(f"{name}  ({holds})" for name, holds in findings.columns[:12])
                 self.query_one("#facts", Facts).show([("Columns", columns)])
         elif findings.preview is not None:
+            # The row that is read stays in view where more is found out about the same data.
+            self._row = min(self._row, max(len(findings.preview.examples) - 1, 0))
             self._show_facts(findings, findings.preview)
             self._show_row()
             self._draw_lengths()
@@ -250,7 +252,8 @@ class DataAbout(VerticalScroll):
         self.call_after_refresh(lambda: self.query_one("#row-head").scroll_visible(animate=False, top=True))
 
     def begin_at_top(self) -> None:
-        """Other data is looked at: its facts come first again."""
+        """Other data is looked at: its facts come first again, and its first row."""
+        self._row = 0
         self.remove_class("-at-row")
 
     def fit(self) -> None:
