@@ -397,8 +397,8 @@ async def test_the_row_that_is_read_stays_when_more_is_found_out(app: FinetuneAp
         app.state.draft.choose(learning_rate=1e-4)  # the plan is made anew, and the data looked at again
         await pilot.pause()
         assert "Row 2" in str(head.content)
-        await pilot.press("slash", *"pairs", "down")
-        await until(pilot, lambda: looked_at(app).endswith("pairs.jsonl") and "Row 1" in str(head.content))
+        await pilot.press("slash", *"story", "down")
+        await until(pilot, lambda: looked_at(app).endswith("story.txt") and "Row 1" in str(head.content))
 
 
 async def test_a_single_reply_is_said_to_be_good_or_bad(tmp_path: Path, until: Until) -> None:
